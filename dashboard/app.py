@@ -1,0 +1,19 @@
+"""The dashboard: ``memlens open RUN``, or ``streamlit run dashboard/app.py -- RUN``."""
+
+import streamlit as st
+
+import shared
+from memlens.errors import MemlensError
+
+st.set_page_config(page_title="memlens", layout="wide")
+page = st.navigation(
+    [
+        st.Page("timeline.py", title="Timeline", default=True),
+        st.Page("slots.py", title="Slots"),
+    ]
+)
+try:
+    shared.choose()
+    page.run()
+except MemlensError as error:
+    st.error(shared.plain(str(error)))

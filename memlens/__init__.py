@@ -1,0 +1,54 @@
+"""memlens: look inside learned memory. Names are imported when they are first used."""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from memlens.model.checkpoint import load_model as load_model
+    from memlens.recording import open as open
+    from memlens.recording import record as record
+    from memlens.report import write_report as write_report
+    from memlens.streams import Stream as Stream
+    from memlens.streams import load as load_stream
+    from memlens.streams import named as named_stream
+    from memlens.training import train as train
+    from memlens.training.evaluate import evaluate as evaluate
+
+#: Public name -> the module that has it and its name there.
+_HOMES = {
+    "Stream": ("memlens.streams", "Stream"),
+    "evaluate": ("memlens.training.evaluate", "evaluate"),
+    "load_model": ("memlens.model.checkpoint", "load_model"),
+    "load_stream": ("memlens.streams", "load"),
+    "named_stream": ("memlens.streams", "named"),
+    "open": ("memlens.recording", "open"),
+    "record": ("memlens.recording", "record"),
+    "train": ("memlens.training", "train"),
+    "write_report": ("memlens.report", "write_report"),
+}
+
+__all__ = [
+    "Stream",
+    "__version__",
+    "evaluate",
+    "load_model",
+    "load_stream",
+    "named_stream",
+    "open",
+    "record",
+    "train",
+    "write_report",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'memlens' has no attribute '{name}'; it has {', '.join(__all__)}")
+    module, attribute = _HOMES[name]
+    return getattr(import_module(module), attribute)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -1,0 +1,24 @@
+"""Measures of a recording: ``name(recording, *, params) -> xarray.Dataset``, listed in ``CATALOGUE``."""
+
+from memlens.analysis.catalogue import CATALOGUE, Analysis, find, run
+from memlens.analysis.clusters import clusters
+from memlens.analysis.decisions import decisions
+from memlens.analysis.occupancy import occupancy
+from memlens.analysis.probe import probe
+from memlens.analysis.retention import retention
+from memlens.analysis.slot_history import slot_history
+from memlens.analysis.slot_map import slot_map
+
+__all__ = [
+    "CATALOGUE",
+    "Analysis",
+    "clusters",
+    "decisions",
+    "find",
+    "occupancy",
+    "probe",
+    "retention",
+    "run",
+    "slot_history",
+    "slot_map",
+]

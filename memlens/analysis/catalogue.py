@@ -1,0 +1,67 @@
+"""What analyses there are: their names, the question each answers, and the points it needs."""
+
+from dataclasses import dataclass
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from memlens.errors import AnalysisError, closest
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+    from memlens.recording import Recording
+
+
+@dataclass(frozen=True)
+class Analysis:
+    """One analysis.
+
+    ``points`` are the hook points it reads by default; ``place`` says that it needs a place (sequence, segment, slot)
+    and so cannot run on a recording alone.
+    """
+
+    name: str
+    answers: str
+    points: tuple[str, ...] = ()
+    place: bool = False
+
+
+CATALOGUE = (
+    Analysis("retention", "How often are questions answered exactly, by distance and modality?"),
+    Analysis("occupancy", "How full is the store, how old are its entries, how long do they live?"),
+    Analysis("decisions", "Which actions does the controller take over time, and how does it value them?",
+             ("controller.hook_q", "controller.hook_action")),
+    Analysis("clusters", "Do slots fall into groups, do these match modalities, which tokens mark them?",
+             ("context.hook_slot", "context.hook_position", "context.hook_pattern")),
+    Analysis("slot_map", "Where does each slot lie, in two dimensions?", ("context.hook_slot", "context.hook_prior")),
+    Analysis("probe", "Can modality, or the presence of a fact, be read linearly from a slot?", ("context.hook_slot",)),
+    Analysis("slot_history", "What was one slot written from, and what became of it?",
+             ("context.hook_position", "context.hook_pattern"), place=True),
+)
+
+
+def find(name: str) -> Analysis:
+    """Return the analysis called ``name``; AnalysisError with the closest names otherwise."""
+    for analysis in CATALOGUE:
+        if analysis.name == name:
+            return analysis
+    raise AnalysisError(f"no analysis '{name}'; {closest(name, (analysis.name for analysis in CATALOGUE))}")
+
+
+def run(name: str, recording: "Recording", **params: Any) -> "xr.Dataset":
+    """Run an analysis by name.
+
+    Raises
+    ------
+    AnalysisError
+        For an unknown name or parameter, or when the recording cannot support the analysis.
+    """
+    find(name)
+    from inspect import signature
+
+    function = getattr(import_module(f"memlens.analysis.{name}"), name)
+    allowed = [key for key in signature(function).parameters if key != "recording"]
+    for key in params:
+        if key not in allowed:
+            raise AnalysisError(f"{name} has no parameter '{key}'; {closest(key, allowed)}")
+    return function(recording, **params)

@@ -1,0 +1,75 @@
+"""k-means with the number of clusters chosen by silhouette, shared by `clusters` and `slot_map`."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, cast
+
+import numpy as np
+
+from memlens.errors import AnalysisError
+
+CANDIDATES = (2, 3, 4, 5, 6, 8, 10, 12)
+
+
+@dataclass(frozen=True)
+class Partition:
+    """A chosen k-means: label of each row, silhouette by k, the best silhouette."""
+
+    label: np.ndarray
+    k: int
+    scores: np.ndarray
+    silhouette: float
+
+
+def principal(value: np.ndarray, components: int = 32) -> tuple[np.ndarray, np.ndarray]:
+    """Centre rows and project them on their leading principal axes.
+
+    Returns
+    -------
+    projected, share
+        (sample, component), and the share of all variance that each component holds.
+    """
+    centred = value.astype(np.float64) - value.mean(0, dtype=np.float64)
+    total = float((centred**2).sum())
+    if total <= 0:
+        raise AnalysisError("every sampled row is the same vector; there is nothing to cluster or map")
+    variance, axes = np.linalg.eigh(centred.T @ centred)
+    keep = np.argsort(variance)[::-1][:components]
+    keep = keep[variance[keep] > 1e-10 * total]
+    axes = axes[:, keep] * np.where(axes[np.abs(axes[:, keep]).argmax(0), keep] < 0, -1, 1)
+    return centred @ axes, variance[keep] / total
+
+
+def partition(value: np.ndarray, ks: Sequence[int], seed: int, judged: int = 1000) -> Partition:
+    """Run k-means for each k and keep the k of the largest mean silhouette.
+
+    The silhouette (Rousseeuw, 1987) is (b - a) / max(a, b), a the mean distance of a row to its own cluster, b to the
+    nearest other one; it is averaged over at most ``judged`` rows.
+    """
+    from sklearn.cluster import KMeans
+    from sklearn.metrics import silhouette_score
+
+    rows = np.arange(value.shape[0])
+    if rows.size > judged:
+        rows = np.random.default_rng(seed).choice(rows, judged, replace=False)
+    best: tuple[float, int, np.ndarray] | None = None
+    scores = []
+    for k in ks:
+        label = KMeans(k, n_init=cast(Any, 2), random_state=seed).fit_predict(value)
+        several = 1 < np.unique(label[rows]).size < rows.size
+        score = float(silhouette_score(value[rows], label[rows])) if several else -1.0
+        scores.append(score)
+        if best is None or score > best[0]:
+            best = score, k, label
+    if best is None:
+        raise AnalysisError("no number of clusters to choose from; give k or a longer recording")
+    return Partition(best[2], best[1], np.array(scores), best[0])
+
+
+def candidates(k: int | None, n: int) -> tuple[int, ...]:
+    """Numbers of clusters to try on ``n`` rows: ``k`` alone, or CANDIDATES that leave 5 rows a cluster."""
+    if k is None:
+        return tuple(value for value in CANDIDATES if 5 * value <= n) or (2,)
+    if not 2 <= k <= n // 2:
+        raise AnalysisError(f"k is {k}; with {n} rows give 2 to {n // 2}, or None to choose it by silhouette")
+    return (k,)

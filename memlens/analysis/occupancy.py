@@ -1,0 +1,118 @@
+"""How full the store is over time, how old its entries are, and how long entries live."""
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import xarray as xr
+
+from memlens.analysis.result import MAX_BINS, attribute, column, finish, first_segment, n_segments, time_bins
+from memlens.analysis.statistics import kaplan_meier
+
+if TYPE_CHECKING:
+    from memlens.recording import Recording
+
+
+def occupancy(recording: "Recording", *, max_bins: int = MAX_BINS) -> xr.Dataset:
+    """Entries held by level over time, their age and hits, and survival by level.
+
+    Returns
+    -------
+    xarray.Dataset
+        Over ``(segment, level)``, means over sequences and over the segments of a bin: ``occupancy`` (entries held),
+        ``age`` (segments since birth, from the entries table), ``hits`` (as the controller saw them, in its own
+        scaling; NaN where not recorded). Over ``(level, age_grid)``, the Kaplan-Meier estimate of still being held:
+        ``survival``, ``survival_low``, ``survival_high``, ``at_risk``. Over ``(level)``: ``capacity``, ``born``,
+        ``died``, ``dropped_at_birth`` (born and dropped in one segment: never held, left out of survival),
+        ``median_lifetime`` in segments (NaN where more than half outlive the recording).
+
+    Raises
+    ------
+    AnalysisError
+        When the recording holds no segment.
+    """
+    starts, width, first = time_bins(recording, max_bins)
+    held = np.asarray(recording.segments["occupancy"].values, float).mean(0)
+    edges = np.arange(0, held.shape[0], width)
+    length = np.diff(np.append(edges, held.shape[0]))[:, None]
+    table = recording.entries
+    level = column(table, "level", int)
+    born = column(table, "segment", int) - first_segment(recording)
+    died = column(table, "died", int)
+    died = np.where(died >= 0, died - first_segment(recording), n_segments(recording))
+    censored = died >= n_segments(recording)
+    levels = held.shape[1]
+    age = np.stack([_mean_age(born[level == each], died[level == each], held.shape[0]) for each in range(levels)], 1)
+    held_sum = np.add.reduceat(held, edges, axis=0)
+    longest = int(max((died - born).max(initial=0), 1))
+    grid = np.unique(np.linspace(0, longest, min(longest + 1, max_bins)).round().astype(int))
+    curves = {name: np.full((levels, grid.size), np.nan) for name in ("survival", "survival_low", "survival_high")}
+    risk, median = np.zeros((levels, grid.size)), np.full(levels, np.nan)
+    counts = np.zeros((3, levels), int)
+    for each in range(levels):
+        own = level == each
+        lived = own & (died > born)
+        counts[:, each] = own.sum(), (own & ~censored).sum(), (own & (died <= born)).sum()
+        out = kaplan_meier((died - born)[lived], ~censored[lived], grid)
+        for values, curve in zip(curves.values(), out[:3], strict=True):
+            values[each] = curve
+        risk[each] = out[3]
+        half = np.flatnonzero(out[0] <= 0.5)
+        median[each] = grid[half[0]] if half.size else np.nan
+    timeline, survival = ("segment", "level"), ("level", "age_grid")
+    dataset = xr.Dataset(
+        {
+            "occupancy": (timeline, held_sum / length),
+            "age": (timeline, _bin_mean(age, edges)),
+            "hits": (timeline, _hits(recording, starts.size, width, first, levels)),
+            **{name: (survival, values) for name, values in curves.items()},
+            "at_risk": (survival, risk.astype(int)),
+            "capacity": ("level", _capacity(recording, levels)),
+            "born": ("level", counts[0]), "died": ("level", counts[1]), "dropped_at_birth": ("level", counts[2]),
+            "median_lifetime": ("level", median),
+        },
+        coords={"segment": starts, "level": np.arange(levels), "age_grid": grid},
+    )
+    return finish(dataset, "occupancy", recording, level.size, {"max_bins": max_bins}, segments_per_bin=width)
+
+
+def _mean_age(born: np.ndarray, died: np.ndarray, segments: int) -> np.ndarray:
+    """Mean of t - born over the entries with born <= t < died, for each t; NaN where none is held."""
+    lived = died > born
+    born, died = np.clip(born[lived], 0, segments), np.clip(died[lived], 0, segments)
+    alive, birth = np.zeros(segments + 1), np.zeros(segments + 1)
+    np.add.at(alive, born, 1)
+    np.add.at(alive, died, -1)
+    np.add.at(birth, born, born)
+    np.add.at(birth, died, -born)
+    n, total = np.cumsum(alive)[:segments], np.cumsum(birth)[:segments]
+    return np.divide(np.arange(segments) * n - total, n, out=np.full(segments, np.nan), where=n > 0)
+
+
+def _bin_mean(values: np.ndarray, edges: np.ndarray) -> np.ndarray:
+    known = np.isfinite(values)
+    n = np.add.reduceat(known.astype(int), edges, axis=0)
+    total = np.add.reduceat(np.where(known, values, 0), edges, axis=0)
+    return np.divide(total, n, out=np.full(total.shape, np.nan), where=n > 0)
+
+
+def _hits(recording: "Recording", bins: int, width: int, first: int, levels: int) -> np.ndarray:
+    out = np.full((bins, levels), np.nan)
+    table = recording.decisions
+    features = [str(name) for name in table["feature"].values] if "feature" in table.coords else []
+    if "hits" not in features or "control" not in table:
+        return out
+    resident = column(table, "kind", int) == 1
+    values = np.asarray(table["control"].isel(feature=features.index("hits")).values, float)[resident]
+    cell = ((column(table, "segment", int) - first) // width * levels + column(table, "level", int))[resident]
+    known = np.isfinite(values)
+    total = np.bincount(cell[known], values[known], minlength=bins * levels)
+    n = np.bincount(cell[known], minlength=bins * levels)
+    return np.divide(total, n, out=np.full(total.shape, np.nan), where=n > 0).reshape(bins, levels)
+
+
+def _capacity(recording: "Recording", levels: int) -> np.ndarray:
+    """Places of each level: from the store's own coordinate, else the model's config, else NaN."""
+    if "entry_level" in recording.segments.coords:
+        return np.bincount(recording.segments["entry_level"].values.astype(int), minlength=levels).astype(float)
+    capacities = list(attribute(recording, "model_config").get("capacities", []))
+    return np.array([*capacities, *[np.nan] * levels][:levels], float)

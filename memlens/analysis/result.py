@@ -1,0 +1,94 @@
+"""What every analysis shares: the attributes of its result, names of codes, and checks of its input."""
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import xarray as xr
+
+from memlens import __version__
+from memlens.dims import Action, Modality
+from memlens.errors import AnalysisError
+
+if TYPE_CHECKING:
+    from memlens.recording import Recording
+
+MODALITIES = [modality.name.lower() for modality in Modality]
+ACTIONS = [action.name for action in Action]
+KINDS = ["candidate", "resident"]
+
+#: A timeline holds at most this many bins; longer streams are aggregated.
+MAX_BINS = 2000
+
+
+def finish(
+    dataset: xr.Dataset, name: str, recording: "Recording", n: int, params: Mapping[str, Any], **notes: Any
+) -> xr.Dataset:
+    """Attach the attributes that every result carries.
+
+    Parameters
+    ----------
+    n
+        Number of independent things the result rests on (rows, questions, decisions; ``notes`` says which).
+    params
+        The parameters the analysis ran with, kept as JSON.
+    notes
+        Further attributes: numbers and strings.
+    """
+    dataset.attrs |= {
+        "analysis": name,
+        "params": json.dumps(dict(params), default=str),
+        "recording": str(recording.attrs.get("id", "")),
+        "memlens_version": __version__,
+        "n": int(n),
+        **notes,
+    }
+    return dataset
+
+
+def attribute(recording: "Recording", name: str) -> dict[str, Any]:
+    """Root attribute that holds a mapping, decoded where it is JSON text; empty when there is none."""
+    value = recording.attrs.get(name) or {}
+    return json.loads(value) if isinstance(value, str) else dict(value)
+
+
+def column(table: xr.Dataset, name: str, dtype: Any = None) -> np.ndarray:
+    """Read one column of an event table; AnalysisError if the recording has no such column."""
+    if name not in table:
+        raise AnalysisError(f"the recording has no column '{name}'; it has: {', '.join(map(str, table.variables))}")
+    values = np.asarray(table[name].values)
+    return values if dtype is None else values.astype(dtype)
+
+
+def first_segment(recording: "Recording") -> int:
+    """Index of the first recorded segment (not 0 in a replay that started later)."""
+    return int(recording.segments["segment"].values[0])
+
+
+def n_segments(recording: "Recording") -> int:
+    """Count the recorded segments; AnalysisError when there is none."""
+    n = int(recording.segments.sizes.get("segment", 0))
+    if n == 0:
+        raise AnalysisError("the recording holds no segment yet; record at least one before analysing it")
+    return n
+
+
+def time_bins(recording: "Recording", max_bins: int) -> tuple[np.ndarray, int, int]:
+    """Cut the recorded segments into at most ``max_bins`` bins of equal length.
+
+    Returns
+    -------
+    starts, width, first
+        First segment of each bin, segments per bin, first recorded segment.
+    """
+    if max_bins < 1:
+        raise AnalysisError(f"max_bins is {max_bins}; give 1 or more")
+    total, first = n_segments(recording), first_segment(recording)
+    width = -(-total // max_bins)
+    return first + np.arange(0, total, width), width, first
+
+
+def names(codes: Sequence[int] | np.ndarray, allowed: Sequence[str]) -> list[str]:
+    """Turn codes into names; a code outside the list is "none"."""
+    return [allowed[int(code)] if 0 <= code < len(allowed) else "none" for code in codes]

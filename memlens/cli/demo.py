@@ -1,0 +1,89 @@
+"""``memlens demo``: 100K tokens through the trained model, recorded and reported."""
+
+import json
+from argparse import Namespace
+from pathlib import Path
+from typing import Any
+
+from memlens import __version__
+
+MODEL = "nano"
+STREAM = "builtin"
+N_TOKEN = 100_000
+SEED = 0
+#: A folder with this file in it was written by this command, and may be written again.
+MARKER = "demo.json"
+
+
+def add(commands: Any) -> None:
+    """Add this command."""
+    parser = commands.add_parser(
+        "demo",
+        help="stream 100K tokens through the trained model, record, write the report",
+        description="Stream 100K tokens through the trained model, record what its memory did, write the report.",
+    )
+    parser.add_argument("-o", "--out", metavar="DIR", default="runs/demo", help="folder of the run (runs/demo)")
+    parser.add_argument("--overwrite", action="store_true", help="replace an earlier demo in DIR; never anything else")
+    parser.set_defaults(run=run, interrupted="; run the same command again with --overwrite")
+
+
+def run(args: Namespace) -> None:
+    """Record, report, and print what was measured and where to look."""
+    out = Path(args.out)
+    _prepare(out, args.overwrite)
+
+    from memlens import analysis, recording, report, streams
+    from memlens.cli import places
+    from memlens.cli.progress import progress
+    from memlens.model.checkpoint import load_model
+
+    model = load_model(places.model(MODEL))
+    stream = streams.named(STREAM, n_token=N_TOKEN, seed=SEED)
+    with progress() as show:
+        recording.record(model, stream, out / "recording", progress=show)
+        recorded = recording.open(out / "recording")
+        written = report.write_report(recorded, out / "report", progress=show)
+    _summary(recorded.attrs, analysis.retention(recorded))
+    print(f"\nreport:     {written / 'index.html'}")
+    print(f"recording:  {out / 'recording'}")
+    print(f"dashboard:  memlens open {out}")
+
+
+def _prepare(out: Path, overwrite: bool) -> None:
+    """Make ``out`` an empty demo folder, removing an earlier demo only, and only when asked to."""
+    from memlens.errors import RecordingError
+
+    if out.exists():
+        if not (out / MARKER).is_file():
+            what = f"was not written by 'memlens demo' (it has no {MARKER})" if overwrite else "exists already"
+            raise RecordingError(f"'{out}' {what}; choose another folder with -o")
+        if not overwrite:
+            raise RecordingError(
+                f"'{out}' exists already; choose another folder with -o, or --overwrite the earlier demo"
+            )
+        import shutil
+
+        for name in ("recording", "report"):
+            shutil.rmtree(out / name, ignore_errors=True)
+    out.mkdir(parents=True, exist_ok=True)
+    settings = {"memlens": __version__, "model": MODEL, "stream": STREAM, "n_token": N_TOKEN, "seed": SEED}
+    (out / MARKER).write_text(json.dumps(settings, indent=2) + "\n", encoding="utf-8")
+
+
+def _summary(attrs: dict[str, Any], retention: Any) -> None:
+    """Print accuracy by distance and modality, speed and memory."""
+    from memlens.cli import table
+
+    print(f"\n{attrs['n_token']:,} tokens through '{attrs['model']}', policy '{attrs['policy']}'\n")
+    print("Share of questions answered exactly, by distance and by what was asked for:\n")
+    bins = zip(retention["bin_low"].values, retention["bin_high"].values, strict=True)
+    names = [f"{low:,.0f} to {high:,.0f}" for low, high in bins]
+    accuracy = retention["accuracy"].transpose("bin", "modality").values
+    rows = [(name, *map(float, line)) for name, line in zip(names, accuracy, strict=True)]
+    rows.append(("any distance", *map(float, retention["overall"].values)))
+    table.show(("tokens back", *map(str, retention["modality"].values)), rows)
+    table.show(
+        ("questions", *map(str, retention["modality"].values)), [("all", *map(int, retention["overall_n"].values))]
+    )
+    speed = attrs["n_token"] / attrs["wall_seconds"]
+    print(f"\n{speed:,.0f} tokens/s, peak memory {attrs['peak_rss_bytes'] / 2**20:,.0f} MiB")

@@ -1,0 +1,44 @@
+"""``memlens open RUN``."""
+
+from argparse import Namespace
+from typing import Any
+
+from memlens.cli import arguments
+
+
+def add(commands: Any) -> None:
+    """Add this command."""
+    parser = commands.add_parser(
+        "open",
+        help="look at a recording in the browser",
+        description="Start the dashboard on a recording. It listens on this machine only; end it with Ctrl-C.",
+    )
+    parser.add_argument("recording", metavar="RUN", help="folder of the recording")
+    parser.add_argument("--port", type=arguments.port, default=8501, help="port to listen on (8501)")
+    parser.add_argument("--headless", action="store_true", help="start no browser")
+    parser.set_defaults(run=run, interrupted="")
+
+
+def run(args: Namespace) -> None:
+    """Become the dashboard's server: one process, so that whoever ends this command ends the server."""
+    import os
+    import sys
+
+    from memlens.cli import places
+
+    path = places.recording(args.recording).resolve()
+    from memlens import recording
+
+    recording.open(path)
+    app = places.bundled("dashboard") / "app.py"
+    settings = {
+        "server.port": args.port,
+        "server.address": "127.0.0.1",
+        "server.headless": str(args.headless).lower(),
+        "server.fileWatcherType": "none",
+        "browser.gatherUsageStats": "false",
+        "client.toolbarMode": "viewer",
+    }
+    options = [f"--{name}={value}" for name, value in settings.items()]
+    sys.stdout.flush()
+    os.execv(sys.executable, [sys.executable, "-m", "streamlit", "run", str(app), *options, "--", str(path)])

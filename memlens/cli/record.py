@@ -1,0 +1,64 @@
+"""``memlens record MODEL STREAM -o RUN``."""
+
+from argparse import Namespace
+from pathlib import Path
+from typing import Any
+
+from memlens.cli import arguments
+
+
+def add(commands: Any) -> None:
+    """Add this command."""
+    parser = commands.add_parser(
+        "record",
+        help="stream through a model and keep what its memory did",
+        description="Stream through a model and keep what its memory did.",
+    )
+    parser.add_argument("model", metavar="MODEL", help="model folder, or the name of a trained model")
+    parser.add_argument("stream", metavar="STREAM", help="name of a built-in stream, or a file or folder of your own")
+    parser.add_argument("-o", "--out", metavar="RUN", required=True, help="folder of the new recording")
+    parser.add_argument(
+        "--points",
+        metavar="POINT",
+        nargs="+",
+        default=["default"],
+        help="hook points to keep: names, globs, groups, 'default' or 'all'",
+    )
+    parser.add_argument("--policy", metavar="NAME", help="controller policy instead of the model's own")
+    parser.add_argument(
+        "--n-token", type=arguments.count, metavar="N", help="length of a built-in stream, such as 100K"
+    )
+    parser.add_argument("--seed", type=arguments.seed, metavar="N", help="seed of a built-in stream")
+    parser.add_argument("--commit-every", type=arguments.count, metavar="N", default=16, help="segments a commit")
+    parser.add_argument(
+        "--dtype", choices=("float16", "float32", "int8"), default="float16", help="how floats are kept"
+    )
+    parser.set_defaults(run=run, interrupted="; what was committed is kept and opens; to record it all, record anew")
+
+
+def run(args: Namespace) -> None:
+    """Record."""
+    from memlens import recording
+    from memlens.cli import places
+    from memlens.cli.progress import progress
+    from memlens.errors import RecordingError
+
+    folder = places.model(args.model)
+    stream = places.stream(args.stream, args.n_token, args.seed)
+    if Path(args.out).exists():
+        raise RecordingError(f"'{args.out}' exists already; a recording is never overwritten: choose another folder")
+    from memlens.model.checkpoint import load_model
+
+    model = load_model(folder, policy=args.policy)
+    with progress() as show:
+        recording.record(
+            model,
+            stream,
+            args.out,
+            points=tuple(args.points),
+            commit_every=args.commit_every,
+            dtype=args.dtype,
+            progress=show,
+        )
+    print(f"recording: {args.out}")
+    print(f"look at it: memlens info {args.out}, memlens open {args.out}")

@@ -1,0 +1,30 @@
+"""``memlens report RUN -o DIR``."""
+
+from argparse import Namespace
+from typing import Any
+
+
+def add(commands: Any) -> None:
+    """Add this command."""
+    parser = commands.add_parser(
+        "report",
+        help="write a figure report of a recording",
+        description="Write a figure report of a recording.",
+    )
+    parser.add_argument("recording", metavar="RUN", help="folder of the recording")
+    parser.add_argument("-o", "--out", metavar="DIR", required=True, help="folder for the report")
+    parser.set_defaults(run=run, interrupted="; run the same command again")
+
+
+def run(args: Namespace) -> None:
+    """Write the report."""
+    from memlens.cli import places
+    from memlens.cli.progress import progress
+
+    path = places.recording(args.recording)
+    from memlens import recording, report
+
+    opened = recording.open(path)
+    with progress() as show:
+        written = report.write_report(opened, args.out, progress=show)
+    print(f"report: {written / 'index.html'}")

@@ -1,0 +1,25 @@
+"""``memlens train CONFIG -o DIR``."""
+
+from argparse import Namespace
+from typing import Any
+
+
+def add(commands: Any) -> None:
+    """Add this command."""
+    parser = commands.add_parser(
+        "train", help="train a model from a config", description="Train a model from a config."
+    )
+    parser.add_argument("config", metavar="CONFIG", help="TOML file of the training run")
+    parser.add_argument("-o", "--out", metavar="DIR", required=True, help="folder for the model and its checkpoints")
+    parser.add_argument("--resume", action="store_true", help="go on from the last checkpoint in DIR")
+    parser.set_defaults(run=run, interrupted="; go on from the last checkpoint with the same command and --resume")
+
+
+def run(args: Namespace) -> None:
+    """Train."""
+    from memlens import training
+    from memlens.cli.progress import progress
+
+    with progress() as show:
+        training.train(args.config, args.out, resume=args.resume, progress=show)
+    print(f"model: {args.out}")

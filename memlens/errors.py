@@ -1,0 +1,43 @@
+"""The typed errors of memlens. Each message says what was got, what was expected and what to do."""
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+
+class MemlensError(Exception):
+    """Base of every error that a user's input can cause; the CLI prints it without a traceback."""
+
+
+class ConfigError(MemlensError):
+    """A configuration has an unknown key or a value out of range."""
+
+
+class StreamError(MemlensError):
+    """A stream, or a file that should become one, cannot be read or is empty."""
+
+
+class ModelError(MemlensError):
+    """A model folder is missing, damaged, foreign or holds weights that are not finite."""
+
+
+class RecordingError(MemlensError):
+    """A recording is missing, exists already, or lacks what was asked of it."""
+
+
+class AnalysisError(MemlensError):
+    """The data cannot support the analysis that was asked for."""
+
+
+class PointError(MemlensError):
+    """A hook name matches no point of the model."""
+
+
+class TrainingError(MemlensError):
+    """A training run met a value that is not finite or cannot continue."""
+
+
+def closest(name: str, allowed: Iterable[str], n: int = 3) -> str:
+    """Say which allowed names are nearest to ``name``, for the end of an error message."""
+    names = sorted(allowed)
+    near = get_close_matches(name, names, n=n, cutoff=0.4)
+    return f"closest: {', '.join(near)}" if near else f"allowed: {', '.join(names)}"

@@ -1,0 +1,29 @@
+"""Figures: ``plot_<analysis>(dataset)`` for the screen, ``print_<analysis>(dataset)`` for paper. They only draw."""
+
+from memlens.figures.catalogue import Drawing, drawing
+from memlens.figures.plot_clusters import plot_clusters, print_clusters
+from memlens.figures.plot_decisions import plot_decisions, print_decisions
+from memlens.figures.plot_occupancy import plot_occupancy, print_occupancy
+from memlens.figures.plot_probe import plot_probe, print_probe
+from memlens.figures.plot_retention import plot_retention, print_retention
+from memlens.figures.plot_slot_history import plot_slot_history, print_slot_history
+from memlens.figures.plot_slot_map import plot_slot_map, print_slot_map
+
+__all__ = [
+    "Drawing",
+    "drawing",
+    "plot_clusters",
+    "plot_decisions",
+    "plot_occupancy",
+    "plot_probe",
+    "plot_retention",
+    "plot_slot_history",
+    "plot_slot_map",
+    "print_clusters",
+    "print_decisions",
+    "print_occupancy",
+    "print_probe",
+    "print_retention",
+    "print_slot_history",
+    "print_slot_map",
+]

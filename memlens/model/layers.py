@@ -1,0 +1,81 @@
+"""Small shared layers: RMSNorm, gated MLP, multi-head attention with a pattern hook."""
+
+import math
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Bool, Float
+from torch import Tensor, nn
+from transformer_lens.hook_points import HookPoint
+
+#: Stands for "never": large enough to vanish in a softmax, small enough to stay finite in half precision.
+NEVER = -1e4
+
+
+class RMSNorm(nn.Module):
+    """Root-mean-square norm with a learned gain (Zhang and Sennrich 2019), computed in fp32."""
+
+    def __init__(self, width: int):
+        super().__init__()
+        self.gain = nn.Parameter(torch.ones(width))
+
+    def forward(self, x: Float[Tensor, "*batch feature"]) -> Float[Tensor, "*batch feature"]:
+        return F.rms_norm(x.float(), (x.shape[-1],), eps=1e-6) * self.gain
+
+
+class MLP(nn.Module):
+    """Two linear maps around a GELU."""
+
+    def __init__(self, n_in: int, n_hidden: int, n_out: int):
+        super().__init__()
+        self.up = nn.Linear(n_in, n_hidden)
+        self.down = nn.Linear(n_hidden, n_out)
+
+    def forward(self, x: Float[Tensor, "*batch feature"]) -> Float[Tensor, "*batch out"]:
+        return self.down(F.gelu(self.up(x)))
+
+
+class Attention(nn.Module):
+    """Multi-head attention of ``query`` over ``source``; queries and keys are RMS-normed, the temperature is fixed.
+
+    ``bias`` (source, or query by source) is added to the logits, so a log-prior of being read goes in here.
+    The pattern passes through the HookPoint that the owner hands over.
+    """
+
+    def __init__(self, width: int, n_heads: int):
+        super().__init__()
+        self.n_heads = n_heads
+        self.query = nn.Linear(width, width, bias=False)
+        self.key = nn.Linear(width, width, bias=False)
+        self.value = nn.Linear(width, width, bias=False)
+        self.out = nn.Linear(width, width, bias=False)
+
+    def forward(
+        self,
+        query: Float[Tensor, "batch query feature"],
+        source: Float[Tensor, "batch source feature"],
+        bias: Float[Tensor, "batch #query source"],
+        hook: HookPoint | None = None,
+    ) -> Float[Tensor, "batch query feature"]:
+        def split(x: Tensor) -> Tensor:
+            return x.unflatten(-1, (self.n_heads, -1)).transpose(1, 2)
+
+        q, k, v = split(self.query(query)), split(self.key(source)), split(self.value(source))
+        width = q.shape[-1]
+        q, k = F.rms_norm(q, (width,)), F.rms_norm(k, (width,))
+        logits = q @ k.transpose(-1, -2) / math.sqrt(width) * 2.0 + bias[:, None]
+        pattern = logits.float().softmax(-1).to(v.dtype)
+        if hook is not None:
+            pattern = hook(pattern)
+        return self.out((pattern @ v).transpose(1, 2).flatten(-2))
+
+
+def mask_bias(valid: Bool[Tensor, "*batch"]) -> Float[Tensor, "*batch"]:
+    """0 where valid, NEVER elsewhere."""
+    return torch.zeros(valid.shape, device=valid.device).masked_fill(~valid, NEVER)
+
+
+def take(x: Tensor, index: Tensor) -> Tensor:
+    """Gather along axis 1: x (batch, n, ...) at index (batch, m) gives (batch, m, ...)."""
+    expanded = index.reshape(*index.shape, *(1,) * (x.dim() - 2)).expand(*index.shape, *x.shape[2:])
+    return x.gather(1, expanded)

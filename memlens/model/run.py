@@ -1,0 +1,85 @@
+"""A stream is a fold of ``step``: run a model over encoded streams, segment by segment, in constant memory."""
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+
+from memlens.model.model import BOS, EOS, PAD, MemoryModel
+from memlens.model.outputs import MemoryState, Questions, Segment, StepOutputs
+
+
+class Asked(Protocol):
+    """A question of a stream, as ``memlens.streams.AskedQuestion``."""
+
+    text: str
+    answer: str
+
+
+class Encoded(Protocol):
+    """An encoded stream, as ``memlens.streams.EncodedStream``."""
+
+    def n_segment(self, segment_length: int) -> int: ...
+    def segment(self, t: int, segment_length: int) -> Mapping[str, np.ndarray]: ...
+    def questions_in(self, t: int, segment_length: int) -> list[Any]: ...
+
+
+@dataclass(frozen=True)
+class Result:
+    """One segment of a run: the columns that went in, the questions asked at its end, what came out, seconds it took."""
+
+    segment: int
+    rows: list[Mapping[str, np.ndarray]]
+    asked: list[list[Any]]
+    outputs: StepOutputs
+    state: MemoryState
+    seconds: float
+
+
+def encode_questions(model: MemoryModel, asked: Sequence[Sequence[Asked]]) -> Questions | None:
+    """Questions of each sequence as padded tensors; None when nobody asks. Longer ones keep their end."""
+    n = max((len(row) for row in asked), default=0)
+    if n == 0:
+        return None
+    tokenizer, cfg = model.tokenizer, model.cfg
+    token = torch.full((len(asked), n, cfg.max_question), PAD)
+    answer = torch.full((len(asked), n, cfg.max_answer), PAD)
+    valid = torch.zeros(len(asked), n, dtype=torch.bool)
+    for b, row in enumerate(asked):
+        for i, question in enumerate(row):
+            ids = tokenizer.encode(" " + question.text.strip()).ids[-cfg.max_question :]
+            wanted = [*tokenizer.encode(" " + question.answer.strip()).ids[: cfg.max_answer - 1], EOS]
+            token[b, i, : len(ids)] = torch.tensor(ids)
+            answer[b, i, : len(wanted)] = torch.tensor(wanted)
+            valid[b, i] = True
+    # a padded row holds one token, so that no softmax is empty
+    token[..., 0] = torch.where(valid, token[..., 0], BOS)
+    width = int((token != PAD).sum(-1).max()), int((answer != PAD).sum(-1).max())
+    return Questions(token[..., : width[0]], answer[..., : width[1]], valid).to(model.device)
+
+
+def run(
+    model: MemoryModel,
+    streams: Sequence[Encoded],
+    *,
+    state: MemoryState | None = None,
+    first: int = 0,
+    predict: bool = True,
+) -> Iterator[Result]:
+    """Yield a Result a segment; streams that end earlier are padded with nothing.
+
+    ``state`` and ``first`` continue a run: the state before segment ``first``. Gradients are off while a step runs.
+    """
+    length = model.cfg.segment_length
+    state = model.initial_state(len(streams)) if state is None else state
+    for t in range(first, max(stream.n_segment(length) for stream in streams)):
+        rows = [stream.segment(t, length) for stream in streams]
+        asked = [stream.questions_in(t, length) for stream in streams]
+        start = time.perf_counter()
+        with torch.no_grad():
+            segment = Segment.stack(rows, model.device)
+            outputs, state = model.step(segment, state, encode_questions(model, asked), predict=predict)
+        yield Result(t, rows, asked, outputs, state, time.perf_counter() - start)

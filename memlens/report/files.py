@@ -1,0 +1,98 @@
+"""Results as plain files, and the manifest that lists every file of a report."""
+
+import hashlib
+import json
+import math
+from collections.abc import Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from memlens import __version__
+from memlens.report.section import Section
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+    from memlens.recording import Recording
+
+
+def write_data(dataset: "xr.Dataset", name: str, folder: Path) -> list[Path]:
+    """Write a result as JSON, and as one CSV for each set of variables that share their dims."""
+    folder.mkdir(exist_ok=True)
+    whole = folder / f"{name}.json"
+    whole.write_text(json.dumps(_plain(dataset.to_dict()), indent=1, allow_nan=False), encoding="utf-8")
+    written = [whole]
+    groups: dict[tuple[str, ...], list[str]] = {}
+    for variable, array in dataset.data_vars.items():
+        groups.setdefault(tuple(str(dim) for dim in array.dims), []).append(str(variable))
+    for dims, variables in groups.items():
+        path = folder / f"{name}.{'-'.join(dims) or 'scalars'}.csv"
+        table = dataset[variables]
+        if dims:
+            table.to_dataframe().reset_index().to_csv(path, index=False)
+        else:
+            lines = [f"{variable},{table[variable].item()}" for variable in variables]
+            path.write_text("\n".join(["name,value", *lines]) + "\n", encoding="utf-8")
+        written.append(path)
+    return written
+
+
+def _plain(value: Any) -> Any:
+    """JSON values: NaN and infinities become null, numpy and paths text or numbers."""
+    if isinstance(value, dict):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, str | int | bool) or value is None:
+        return value
+    return _plain(value.item()) if hasattr(value, "item") else str(value)
+
+
+def sha256(path: Path) -> str:
+    """Digest of a file, read in pieces."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def write_manifest(
+    folder: Path, recording: "Recording", sections: Sequence[Section], made: dict[str, str], seconds: float
+) -> Path:
+    """Write manifest.json: each file with its digest and analysis, each analysis with its parameters and time.
+
+    Parameters
+    ----------
+    made
+        File, relative to the folder, -> the analysis it shows ("" for the report itself).
+    """
+    manifest = {
+        "recording": str(recording.attrs.get("id", "")),
+        "memlens_version": __version__,
+        "versions": {name: version(name) for name in ("numpy", "xarray", "scikit-learn", "plotly", "matplotlib")},
+        "seconds": round(seconds, 3),
+        "analyses": [
+            {
+                "analysis": section.name, "ran": section.dataset is not None, "note": section.note,
+                **_ran(section),
+                "seconds": round(section.seconds, 3),
+            }
+            for section in sections
+        ],
+        "files": [
+            {"file": name, "analysis": analysis, "sha256": sha256(folder / name),
+             "bytes": (folder / name).stat().st_size}
+            for name, analysis in sorted(made.items())
+        ],
+    }
+    path = folder / "manifest.json"
+    path.write_text(json.dumps(_plain(manifest), indent=1), encoding="utf-8")
+    return path
+
+
+def _ran(section: Section) -> dict[str, Any]:
+    """Parameters with their defaults, and n, where the analysis ran; else the parameters that were asked for."""
+    if section.dataset is None:
+        return {"params": section.params, "n": 0}
+    return {"params": json.loads(section.dataset.attrs["params"]), "n": int(section.dataset.attrs["n"])}

@@ -1,0 +1,56 @@
+"""One analysis of a report: its result, or the reason why there is none."""
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from memlens.analysis import CATALOGUE, find, run
+from memlens.errors import AnalysisError, PointError, RecordingError
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+    from memlens.recording import Recording
+
+#: Analyses by name, with parameters where they are not the defaults; None takes all that need no place.
+Choice = Sequence[str] | Mapping[str, Mapping[str, Any]] | None
+Progress = Callable[[str, int, int], None]
+
+
+@dataclass(frozen=True)
+class Section:
+    """``dataset`` is None where the analysis could not run; ``note`` then says why."""
+
+    name: str
+    answers: str
+    params: dict[str, Any]
+    dataset: "xr.Dataset | None"
+    note: str
+    seconds: float
+
+
+def choose(analyses: Choice) -> dict[str, dict[str, Any]]:
+    """Turn a choice into names and parameters; AnalysisError for an unknown name or a missing place."""
+    if analyses is None:
+        return {analysis.name: {} for analysis in CATALOGUE if not analysis.place}
+    chosen = analyses if isinstance(analyses, Mapping) else {name: {} for name in analyses}
+    if isinstance(analyses, str):
+        chosen = {analyses: {}}
+    for name, params in chosen.items():
+        if find(name).place and not {"sequence", "segment", "slot"} <= set(params):
+            raise AnalysisError(
+                f"'{name}' is about one place; pass analyses={{'{name}': {{'sequence': 0, 'segment': 0, 'slot': 0}}}}"
+            )
+    return {name: dict(params) for name, params in chosen.items()}
+
+
+def analyse(recording: "Recording", name: str, params: dict[str, Any]) -> Section:
+    """Run one analysis; what the recording cannot support becomes a note, anything else is raised."""
+    begin = time.perf_counter()
+    dataset, note = None, ""
+    try:
+        dataset = run(name, recording, **params)
+    except (AnalysisError, RecordingError, PointError) as error:
+        note = str(error)
+    return Section(name, find(name).answers, params, dataset, note, time.perf_counter() - begin)

@@ -1,0 +1,85 @@
+"""Write a figure report: everything into a folder beside the target, which takes its name only when complete."""
+
+import shutil
+import tempfile
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from memlens.errors import RecordingError
+from memlens.report.files import write_data, write_manifest
+from memlens.report.page import build_page
+from memlens.report.paper import write_paper
+from memlens.report.section import Choice, Progress, analyse, choose
+
+if TYPE_CHECKING:
+    from memlens.recording import Recording
+
+
+def write_report(
+    recording: "Recording", directory: str | Path, *, analyses: Choice = None, progress: Progress | None = None
+) -> Path:
+    """Analyse a recording and write report.html, report.pdf, figures, data and manifest.json.
+
+    Parameters
+    ----------
+    directory
+        Folder to make. It must not exist; it appears only when the report is complete.
+    analyses
+        Names, or names with parameters; None takes every analysis that needs no place. An analysis that the
+        recording cannot support becomes a note in the report.
+    progress
+        Called before each step as ``progress(what, done, total)``.
+
+    Returns
+    -------
+    pathlib.Path
+        The folder.
+
+    Raises
+    ------
+    RecordingError
+        When the folder exists already or cannot be made.
+    AnalysisError
+        For a name that is no analysis.
+    """
+    directory = Path(directory)
+    chosen = choose(analyses)
+    if directory.exists():
+        raise RecordingError(f"'{directory}' exists already; give a folder that does not exist, or move that one away")
+    try:
+        directory.parent.mkdir(parents=True, exist_ok=True)
+        made = Path(tempfile.mkdtemp(prefix=f".{directory.name}.", dir=directory.parent))
+    except OSError as error:
+        raise RecordingError(f"cannot write to '{directory}': {error.strerror}; choose another folder") from None
+    try:
+        _fill(recording, made, chosen, progress or (lambda what, done, total: None))
+        made.chmod(0o755)
+        if directory.exists():
+            raise RecordingError(f"'{directory}' was made by someone else meanwhile; choose another folder")
+        made.rename(directory)
+    except BaseException:
+        shutil.rmtree(made, ignore_errors=True)
+        raise
+    return directory
+
+
+def _fill(recording: "Recording", folder: Path, chosen: dict[str, dict[str, object]], progress: Progress) -> None:
+    begin, total = time.perf_counter(), len(chosen) + 2
+    sections = []
+    made: dict[str, str] = {}
+    files: dict[str, list[str]] = {}
+    for done, (name, params) in enumerate(chosen.items()):
+        progress(name, done, total)
+        section = analyse(recording, name, params)
+        sections.append(section)
+        if section.dataset is not None:
+            written = write_data(section.dataset, name, folder / "data")
+            files[name] = [path.relative_to(folder).as_posix() for path in written]
+            made |= dict.fromkeys(files[name], name)
+    progress("report.html", total - 2, total)
+    (folder / "report.html").write_text(build_page(recording, sections, files), encoding="utf-8")
+    progress("report.pdf", total - 1, total)
+    made |= {"report.html": ""} | write_paper(recording, sections, folder)
+    write_manifest(folder, recording, sections, made, time.perf_counter() - begin)
+    progress("done", total, total)

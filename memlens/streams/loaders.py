@@ -1,0 +1,157 @@
+"""Users' own data as streams: a file by its suffix, a ``.jsonl`` stream file, or a folder of files in sorted order."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from memlens.errors import StreamError, closest
+from memlens.streams.files import existing, read_fasta, read_text
+from memlens.streams.stream import Stream
+
+
+def _text(stream: Stream, path: Path) -> None:
+    stream.text(read_text(path))
+
+
+def _image(stream: Stream, path: Path) -> None:
+    stream.image(path)
+
+
+def _audio(stream: Stream, path: Path) -> None:
+    stream.audio(path)
+
+
+def _fasta(stream: Stream, path: Path) -> None:
+    for header, letters in read_fasta(path):
+        if header:
+            stream.text(f" {header}: ")
+        try:
+            stream.dna(letters)
+        except StreamError as error:
+            raise StreamError(f"'{path}', record '{header}': {error}") from None
+
+
+def _saved(stream: Stream, path: Path) -> None:
+    stream.extend(Stream.load(path))
+
+
+#: Which keys a line of a stream file may have: what it adds, and which keys may go with it.
+LINES: dict[str, tuple[str, ...]] = {
+    "text": (),
+    "text_file": (),
+    "image": (),
+    "audio": (),
+    "dna": (),
+    "dna_file": (),
+    "question": ("answer",),
+}
+
+
+def _line(stream: Stream, value: Any, folder: Path) -> None:
+    """Add what one object of a stream file describes."""
+    if not isinstance(value, dict):
+        raise StreamError(f'expected an object such as {{"text": "..."}}, got {type(value).__name__}')
+    kinds = [key for key in value if key in LINES]
+    if len(kinds) != 1:
+        raise StreamError(f"expected exactly one of {', '.join(LINES)}; got {', '.join(map(str, value)) or 'no key'}")
+    kind = kinds[0]
+    allowed = {kind, "fact", *LINES[kind]}
+    for key in value:
+        if key not in allowed:
+            raise StreamError(f"unknown key '{key}' beside '{kind}'; {closest(key, allowed)}")
+    content, fact = value[kind], value.get("fact")
+    if not isinstance(content, str) or not content:
+        raise StreamError(f"'{kind}' is {content!r}, expected a text that is not empty")
+    if kind == "question":
+        stream.question(content, value.get("answer", ""), fact=fact)
+    elif kind == "text":
+        stream.text(content, fact=fact)
+    elif kind == "dna":
+        stream.dna(content, fact=fact)
+    elif kind == "text_file":
+        stream.text(read_text(folder / content), fact=fact)
+    elif kind == "image":
+        stream.image(folder / content, fact=fact)
+    elif kind == "audio":
+        stream.audio(folder / content, fact=fact)
+    elif content.lower().endswith((".fasta", ".fa")):
+        for _, letters in read_fasta(folder / content):
+            stream.dna(letters, fact=fact)
+    else:
+        stream.dna("".join(read_text(folder / content).split()), fact=fact)
+
+
+def _jsonl(stream: Stream, path: Path) -> None:
+    inner = Stream()
+    # not splitlines(): JSON text may hold U+2028 and its like inside a line
+    for number, line in enumerate(read_text(path).split("\n"), start=1):
+        if not line.strip():
+            continue
+        try:
+            _line(inner, json.loads(line), path.parent)
+        except (json.JSONDecodeError, RecursionError) as error:
+            raise StreamError(f"'{path}' line {number}: not valid JSON: {error}") from None
+        except StreamError as error:
+            raise StreamError(f"'{path}' line {number}: {error}") from None
+    stream.extend(inner)
+
+
+READERS: dict[str, Callable[[Stream, Path], None]] = {
+    ".txt": _text,
+    ".md": _text,
+    ".png": _image,
+    ".jpg": _image,
+    ".jpeg": _image,
+    ".wav": _audio,
+    ".fasta": _fasta,
+    ".fa": _fasta,
+    ".jsonl": _jsonl,
+    ".npz": _saved,
+}
+
+
+def _folder(stream: Stream, folder: Path) -> None:
+    found = [path for path in sorted(folder.iterdir()) if path.is_file() and path.suffix.lower() in READERS]
+    if not found:
+        raise StreamError(f"folder '{folder}' holds no file that can be read; allowed: {', '.join(READERS)}")
+    for path in found:
+        READERS[path.suffix.lower()](stream, path)
+
+
+def _file(stream: Stream, path: Path) -> None:
+    reader = READERS.get(path.suffix.lower())
+    if reader is None:
+        raise StreamError(f"'{path}' has suffix '{path.suffix}'; allowed: {', '.join(READERS)}, or a folder of them")
+    reader(stream, path)
+
+
+def load(path: str | Path) -> Stream:
+    """Read a file, or a folder of files, as a stream.
+
+    Parameters
+    ----------
+    path : str or Path
+        ``.txt`` and ``.md`` (UTF-8), ``.png``, ``.jpg`` and ``.jpeg``, ``.wav``, ``.fasta`` and ``.fa`` (each header as
+        text, then its strand), ``.npz`` (what ``Stream.save`` wrote), or ``.jsonl``: one object a line, one of
+        ``{"text": ..}``, ``{"text_file": path}``, ``{"image": path}``, ``{"audio": path}``, ``{"dna": ..}``,
+        ``{"dna_file": path}``, ``{"question": .., "answer": ..}``, each with an optional ``"fact": id``; paths are
+        relative to that file. Of a folder, the files with these suffixes are read in sorted order.
+
+    Raises
+    ------
+    StreamError
+        When something is missing, of the wrong kind or damaged; for a ``.jsonl`` with the line's number.
+    """
+    path = Path(path)
+    stream = Stream(path.stem or "stream", config={"loaded_from": path.name})
+    try:
+        if path.is_dir():
+            _folder(stream, path)
+        else:
+            _file(stream, existing(path, "stream"))
+    except OSError as error:
+        raise StreamError(f"'{path}' cannot be read: {error.strerror or error}") from None
+    if not stream.parts:
+        raise StreamError(f"'{path}' holds nothing; expected at least one piece of a stream")
+    return stream

@@ -1,0 +1,55 @@
+"""The tokenizer that ships with memlens: a byte-level BPE of 1,024 tokens that can spell any bytes."""
+
+from functools import cache
+from pathlib import Path
+
+from tokenizers import Tokenizer
+
+from memlens.errors import StreamError
+
+PAD, BOS, EOS = 0, 1, 2
+SPECIALS = ("<pad>", "<bos>", "<eos>")
+PATH = Path(__file__).parent / "data" / "tokenizer.json"
+
+
+def load_tokenizer(path: str | Path) -> Tokenizer:
+    """Read a ``tokenizer.json``.
+
+    Raises
+    ------
+    StreamError
+        When the file is missing or is not a tokenizer.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise StreamError(f"no tokenizer at '{path}'; give the path of a tokenizer.json")
+    try:
+        tokenizer = Tokenizer.from_file(str(path))
+    except Exception as error:  # the library raises bare Exception
+        raise StreamError(f"'{path}' is not a tokenizer: {error}") from None
+    tokenizer.encode_special_tokens = True  # "<eos>" in a user's text is text, never the end of an answer
+    return tokenizer
+
+
+@cache
+def default_tokenizer() -> Tokenizer:
+    """Load the shipped tokenizer (once; every caller gets the same object)."""
+    return load_tokenizer(PATH)
+
+
+def encode_question(tokenizer: Tokenizer, question: str) -> list[int]:
+    """Encode a question as it would stand in running text: with a leading space."""
+    return tokenizer.encode(" " + question.strip(), add_special_tokens=False).ids
+
+
+def encode_answer(tokenizer: Tokenizer, answer: str) -> list[int]:
+    """Encode an answer with a leading space, as it stands in the stream, closed by ``<eos>``."""
+    return [*tokenizer.encode(" " + answer.strip(), add_special_tokens=False).ids, EOS]
+
+
+def decode_answer(tokenizer: Tokenizer, ids: list[int]) -> str:
+    """Read an answer back from its ids: up to the first ``<eos>``, without surrounding space."""
+    kept = list(ids)
+    if EOS in kept:
+        kept = kept[: kept.index(EOS)]
+    return tokenizer.decode([i for i in kept if i not in (PAD, BOS)], skip_special_tokens=False).strip()

@@ -1,0 +1,164 @@
+"""The loss of a memory phase: answers, which entry holds the answer, next tokens, fidelity of compression.
+
+The memory is trained under random policies without running the store: of all context slots of an episode, some are kept as they
+are, some compressed once or twice with a random other; the slots of other rows stand in as distractors for a long stream.
+"""
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from memlens.model.compressor import fidelity_loss
+from memlens.model.layers import take
+from memlens.model.model import PAD, MemoryModel, answer_loss, next_text
+from memlens.model.outputs import Memory, MemoryState
+from memlens.training.episodes import Episode
+
+
+@dataclass(frozen=True)
+class LossWeights:
+    """Weights of the terms in the total."""
+
+    answer: float = 1.0
+    retrieval: float = 0.5
+    predict: float = 0.2
+    fidelity: float = 0.3
+
+
+@dataclass(frozen=True)
+class MemoryLoss:
+    """The terms, in nats (fidelity: dimensionless), and what was answered right. ``exact`` and ``modality`` are (B, Q)."""
+
+    total: Tensor
+    answer: Tensor
+    retrieval: Tensor
+    predict: Tensor
+    fidelity: Tensor
+    exact: Tensor
+    modality: Tensor
+    covered: Tensor
+    state: MemoryState
+
+
+def merge_random(
+    model: MemoryModel, memory: Memory, holds: Tensor, share: float, generator: torch.Generator
+) -> tuple[Memory, Tensor, Tensor]:
+    """Compress ``share`` of the entries to level 1, and half as many again to level 2, each with a random other.
+
+    ``holds`` bool (B, Q, N): whether an entry holds the answer; a merge does when a parent does. Returns memory, holds, fidelity.
+    """
+    n = memory.content.shape[1]
+    m = model.cfg.merge
+    fidelity = memory.content.new_zeros(())
+    order = torch.randperm(n, generator=generator)
+    sizes = [int(share * n) // (m * m) * (m * m) for _ in range(1)]
+    depth = len(model.cfg.capacities) - 1
+    parts: list[tuple[Memory, Tensor]] = []
+    start = 0
+    for level in range(1, depth + 1):
+        take = sizes[0] // (2 ** (level - 1)) // (m**level) * (m**level)
+        if not take:
+            continue
+        index = order[start : start + take]
+        start += take
+        content = memory.content[:, index]
+        prior, there, held = memory.prior[:, index], memory.valid[:, index], holds[..., index]
+        original = content
+        for _ in range(level):
+            content = model.compressor.merge(content.unflatten(1, (-1, m)))
+            prior = prior.unflatten(1, (-1, m)).amax(-1)
+            there = there.unflatten(1, (-1, m)).any(-1)
+            held = held.unflatten(-1, (-1, m)).any(-1)
+        rebuilt = content
+        for _ in range(level):
+            rebuilt = model.compressor.expand(rebuilt).flatten(1, 2)
+        fidelity = fidelity + fidelity_loss(rebuilt, original)
+        whole = torch.zeros_like(there, dtype=torch.long)
+        parts.append((Memory(content, prior, whole + level, memory.age[:, index[::m**level]], whole - 1, whole + 2, there), held))
+    rest = order[start:]
+    kept = memory.map(lambda x: x[:, rest])
+    merged, held = kept, holds[..., rest]
+    for part, part_held in parts:
+        merged, held = merged.joined(part), torch.cat((held, part_held), -1)
+    return merged, held, fidelity
+
+
+def memory_loss(
+    model: MemoryModel,
+    episode: Episode,
+    state: MemoryState,
+    *,
+    weights: LossWeights = LossWeights(),
+    noise: float = 0.3,
+    distractors: int = 3,
+    compress: float = 0.0,
+    predict_share: float = 0.25,
+    generator: torch.Generator,
+) -> MemoryLoss:
+    """Run an episode from ``state`` and take every term of the loss."""
+    base = state.position
+    nats, n_text = torch.zeros(()), torch.zeros(())
+    memory: Memory | None = None
+    ends, starts = [], []
+    window = model.cfg.slot_window
+    for segment in episode.segments:
+        hidden, context, blocks = model.perceive(segment, state, noise)
+        target, text = next_text(segment)
+        n_some = int(predict_share * text.shape[1])
+        some = torch.rand(text.shape, generator=generator).masked_fill(~text, 2.0).topk(n_some, 1, largest=False).indices
+        logits = model.lm_head(take(hidden, some), state.working, model.encoders.text)
+        there = text.gather(1, some)
+        nats = nats + F.cross_entropy(logits[there], target.gather(1, some)[there], reduction="sum")
+        n_text = n_text + there.sum()
+        working = model.working(state.working, context.slot, context.prior, context.valid)
+        entries = model.candidates(context, state)
+        age = torch.rand(entries.prior.shape, generator=generator) * 200
+        zero = torch.zeros_like(entries.entry)
+        fresh = Memory(context.slot, context.prior, zero, age, entries.entry, zero, context.valid)
+        memory = fresh if memory is None else memory.joined(fresh)
+        position = entries.position - base[:, None]
+        ends.append(position)
+        starts.append(position - window + 1)
+        tail = torch.cat((state.tail, hidden.float()), 1)[:, -(window - 1) :]
+        tail_valid = torch.cat((state.tail_valid, segment.valid), 1)[:, -(window - 1) :]
+        state = MemoryState(
+            state.segment + 1, state.position + segment.valid.sum(-1), blocks, tail, tail_valid, working, state.store,
+            state.since_question,
+        )  # fmt: skip
+    assert memory is not None
+    end, start = torch.cat(ends, 1)[:, None, :, None], torch.cat(starts, 1)[:, None, :, None]
+    span = episode.fact_span[:, :, None]  # B, Q, 1, statement, 2
+    holds = ((end >= span[..., 1] - 1) & (start <= span[..., 0])).any(-1) & memory.valid[:, None]
+    own = memory
+    n_row = holds.shape[0]
+    for shift in range(1, min(distractors, n_row - 1) + 1):
+        other = own.map(lambda x, s=shift: x.roll(s, 0))
+        memory = memory.joined(other)
+    holds = F.pad(holds, (0, memory.content.shape[1] - holds.shape[-1]))
+    fidelity = torch.zeros(())
+    if compress:
+        memory, holds, fidelity = merge_random(model, memory, holds, compress, generator)
+    whole = torch.zeros(state.working.shape[:2], dtype=torch.long)
+    memory = memory.joined(
+        Memory(state.working, whole.float(), whole, whole.float(), whole - 1, whole + 1, whole == 0)
+    )
+    holds = F.pad(holds, (0, whole.shape[1]))
+    read, m_q, there = model.read(episode.questions, memory)
+    logits = model.decode(episode.questions.answer, read, m_q, there)
+    answer = answer_loss(logits, episode.questions.answer).mean()
+    log_share = read.logits.log_softmax(-1)
+    covered = holds.any(-1)
+    right = log_share.masked_fill(~holds, -torch.inf).logsumexp(-1)
+    retrieval = -right[covered].sum() / covered.sum().clamp_min(1)
+    predict = nats / n_text.clamp_min(1)
+    wanted = episode.questions.answer
+    exact = ((logits.argmax(-1) == wanted) | (wanted == PAD)).all(-1)
+    total = (
+        weights.answer * answer
+        + weights.retrieval * retrieval
+        + weights.predict * predict
+        + weights.fidelity * fidelity
+    )
+    return MemoryLoss(total, answer, retrieval, predict, fidelity, exact, episode.modality, covered, state)

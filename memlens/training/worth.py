@@ -1,0 +1,50 @@
+"""What a memory entry was worth at a question: loss of the answer without it minus loss with it, nats per answer token."""
+
+import torch
+from torch import Tensor
+
+from memlens.model.model import MemoryModel, answer_loss
+from memlens.model.outputs import Answers, Memory, Questions
+
+
+def entry_worth(
+    model: MemoryModel, questions: Questions, memory: Memory, answers: Answers
+) -> tuple[Tensor, Tensor]:
+    """Shapley worth of the two store entries that each question read most.
+
+    With L the loss with all of memory and L_S the loss without the set S, entry 1 is worth ((L_1 - L) + (L_12 - L_2)) / 2: half of
+    it goes to each of two copies of one fact, where plain leave-one-out gives both nothing (Shapley 1953).
+
+    Returns
+    -------
+    index : int64 (B, Q, 2)
+        Into the memory axis.
+    worth : (B, Q, 2)
+        Nats per answer token; 0 for entries that are not of the store.
+    """
+    stored = answers.read_kind == 2
+    _, top = answers.read_weight.masked_fill(~stored, -1.0).topk(2, -1)
+    index = answers.read_index.gather(-1, top)
+    real = stored.gather(-1, top) & questions.valid[..., None]
+
+    def loss_without(hidden: Tensor) -> Tensor:
+        """``hidden`` bool (B, Q, 2): which of the two are masked. Each question is asked of its own copy of memory."""
+        n_question = questions.token.shape[1]
+
+        def copied(x: Tensor) -> Tensor:
+            return x.repeat_interleave(n_question, 0)
+
+        own = memory.map(copied)
+        gone = torch.zeros_like(own.valid).scatter_reduce(1, index.flatten(0, 1), hidden.flatten(0, 1), "amax")
+        own = Memory(**{**own.__dict__, "valid": own.valid & ~gone})
+        single = questions.map(lambda x: x.flatten(0, 1)[:, None])
+        read, m_q, there = model.read(single, own)
+        return answer_loss(model.decode(single.answer, read, m_q, there), single.answer).view(real.shape[:2])
+
+    first = torch.stack((real[..., 0], torch.zeros_like(real[..., 0])), -1)
+    second = torch.stack((torch.zeros_like(real[..., 1]), real[..., 1]), -1)
+    base = answers.loss
+    without_1, without_2, without_12 = loss_without(first), loss_without(second), loss_without(first | second)
+    worth_1 = ((without_1 - base) + (without_12 - without_2)) / 2
+    worth_2 = ((without_2 - base) + (without_12 - without_1)) / 2
+    return index, torch.stack((worth_1, worth_2), -1) * real

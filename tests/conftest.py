@@ -1,0 +1,13 @@
+"""Shared by all tests: tensor shapes are checked at run time, and torch takes one thread a worker."""
+
+import os
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+from jaxtyping import install_import_hook
+
+install_import_hook("memlens.model", "beartype.beartype")
+
+import torch
+
+torch.set_num_threads(1)

@@ -1,0 +1,98 @@
+"""Figures are checked as data: what they draw is what the result holds."""
+
+import numpy as np
+import pytest
+
+from memlens.analysis import CATALOGUE, run
+from memlens.errors import AnalysisError
+from memlens.figures import drawing, plot_slot_map
+from memlens.figures.plot_slot_map import _shown
+from memlens.figures.style import ACTION_COLOUR, p_text, plain, visible
+
+CHEAP = {"clusters": {"draws": 19, "shuffles": 19}, "slot_history": {"sequence": 0, "segment": 0, "slot": 0}}
+NAMES = [analysis.name for analysis in CATALOGUE]
+
+
+@pytest.fixture(scope="session")
+def results(recording):
+    return {name: run(name, recording, **CHEAP.get(name, {})) for name in NAMES}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_analysis_is_drawn_twice_and_told(results, name, tmp_path):
+    draw = drawing(name)
+    figure = draw.plot(results[name])
+    assert len(figure.data) > 0
+    assert figure.layout.title.text
+    draw.print(results[name]).savefig(tmp_path / "figure.png")
+    assert (tmp_path / "figure.png").stat().st_size > 5000
+    text = draw.caption(results[name])
+    assert text.endswith(".")
+    assert "nan" not in text
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if name != "slot_history"])
+def test_n_is_in_the_title_and_axes_are_named(results, name):
+    figure = drawing(name).plot(results[name])
+    assert f"{results[name].attrs['n']:,}" in figure.layout.title.text
+    assert any(axis.title.text for axis in figure.select_xaxes())
+    assert any(axis.title.text for axis in figure.select_yaxes())
+
+
+def test_retention_draws_the_accuracies(results):
+    figure, data = drawing("retention").plot(results["retention"]), results["retention"]
+    assert {trace.name for trace in figure.data} == {"all", "text", "image"}
+    for trace in figure.data:
+        row = data.sel(modality=trace.name)
+        np.testing.assert_allclose(trace.y, 100 * row["accuracy"])
+        np.testing.assert_allclose(np.add(trace.y, trace.error_y.array), 100 * row["high"])
+
+
+def test_clusters_draw_the_null_beside_the_score(results):
+    figure, data = drawing("clusters").plot(results["clusters"]), results["clusters"]
+    boxes = [trace for trace in figure.data if trace.type == "box"]
+    np.testing.assert_allclose(boxes[0].y, data["silhouette_null"])
+    assert sum(np.sum(trace.y) for trace in figure.data if trace.type == "bar") == pytest.approx(data.attrs["n"])
+
+
+def test_actions_have_their_own_colours_and_letters(results):
+    figure = drawing("decisions").plot(results["decisions"])
+    assert {trace.fillcolor for trace in figure.data if trace.stackgroup} == set(ACTION_COLOUR.values())
+    assert {trace.name[0] for trace in figure.data} == set("SCRD")
+
+
+def test_probe_draws_its_control(results):
+    figure, data = drawing("probe").plot(results["probe"]), results["probe"]
+    control = next(trace for trace in figure.data if trace.name == "shuffled labels")
+    np.testing.assert_allclose(control.y, 100 * data["control"].mean("shuffle"))
+
+
+def test_a_large_map_is_sampled_and_says_so(results):
+    data = results["slot_map"]
+    large = data.isel(sample=np.arange(60_000) % data.sizes["sample"]).assign_attrs(n=60_000, total=90_000)
+    assert _shown(large).sizes["sample"] == 50_000
+    figure = plot_slot_map(large)
+    assert "showing 50,000 of 60,000" in figure.layout.title.text
+    assert figure.data[0].type == "scattergl"
+
+
+def test_captions_say_when_an_effect_is_within_its_null(plant):
+    nothing = plant(apart=0.0, accuracy=0.5)
+    assert "no evidence of clusters" in drawing("clusters").caption(run("clusters", nothing, **CHEAP["clusters"]))
+    assert "no evidence that it is readable" in drawing("probe").caption(run("probe", nothing, target="is_fact"))
+    assert "no change with distance" in drawing("retention").caption(run("retention", nothing, bins=2))
+
+
+def test_recorded_text_is_escaped_for_plotly_and_matplotlib(results):
+    assert plain("<a href='x'>") == "&lt;a href='x'&gt;"
+    assert plain("a\nb\x00") == "a⏎b\N{REPLACEMENT CHARACTER}"
+    assert visible("$x$") == r"\$x\$"
+    text = drawing("slot_history").plot(results["slot_history"]).to_json()
+    assert "script>alert" not in text.replace("&lt;script&gt;alert", "")
+
+
+def test_words():
+    assert p_text(1 / 20, 19) == "p ≤ 0.05"
+    assert p_text(0.3, 19) == "p = 0.3"
+    with pytest.raises(AnalysisError, match="retention"):
+        drawing("retentions")

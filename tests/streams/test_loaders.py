@@ -1,0 +1,135 @@
+"""Loaders: users' files become streams; whatever is wrong becomes a StreamError that says where."""
+
+import json
+
+import numpy as np
+import pytest
+import soundfile
+from PIL import Image
+
+from memlens.dims import Modality
+from memlens.errors import StreamError
+from memlens.streams import Stream, default_tokenizer, load
+
+TOKENIZER = default_tokenizer()
+
+
+@pytest.fixture
+def folder(tmp_path):
+    rng = np.random.default_rng(0)
+    (tmp_path / "a.txt").write_text("Some words 🦉.\n", encoding="utf-8")
+    (tmp_path / "b.md").write_text("# Title\n", encoding="utf-8")
+    Image.fromarray(rng.integers(0, 256, (32, 16, 3), dtype=np.uint8)).save(tmp_path / "c.png")
+    Image.fromarray(rng.integers(0, 256, (8, 8), dtype=np.uint8)).save(tmp_path / "d.jpg")
+    soundfile.write(tmp_path / "e.wav", rng.normal(size=(16000, 2)).clip(-1, 1) * 0.3, 16000)
+    (tmp_path / "f.fasta").write_text(">one first\nACGT\nacgt\n\n>two\nNNNN\n")
+    (tmp_path / "ignored.bin").write_bytes(b"\x00\xff")
+    return tmp_path
+
+
+def test_each_kind(folder):
+    expected = {"a.txt": Modality.TEXT, "b.md": Modality.TEXT, "c.png": Modality.IMAGE, "d.jpg": Modality.IMAGE,
+                "e.wav": Modality.AUDIO}  # fmt: skip
+    for name, modality in expected.items():
+        assert set(load(folder / name).encode(TOKENIZER).modality) == {modality}
+    assert load(folder / "c.png").encode(TOKENIZER).n_token == 8
+    fasta = load(folder / "f.fasta")
+    assert [(p.kind, p.text) for p in fasta.parts] == [
+        ("text", " one first: "), ("dna", "ACGTACGT"), ("text", " two: "), ("dna", "NNNN"),
+    ]  # fmt: skip
+
+
+def test_a_folder_is_read_in_sorted_order(folder):
+    kinds = [part.kind for part in load(folder).parts]
+    assert kinds == ["text", "text", "image", "image", "audio", "text", "dna", "text", "dna"]
+
+
+def test_stream_file(folder):
+    lines = [
+        {"text": "The code\u2028 is 472.", "fact": 3},
+        {"text_file": "a.txt"},
+        {"image": "c.png", "fact": 4},
+        {"audio": "e.wav"},
+        {"dna": "ACGT"},
+        {"dna_file": "f.fasta"},
+        {"question": "What is the code?", "answer": "472", "fact": 3},
+    ]
+    path = folder / "s.jsonl"
+    path.write_text("\n".join(json.dumps(line, ensure_ascii=False) for line in lines) + "\n\n", encoding="utf-8")
+    encoded = load(path).encode(TOKENIZER)
+    assert encoded.questions[0].distance == encoded.n_token - encoded.facts[3].end
+    assert encoded.facts[4].modality == Modality.IMAGE
+    assert load(load(path).save(folder / "kept.npz")).encode(TOKENIZER).sha256 == encoded.sha256
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("{", "not valid JSON"),
+        ("[1]", "got list"),
+        ("{}", "exactly one of"),
+        ('{"text": "a", "dna": "A"}', "exactly one of"),
+        ('{"text": "a", "colour": 1}', "unknown key 'colour'"),
+        ('{"text": 5}', "expected a text"),
+        ('{"text": ""}', "not empty"),
+        ('{"text": "a", "fact": "b"}', "fact is"),
+        ('{"text": "\\ud800"}', "not empty|UTF-8|surrogate"),
+        ('{"question": "What?"}', "no answer"),
+        ('{"question": "What?", "answer": 3}', "no answer"),
+        ('{"image": "none.png"}', "does not exist"),
+        ('{"image": "a\\u0000.png"}', "cannot|exist"),
+        ('{"audio": "a.txt"}', "not a readable sound"),
+        ('{"dna": "ACX"}', "'X' at index 2"),
+        ("[" * 100_000, "not valid JSON"),
+    ],
+)
+def test_stream_file_errors_name_the_line(folder, line, said):
+    path = folder / "bad.jsonl"
+    path.write_text('{"text": "fine"}\n' + line + "\n", encoding="utf-8")
+    with pytest.raises(StreamError, match=said) as caught:
+        load(path).encode(TOKENIZER)
+    if "ud800" not in line:
+        assert "line 2" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "data"),
+    [
+        ("x.txt", b""),
+        ("x.txt", b"\xff\xfe\x00"),
+        ("x.png", b"not an image"),
+        ("x.png", b"\x89PNG\r\n\x1a\n" + b"\x00" * 40),
+        ("x.jpg", b""),
+        ("x.wav", b"RIFF"),
+        ("x.wav", b""),
+        ("x.fasta", b"ACGT\n"),
+        ("x.fasta", b">only a header\n"),
+        ("x.fa", b">a\nACZT\n"),
+        ("x.jsonl", b""),
+        ("x.jsonl", b"\n\n"),
+        ("x.npz", b"PK"),
+        ("x.bin", b"1"),
+    ],
+)
+def test_damaged_files_are_stream_errors(tmp_path, name, data):
+    (tmp_path / name).write_bytes(data)
+    with pytest.raises(StreamError):
+        load(tmp_path / name)
+    with pytest.raises(StreamError):
+        load(tmp_path)
+
+
+def test_truncated_image_is_a_stream_error(folder):
+    data = (folder / "c.png").read_bytes()
+    (folder / "cut.png").write_bytes(data[: len(data) // 2])
+    with pytest.raises(StreamError, match="not a readable"):
+        load(folder / "cut.png")
+
+
+def test_missing_paths_and_empty_folders(tmp_path):
+    for path in (tmp_path / "none.txt", tmp_path / ("x" * 5000 + ".txt"), tmp_path / "a\0b.txt", tmp_path):
+        with pytest.raises(StreamError):
+            load(path)
+    (tmp_path / "named.txt").mkdir()
+    with pytest.raises(StreamError):
+        Stream().image(tmp_path / "named.txt")
