@@ -62,7 +62,8 @@ class Trainer:
         """One update of everything but the controller."""
         c, stage = self.config, self.config.stages[self.stage]
         last = self.stage == len(c.stages) - 1
-        n_fact = int(self.rng.integers(stage.n_fact // 3, stage.n_fact + 1)) if last else stage.n_fact
+        # towards the end rows are as sparse as a real stream, and as dense as before
+        n_fact = round(3 * (stage.n_fact / 3) ** self.rng.random()) if last else stage.n_fact
         n_segment = 2 if last and self.rng.random() < c.two_segments else 1
         shape = EpisodeShape(
             stage.n_row, stage.n_token, n_segment, n_fact, stage.n_question, mix=c.mix, restated=c.restated
