@@ -38,6 +38,23 @@ def save_model(model: MemoryModel, folder: str | Path) -> None:
         partial.replace(folder / name)
 
 
+def _read_config(folder: Path) -> tuple[ModelConfig, str]:
+    try:
+        written = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
+        values, name = dict(written["model"]), str(written.get("name", folder.name))
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ModelError(f"'{folder / CONFIG}' is not a memlens model config: {error!r}") from None
+    try:
+        return ModelConfig.parse(values, where=str(folder / CONFIG)), name
+    except ConfigError as error:
+        raise ModelError(str(error)) from None
+
+
+def load_config(folder: str | Path) -> ModelConfig:
+    """The configuration of a model folder; ModelError as ``load_model``."""
+    return _read_config(Path(folder))[0]
+
+
 def load_model(folder: str | Path, policy: str | None = None, device: str | torch.device = "cpu") -> MemoryModel:
     """Read a model folder.
 
@@ -59,26 +76,19 @@ def load_model(folder: str | Path, policy: str | None = None, device: str | torc
     for name in (WEIGHTS, CONFIG, TOKENIZER):
         if not (folder / name).is_file():
             raise ModelError(f"'{folder}' has no {name}; expected {WEIGHTS}, {CONFIG} and {TOKENIZER}")
+    cfg, name = _read_config(folder)
+    if policy is not None:
+        cfg = cfg.model_copy(update={"policy": policy})
     try:
-        written = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
-        values = dict(written["model"])
-    except (ValueError, KeyError, TypeError) as error:
-        raise ModelError(f"'{folder / CONFIG}' is not a memlens model config: {error!r}") from None
-    try:
-        cfg = ModelConfig.parse(values, where=str(folder / CONFIG))
-        if policy is not None:
-            cfg = cfg.model_copy(update={"policy": policy})
         tokenizer = Tokenizer.from_file(str(folder / TOKENIZER))
-    except ConfigError as error:
-        raise ModelError(str(error)) from None
-    except Exception as error:
+    except Exception as error:  # the library raises bare Exception
         raise ModelError(f"'{folder / TOKENIZER}' cannot be read as a tokenizer: {error}") from None
     tokenizer.encode_special_tokens = True  # a literal "<eos>" in a user's text is text
     try:
         weights = load_file(folder / WEIGHTS)
     except (SafetensorError, OSError) as error:
         raise ModelError(f"'{folder / WEIGHTS}' is damaged or no safetensors file: {error}") from None
-    model = MemoryModel(cfg, tokenizer, name=str(written.get("name", folder.name)))
+    model = MemoryModel(cfg, tokenizer, name=name)
     _check(model, weights, folder)
     model.load_state_dict(weights)
     model.sha256 = file_sha256(folder / WEIGHTS)

@@ -1,12 +1,12 @@
 """Small shared layers: RMSNorm, gated MLP, multi-head attention with a pattern hook."""
 
 import math
+from collections.abc import Callable
 
 import torch
 import torch.nn.functional as F
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
-from transformer_lens.hook_points import HookPoint
 
 #: Stands for "never": large enough to vanish in a softmax, small enough to stay finite in half precision.
 NEVER = -1e4
@@ -55,7 +55,7 @@ class Attention(nn.Module):
         query: Float[Tensor, "batch query feature"],
         source: Float[Tensor, "batch source feature"],
         bias: Float[Tensor, "batch #query source"],
-        hook: HookPoint | None = None,
+        hook: Callable[[Tensor], Tensor] | None = None,
     ) -> Float[Tensor, "batch query feature"]:
         def split(x: Tensor) -> Tensor:
             return x.unflatten(-1, (self.n_heads, -1)).transpose(1, 2)

@@ -6,18 +6,22 @@ Q questions, R vectors read, B sequences.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields, is_dataclass, replace
-from typing import Any, Self
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
 from torch import Tensor
 
 
+#: A type variable and not Self: run-time checks decorate methods one by one.
+Bundle = TypeVar("Bundle", bound="Tensors")
+
+
 @dataclass(frozen=True)
 class Tensors:
     """A frozen bundle of tensors (and of bundles) that moves, clones and detaches as one."""
 
-    def map(self, function: Callable[[Tensor], Tensor]) -> Self:
+    def map(self: Bundle, function: Callable[[Tensor], Tensor]) -> Bundle:
         """Apply ``function`` to every tensor, also in nested bundles and tuples."""
 
         def apply(value: Any) -> Any:
@@ -31,15 +35,15 @@ class Tensors:
 
         return replace(self, **{f.name: apply(getattr(self, f.name)) for f in fields(self)})
 
-    def to(self, *args: Any, **kwargs: Any) -> Self:
+    def to(self: Bundle, *args: Any, **kwargs: Any) -> Bundle:
         """Move to a device. Dtypes are kept."""
         return self.map(lambda x: x.to(*args, **kwargs))
 
-    def clone(self) -> Self:
+    def clone(self: Bundle) -> Bundle:
         """Copy every tensor."""
         return self.map(Tensor.clone)
 
-    def detach(self) -> Self:
+    def detach(self: Bundle) -> Bundle:
         """Cut every tensor from the autograd graph."""
         return self.map(Tensor.detach)
 
@@ -61,7 +65,7 @@ class Tensors:
         return named
 
 
-    def filled(self, named: Mapping[str, Tensor], prefix: str = "") -> Self:
+    def filled(self: Bundle, named: Mapping[str, Tensor], prefix: str = "") -> Bundle:
         """The same bundle with the tensors of ``flat(prefix)`` put back by name."""
 
         def fill(name: str, value: Any) -> Any:

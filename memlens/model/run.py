@@ -3,7 +3,7 @@
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -12,6 +12,7 @@ from memlens.model.model import BOS, EOS, PAD, MemoryModel
 from memlens.model.outputs import MemoryState, Questions, Segment, StepOutputs
 
 
+@runtime_checkable
 class Asked(Protocol):
     """A question of a stream, as ``memlens.streams.AskedQuestion``."""
 
@@ -19,6 +20,7 @@ class Asked(Protocol):
     answer: str
 
 
+@runtime_checkable
 class Encoded(Protocol):
     """An encoded stream, as ``memlens.streams.EncodedStream``."""
 

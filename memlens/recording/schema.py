@@ -4,6 +4,7 @@ A recording is a set of groups. Each group grows along one dimension, and every 
 dimension grows with it. ``float`` as a dtype stands for the recording's own float type (float16 by default).
 """
 
+import json
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Any
@@ -12,6 +13,8 @@ from typing import Any
 SCHEMA_VERSION = 1
 #: Rows in one chunk of an event table.
 TABLE_CHUNK = 8192
+#: Kinds of agents, by code.
+CANDIDATE, RESIDENT = 0, 1
 #: Root attributes that every recording has, with the value each takes when nobody gives one.
 ROOT_ATTRIBUTES: dict[str, Any] = {
     "memlens_version": "",
@@ -189,3 +192,11 @@ JOINED = (
 
 TABLES = (QUESTIONS, DECISIONS, ENTRIES, DEATHS)
 GROUPS = (SEGMENTS, POSITIONS, *TABLES)
+
+
+def decoded(text: Any, otherwise: Any) -> Any:
+    """Value of a JSON attribute; ``otherwise`` where it is missing or no JSON."""
+    try:
+        return json.loads(text)
+    except (TypeError, ValueError):
+        return otherwise

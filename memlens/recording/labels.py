@@ -1,0 +1,71 @@
+"""What an entry is about: the modality and the fact that its slot wrote from. Merges take their first parent's.
+
+Axes: slot, window (0 = the position the slot was picked at, then back), position (whole stream).
+"""
+
+import numpy as np
+
+from memlens.dims import Modality
+
+
+class EntryLabels:
+    """Labels of the entries of one sequence that are alive.
+
+    Parameters
+    ----------
+    modality, fact : [position]
+        Columns of the encoded stream.
+    """
+
+    def __init__(self, modality: np.ndarray, fact: np.ndarray):
+        self.modality, self.fact = modality, fact
+        self.ends = (fact >= 0) & (np.append(fact[1:], -1) != fact)
+        self.alive: dict[int, tuple[int, int]] = {}
+
+    def of_windows(self, position: np.ndarray, write: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Modality and fact of slots.
+
+        Parameters
+        ----------
+        position : int [slot]
+            Stream position at which each was picked.
+        write : float [slot, window]
+            Share of the write attention, averaged over heads.
+
+        Returns
+        -------
+        modality : int [slot]
+            The one with most of the weight.
+        fact : int [slot]
+            Of the facts whose statement ends inside the window, the one with most of the weight; -1 where none ends.
+        """
+        at = position[:, None] - np.arange(write.shape[1])
+        inside = (at >= 0) & (at < len(self.modality))
+        at = np.where(inside, at, 0)
+        weight = write * inside
+        kinds = np.stack([(weight * (self.modality[at] == kind)).sum(1) for kind in Modality], 1)
+        modality = np.where(kinds.sum(1) > 0, kinds.argmax(1), -1)
+        fact = np.where(inside, self.fact[at], -1)
+        # weight of the fact that each place of the window belongs to
+        mass = ((fact[:, :, None] == fact[:, None, :]) * weight[:, None, :]).sum(2)
+        mass = np.where(inside & self.ends[at], mass, -1.0)
+        best = mass.argmax(1)[:, None]
+        found = np.take_along_axis(mass, best, 1)[:, 0] >= 0
+        return modality, np.where(found, np.take_along_axis(fact, best, 1)[:, 0], -1)
+
+    def born(
+        self, entry: np.ndarray, slot: np.ndarray, position: np.ndarray, parent: np.ndarray, write: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Label new entries, fresh slots first and merges after their parents, and remember them."""
+        modality, fact = np.full(len(entry), -1), np.full(len(entry), -1)
+        fresh = slot >= 0
+        modality[fresh], fact[fresh] = self.of_windows(position[fresh], write[slot[fresh]])
+        for i in range(len(entry)):
+            if not fresh[i]:
+                modality[i], fact[i] = self.alive.get(int(parent[i, 0]), (-1, -1))
+            self.alive[int(entry[i])] = int(modality[i]), int(fact[i])
+        return modality, fact
+
+    def keep(self, held: np.ndarray) -> None:
+        """Forget all entries but those held."""
+        self.alive = {int(entry): self.alive[int(entry)] for entry in held if int(entry) in self.alive}

@@ -1,0 +1,24 @@
+"""Where a recording lies: an Icechunk repository in one folder, with one committer."""
+
+from pathlib import Path
+
+import icechunk
+
+#: What Icechunk, zarr, xarray and the file system raise when bytes are missing or wrong.
+STORAGE_ERRORS = (icechunk.IcechunkError, OSError, ValueError, KeyError, TypeError, RuntimeError, AttributeError)
+
+
+def _storage(path: Path) -> icechunk.Storage:
+    # a recording has one committer, so the warning about concurrent commits to a local folder says nothing
+    icechunk.set_logs_filter("warn,icechunk::storage::object_store=error")
+    return icechunk.local_filesystem_storage(str(path))
+
+
+def create_repository(path: Path) -> icechunk.Repository:
+    """Start an empty repository."""
+    return icechunk.Repository.create(_storage(path))
+
+
+def open_repository(path: Path) -> icechunk.Repository:
+    """Open a repository that is there."""
+    return icechunk.Repository.open(_storage(path))
