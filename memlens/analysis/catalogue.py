@@ -29,14 +29,24 @@ class Analysis:
 CATALOGUE = (
     Analysis("retention", "How often are questions answered exactly, by distance and modality?"),
     Analysis("occupancy", "How full is the store, how old are its entries, how long do they live?"),
-    Analysis("decisions", "Which actions does the controller take over time, and how does it value them?",
-             ("controller.hook_q", "controller.hook_action")),
-    Analysis("clusters", "Do slots fall into groups, do these match modalities, which tokens mark them?",
-             ("context.hook_slot", "context.hook_position", "context.hook_pattern")),
+    Analysis(
+        "decisions",
+        "Which actions does the controller take over time, and how does it value them?",
+        ("controller.hook_q", "controller.hook_action"),
+    ),
+    Analysis(
+        "clusters",
+        "Do slots fall into groups, do these match modalities, which tokens mark them?",
+        ("context.hook_slot", "context.hook_position", "context.hook_pattern"),
+    ),
     Analysis("slot_map", "Where does each slot lie, in two dimensions?", ("context.hook_slot", "context.hook_prior")),
     Analysis("probe", "Can modality, or the presence of a fact, be read linearly from a slot?", ("context.hook_slot",)),
-    Analysis("slot_history", "What was one slot written from, and what became of it?",
-             ("context.hook_position", "context.hook_pattern"), place=True),
+    Analysis(
+        "slot_history",
+        "What was one slot written from, and what became of it?",
+        ("context.hook_position", "context.hook_pattern"),
+        place=True,
+    ),
 )
 
 

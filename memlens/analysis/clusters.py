@@ -86,20 +86,36 @@ def clusters(
         },
         coords={"cluster": np.arange(found.k), "modality": MODALITIES, "k": list(ks)},
     )
-    params = {"point": point, "k": k, "sample": sample, "draws": draws, "shuffles": shuffles, "marks": marks,
-              "seed": seed}
+    params = {
+        "point": point,
+        "k": k,
+        "sample": sample,
+        "draws": draws,
+        "shuffles": shuffles,
+        "marks": marks,
+        "seed": seed,
+    }
     return finish(
-        dataset, "clusters", recording, value.shape[0], params, point=point, rows=rows.source, total=rows.total,
-        dropped=rows.dropped, variance_kept=float(share.sum()), chosen_k=found.k,
+        dataset,
+        "clusters",
+        recording,
+        value.shape[0],
+        params,
+        point=point,
+        rows=rows.source,
+        total=rows.total,
+        dropped=rows.dropped,
+        variance_kept=float(share.sum()),
+        chosen_k=found.k,
     )
 
 
 def _gaussian_null(value: np.ndarray, ks: tuple[int, ...], seed: int, draws: int) -> np.ndarray:
     rng = np.random.default_rng(seed + 1)
     spread = value.std(0)
-    return np.array([
-        partition(rng.normal(size=value.shape) * spread, ks, seed + 2 + draw).silhouette for draw in range(draws)
-    ])
+    return np.array(
+        [partition(rng.normal(size=value.shape) * spread, ks, seed + 2 + draw).silhouette for draw in range(draws)]
+    )
 
 
 def _mix(label: np.ndarray, modality: np.ndarray, k: int) -> np.ndarray:
@@ -122,8 +138,11 @@ def _agreement(label: np.ndarray, modality: np.ndarray, shuffles: int, seed: int
     for name, score in (("ami", adjusted_mutual_info_score), ("ari", adjusted_rand_score)):
         value = float(score(modality, label)) if several else np.nan
         null = np.array([score(order, label) if several else np.nan for order in orders])
-        out |= {name: value, f"{name}_null": ("shuffle", null),
-                f"{name}_p": p_value(value, null) if several else np.nan}
+        out |= {
+            name: value,
+            f"{name}_null": ("shuffle", null),
+            f"{name}_p": p_value(value, null) if several else np.nan,
+        }
     return out
 
 

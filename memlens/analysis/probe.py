@@ -65,9 +65,7 @@ def probe(
     kept = classes[counts >= 2 * folds]
     if kept.size < 2:
         seen = {TARGETS[target][int(c)]: int(n) for c, n in zip(classes, counts, strict=True)}
-        raise AnalysisError(
-            f"'{target}' has the classes {seen}; a probe needs two with {2 * folds} rows or more each"
-        )
+        raise AnalysisError(f"'{target}' has the classes {seen}; a probe needs two with {2 * folds} rows or more each")
     use = np.isin(label, kept)
     value, label = rows.value[use], np.searchsorted(kept, label[use])
     block, fold = _split(rows.labels["segment"][use] - first_segment(recording), n_segments(recording), label, folds)
@@ -81,8 +79,9 @@ def probe(
         control.append(confusion_scores(_count(shuffled, _predict(value, shuffled, fold), block, kept.size).sum(0)))
     drawn = rng.integers(0, confusion.shape[0], (resamples, confusion.shape[0]))
     spread = confusion_scores(confusion[drawn].sum(1))
-    by_fold = [confusion_scores(_count(label[fold == f], predicted[fold == f], None, kept.size)[0])
-               for f in range(folds)]
+    by_fold = [
+        confusion_scores(_count(label[fold == f], predicted[fold == f], None, kept.size)[0]) for f in range(folds)
+    ]
     score = confusion_scores(confusion.sum(0))
     control = np.array(control)
     majority = np.full_like(label, np.bincount(label).argmax())
@@ -102,12 +101,28 @@ def probe(
         },
         coords={"metric": METRICS, "true": names, "predicted": names, "class_metric": METRICS[1:]},
     )
-    params = {"point": point, "target": target, "folds": folds, "sample": sample, "shuffles": shuffles,
-              "resamples": resamples, "seed": seed}
+    params = {
+        "point": point,
+        "target": target,
+        "folds": folds,
+        "sample": sample,
+        "shuffles": shuffles,
+        "resamples": resamples,
+        "seed": seed,
+    }
     left_out = [TARGETS[target][int(code)] for code in classes if code not in kept]
     return finish(
-        dataset, "probe", recording, label.size, params, point=point, target=target, rows=rows.source,
-        total=rows.total, blocks=int(np.unique(block).size), left_out=", ".join(left_out),
+        dataset,
+        "probe",
+        recording,
+        label.size,
+        params,
+        point=point,
+        target=target,
+        rows=rows.source,
+        total=rows.total,
+        blocks=int(np.unique(block).size),
+        left_out=", ".join(left_out),
     )
 
 

@@ -63,16 +63,27 @@ def retention(recording: "Recording", *, bins: int | Sequence[float] = 8) -> xr.
     cell, whole = ("modality", "bin"), ("modality",)
     dataset = xr.Dataset(
         {
-            "accuracy": (cell, _ratio(hits, n)), "low": (cell, low), "high": (cell, high),
-            "n": (cell, n.astype(int)), "correct": (cell, hits.astype(int)), "loss": (cell, _ratio(losses, finite)),
-            "overall": (whole, _ratio(total_hits, totals)), "overall_low": (whole, overall_low),
-            "overall_high": (whole, overall_high), "overall_n": (whole, totals.astype(int)),
+            "accuracy": (cell, _ratio(hits, n)),
+            "low": (cell, low),
+            "high": (cell, high),
+            "n": (cell, n.astype(int)),
+            "correct": (cell, hits.astype(int)),
+            "loss": (cell, _ratio(losses, finite)),
+            "overall": (whole, _ratio(total_hits, totals)),
+            "overall_low": (whole, overall_low),
+            "overall_high": (whole, overall_high),
+            "overall_n": (whole, totals.astype(int)),
         },
         coords={"modality": names, "bin_low": ("bin", edges[:-1]), "bin_high": ("bin", edges[1:])},
     )
     params = {"bins": bins if isinstance(bins, int) else [float(edge) for edge in bins]}
     return finish(
-        dataset, "retention", recording, distance.size, params, unknown_distance=int((distance < 0).sum()),
+        dataset,
+        "retention",
+        recording,
+        distance.size,
+        params,
+        unknown_distance=int((distance < 0).sum()),
         outside=int(((distance >= 0) & ~inside).sum()),
     )
 

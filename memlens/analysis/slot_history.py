@@ -67,8 +67,18 @@ def slot_history(recording: "Recording", *, sequence: int, segment: int, slot: i
     )
     params = {"sequence": sequence, "segment": segment, "slot": slot}
     return finish(
-        dataset, "slot_history", recording, 1, params, sequence=sequence, segment=segment, slot=slot, entry=entry,
-        modality=names([modality], MODALITIES)[0], fact=fact, position=picked,
+        dataset,
+        "slot_history",
+        recording,
+        1,
+        params,
+        sequence=sequence,
+        segment=segment,
+        slot=slot,
+        entry=entry,
+        modality=names([modality], MODALITIES)[0],
+        fact=fact,
+        position=picked,
         importance=_importance(recording, sequence, segment, slot),
     )
 
@@ -113,8 +123,10 @@ def _window(recording: "Recording", sequence: int, segment: int, slot: int, pick
 def _descendants(table: xr.Dataset, sequence: int, segment: int, slot: int) -> dict[str, tuple[object, np.ndarray]]:
     """Walk from the slot's own entry to every merge that has it, or one already found, as a parent."""
     same = np.flatnonzero(column(table, "sequence", int) == sequence)
-    columns = {name: column(table, name, int)[same] for name in
-               ("entry", "segment", "slot", "level", "died", "fate", "start", "end")}
+    columns = {
+        name: column(table, name, int)[same]
+        for name in ("entry", "segment", "slot", "level", "died", "fate", "start", "end")
+    }
     parent = column(table, "parent", int)[same].reshape(same.size, -1)
     children: dict[int, list[int]] = {}
     for row, side in zip(*np.nonzero(parent >= 0), strict=True):
@@ -127,11 +139,16 @@ def _descendants(table: xr.Dataset, sequence: int, segment: int, slot: int) -> d
                 depth[child] = depth[row] + 1
                 rows.append(child)
     at = np.array(rows, int)
-    renamed = {"entry": "descendant_entry", "level": "descendant_level", "segment": "born", "died": "died",
-               "fate": "fate", "start": "descendant_start", "end": "descendant_end"}
-    out: dict[str, tuple[object, np.ndarray]] = {
-        new: ("descendant", columns[old][at]) for old, new in renamed.items()
+    renamed = {
+        "entry": "descendant_entry",
+        "level": "descendant_level",
+        "segment": "born",
+        "died": "died",
+        "fate": "fate",
+        "start": "descendant_start",
+        "end": "descendant_end",
     }
+    out: dict[str, tuple[object, np.ndarray]] = {new: ("descendant", columns[old][at]) for old, new in renamed.items()}
     out["depth"] = "descendant", np.array([depth[row] for row in rows], int)
     out["parent"] = ("descendant", "side"), parent[at]
     return out
@@ -140,8 +157,14 @@ def _descendants(table: xr.Dataset, sequence: int, segment: int, slot: int) -> d
 def _decisions(table: xr.Dataset, sequence: int, ids: np.ndarray) -> dict[str, object]:
     rows = np.flatnonzero((column(table, "sequence", int) == sequence) & np.isin(column(table, "entry", int), ids))
     rows = rows[np.argsort(column(table, "segment", int)[rows], kind="stable")]
-    renamed = {"segment": "decision_segment", "entry": "decision_entry", "kind": "decision_kind",
-               "level": "decision_level", "wanted": "wanted", "executed": "executed"}
+    renamed = {
+        "segment": "decision_segment",
+        "entry": "decision_entry",
+        "kind": "decision_kind",
+        "level": "decision_level",
+        "wanted": "wanted",
+        "executed": "executed",
+    }
     out: dict[str, object] = {new: ("decision", column(table, old, int)[rows]) for old, new in renamed.items()}
     return out | {"q": (("decision", "action"), column(table, "q", float)[rows])}
 
@@ -157,8 +180,14 @@ def _questions(table: xr.Dataset, sequence: int, ids: np.ndarray) -> dict[str, o
         "weight": ("question", np.nansum(share[rows], axis=1)),
         "question_entry": ("question", read[rows, most]),
     }
-    renamed = {"segment": "question_segment", "distance": "distance", "correct": "correct", "text": "question_text",
-               "answer": "answer", "predicted": "predicted"}
+    renamed = {
+        "segment": "question_segment",
+        "distance": "distance",
+        "correct": "correct",
+        "text": "question_text",
+        "answer": "answer",
+        "predicted": "predicted",
+    }
     for old, new in renamed.items():
         values = column(table, old)[rows]
         out[new] = "question", values.astype(str) if values.dtype.kind in "OUT" else values

@@ -71,8 +71,17 @@ def slot_map(
     )
     params = {"point": point, "method": method, "sample": sample, "neighbours": neighbours, "seed": seed}
     return finish(
-        dataset, "slot_map", recording, n, params, point=point, method=method, rows=rows.source, total=rows.total,
-        dropped=rows.dropped, neighbours=near,
+        dataset,
+        "slot_map",
+        recording,
+        n,
+        params,
+        point=point,
+        method=method,
+        rows=rows.source,
+        total=rows.total,
+        dropped=rows.dropped,
+        neighbours=near,
     )
 
 

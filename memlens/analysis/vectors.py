@@ -96,9 +96,7 @@ def vectors(recording: "Recording", point: str, sample: int, seed: int) -> Vecto
     value = gather(array, *where).astype(np.float32)
     labels["importance"] = _importance(recording, str(array.dims[2]), where)
     finite = np.isfinite(value).all(1)
-    return Vectors(
-        value[finite], {name: labels[name][finite] for name in LABELS}, source, total, int((~finite).sum())
-    )
+    return Vectors(value[finite], {name: labels[name][finite] for name in LABELS}, source, total, int((~finite).sum()))
 
 
 def _rows(recording: "Recording", place: str, array: xr.DataArray) -> tuple[dict[str, np.ndarray], str]:
@@ -143,7 +141,9 @@ def _stored(recording: "Recording") -> dict[str, np.ndarray]:
     at = order[np.minimum(np.searchsorted(known[order], key), max(known.size - 1, 0))] if known.size else index * 0
     found = known[at] == key if known.size else np.zeros(key.size, bool)
     rows = {
-        "sequence": sequence[index], "segment": segment[index] + first_segment(recording), "place": place[index],
+        "sequence": sequence[index],
+        "segment": segment[index] + first_segment(recording),
+        "place": place[index],
         "entry": entry[index],
     }
     for name in ("modality", "fact"):

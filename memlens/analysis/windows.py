@@ -20,9 +20,7 @@ def vocabulary(recording: "Recording") -> list[str]:
     return [str(text).replace("Ġ", " ").replace("Ċ", "\n").replace("▁", " ") for text in strings]
 
 
-def write_attention(
-    recording: "Recording", sequence: np.ndarray, segment: np.ndarray, slot: np.ndarray
-) -> np.ndarray:
+def write_attention(recording: "Recording", sequence: np.ndarray, segment: np.ndarray, slot: np.ndarray) -> np.ndarray:
     """Write attention of slots averaged over heads, (sample, window); window 0 is the picked position."""
     pattern = recording["context.hook_pattern"]
     rows = gather(pattern, sequence, segment - first_segment(recording), slot)

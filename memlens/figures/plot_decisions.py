@@ -38,7 +38,11 @@ def plot_decisions(dataset: "xr.Dataset") -> "Figure":
 
     kinds = [str(kind) for kind in dataset["kind"].values]
     figure = make_subplots(
-        2, 2, shared_xaxes=True, vertical_spacing=0.12, horizontal_spacing=0.1,
+        2,
+        2,
+        shared_xaxes=True,
+        vertical_spacing=0.12,
+        horizontal_spacing=0.1,
         subplot_titles=[f"{kind}s: executed actions" for kind in kinds] + [f"{kind}s: mean Q" for kind in kinds],
     )
     segment = dataset["segment"].values
@@ -47,13 +51,29 @@ def plot_decisions(dataset: "xr.Dataset") -> "Figure":
         for action, colour in ACTION_COLOUR.items():
             name = f"{ACTION_LETTER[action]} {action}"
             figure.add_scatter(
-                x=segment, y=own["count"].sel(action=action).values, name=name, legendgroup=action, stackgroup=kind,
-                showlegend=column == 1, mode="lines", line={"width": 0, "color": colour}, fillcolor=colour, row=1,
-                col=column, hovertemplate="segment %{x}: %{y:.0f}<extra>" + name + "</extra>",
+                x=segment,
+                y=own["count"].sel(action=action).values,
+                name=name,
+                legendgroup=action,
+                stackgroup=kind,
+                showlegend=column == 1,
+                mode="lines",
+                line={"width": 0, "color": colour},
+                fillcolor=colour,
+                row=1,
+                col=column,
+                hovertemplate="segment %{x}: %{y:.0f}<extra>" + name + "</extra>",
             )
             figure.add_scatter(
-                x=segment, y=own["mean_q"].sel(action=action).values, name=name, legendgroup=action, showlegend=False,
-                mode="lines", line={"color": colour, "dash": ACTION_DASH[action], "width": 1.6}, row=2, col=column,
+                x=segment,
+                y=own["mean_q"].sel(action=action).values,
+                name=name,
+                legendgroup=action,
+                showlegend=False,
+                mode="lines",
+                line={"color": colour, "dash": ACTION_DASH[action], "width": 1.6},
+                row=2,
+                col=column,
                 hovertemplate="segment %{x}: %{y:.4f} nat<extra>" + name + "</extra>",
             )
     figure.update_xaxes(title=_segments(dataset), row=2)
@@ -74,12 +94,26 @@ def print_decisions(dataset: "xr.Dataset") -> "Sheet":
         label(shares, f"{kind}s: actions (n = {n:,})", "", "share of decisions (%)" if at == 0 else "")
         for action, colour in ACTION_COLOUR.items():
             q = dataset["mean_q"].sel(kind=kind, action=action).values
-            curves.plot(segment, q, color=colour, linestyle=DASHES[ACTION_DASH[action]], linewidth=1.1,
-                        label=f"{ACTION_LETTER[action]} {action}")
+            curves.plot(
+                segment,
+                q,
+                color=colour,
+                linestyle=DASHES[ACTION_DASH[action]],
+                linewidth=1.1,
+                label=f"{ACTION_LETTER[action]} {action}",
+            )
             known = np.flatnonzero(np.isfinite(q))
             if known.size:
-                curves.annotate(ACTION_LETTER[action], (segment[known[-1]], q[known[-1]]), xytext=(3, 0),
-                                textcoords="offset points", color=colour, fontsize=9, va="center", weight="bold")
+                curves.annotate(
+                    ACTION_LETTER[action],
+                    (segment[known[-1]], q[known[-1]]),
+                    xytext=(3, 0),
+                    textcoords="offset points",
+                    color=colour,
+                    fontsize=9,
+                    va="center",
+                    weight="bold",
+                )
         label(curves, f"{kind}s: mean Q", _segments(dataset), "mean Q (nat)" if at == 0 else "")
     below(axes[2], 4)
     return page

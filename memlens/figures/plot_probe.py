@@ -23,25 +23,61 @@ def plot_probe(dataset: "xr.Dataset") -> "Figure":
     """Draw the result of `memlens.analysis.probe`."""
     from plotly.subplots import make_subplots
 
-    figure = make_subplots(1, 2, column_widths=[0.6, 0.4], horizontal_spacing=0.16,
-                           subplot_titles=["held-out scores", "confusion (% of the true class)"])
+    figure = make_subplots(
+        1,
+        2,
+        column_widths=[0.6, 0.4],
+        horizontal_spacing=0.16,
+        subplot_titles=["held-out scores", "confusion (% of the true class)"],
+    )
     names = [WORDS[str(name)] for name in dataset["metric"].values]
     score, low, high = (100 * dataset[key].values for key in ("score", "low", "high"))
     control = 100 * dataset["control"].values
     figure.add_bar(
-        x=names, y=score, name="probe", marker={"color": ACCENT}, row=1, col=1,
+        x=names,
+        y=score,
+        name="probe",
+        marker={"color": ACCENT},
+        row=1,
+        col=1,
         error_y={"type": "data", "symmetric": False, "array": high - score, "arrayminus": score - low},
         hovertemplate="%{x}: %{y:.1f} %<extra>probe</extra>",
     )
-    figure.add_bar(x=names, y=control.mean(0), name="shuffled labels", marker={"color": NULL_COLOUR}, row=1, col=1,
-                   error_y={"type": "data", "symmetric": False, "array": control.max(0) - control.mean(0),
-                            "arrayminus": control.mean(0) - control.min(0)},
-                   hovertemplate="%{x}: %{y:.1f} %<extra>shuffled labels</extra>")
-    figure.add_scatter(x=names, y=100 * dataset["majority"].values, name="majority class", mode="markers", row=1, col=1,
-                       marker={"symbol": "line-ew-open", "size": 26, "color": INK, "line": {"width": 2}})
+    figure.add_bar(
+        x=names,
+        y=control.mean(0),
+        name="shuffled labels",
+        marker={"color": NULL_COLOUR},
+        row=1,
+        col=1,
+        error_y={
+            "type": "data",
+            "symmetric": False,
+            "array": control.max(0) - control.mean(0),
+            "arrayminus": control.mean(0) - control.min(0),
+        },
+        hovertemplate="%{x}: %{y:.1f} %<extra>shuffled labels</extra>",
+    )
+    figure.add_scatter(
+        x=names,
+        y=100 * dataset["majority"].values,
+        name="majority class",
+        mode="markers",
+        row=1,
+        col=1,
+        marker={"symbol": "line-ew-open", "size": 26, "color": INK, "line": {"width": 2}},
+    )
     figure.add_heatmap(
-        x=[str(name) for name in dataset["predicted"].values], y=[str(name) for name in dataset["true"].values],
-        z=_share(dataset), zmin=0, zmax=100, colorscale="Blues", texttemplate="%{z:.0f}", showscale=False, row=1, col=2,
+        x=[str(name) for name in dataset["predicted"].values],
+        y=[str(name) for name in dataset["true"].values],
+        z=_share(dataset),
+        zmin=0,
+        zmax=100,
+        colorscale="Blues",
+        texttemplate="%{z:.0f}",
+        showscale=False,
+        row=1,
+        col=2,
         hovertemplate="true %{y}, predicted %{x}: %{z:.1f} %<extra></extra>",
     )
     figure.update_yaxes(title="score (%)", range=[0, 104], row=1, col=1)
@@ -63,8 +99,15 @@ def print_probe(dataset: "xr.Dataset") -> "Sheet":
     control = 100 * dataset["control"].values
     x = np.arange(len(names))
     left.bar(x - 0.2, score, 0.38, yerr=np.stack([score - low, high - score]), capsize=3, color=ACCENT, label="probe")
-    left.bar(x + 0.2, control.mean(0), 0.38, color=NULL_COLOUR, capsize=3, label="shuffled labels",
-             yerr=np.stack([control.mean(0) - control.min(0), control.max(0) - control.mean(0)]))
+    left.bar(
+        x + 0.2,
+        control.mean(0),
+        0.38,
+        color=NULL_COLOUR,
+        capsize=3,
+        label="shuffled labels",
+        yerr=np.stack([control.mean(0) - control.min(0), control.max(0) - control.mean(0)]),
+    )
     left.hlines(100 * dataset["majority"].values, x - 0.42, x + 0.42, color=INK, linestyle=":", label="majority class")
     left.set_xticks(x, names)
     left.set_ylim(0, 104)
@@ -74,8 +117,15 @@ def print_probe(dataset: "xr.Dataset") -> "Sheet":
     right.grid(visible=False)
     right.imshow(share, cmap="Blues", vmin=0, vmax=100, aspect="auto")
     for row, column in np.ndindex(*share.shape):
-        right.text(column, row, f"{share[row, column]:.0f}", ha="center", va="center", fontsize=9,
-                   color="white" if share[row, column] > 60 else INK)
+        right.text(
+            column,
+            row,
+            f"{share[row, column]:.0f}",
+            ha="center",
+            va="center",
+            fontsize=9,
+            color="white" if share[row, column] > 60 else INK,
+        )
     right.set_xticks(range(share.shape[1]), [str(name) for name in dataset["predicted"].values])
     right.set_yticks(range(share.shape[0]), [str(name) for name in dataset["true"].values])
     label(right, "Confusion (% of the true class)", "predicted", "true")
@@ -95,7 +145,10 @@ def caption(dataset: "xr.Dataset") -> str:
         f"and macro F1 {percent(f1)}, on blocks held out of {dataset.attrs['n']:,} rows; shuffled labels give "
         f"{percent(float(control.mean()))} (at most {percent(float(control.max()))}), the majority class "
         f"{percent(float(majority))}, so selectivity is {100 * scalar(dataset, 'selectivity'):.1f} points: "
-        + ("the label is linearly readable." if beaten
-           else "not above its baselines, so no evidence that it is readable.")
+        + (
+            "the label is linearly readable."
+            if beaten
+            else "not above its baselines, so no evidence that it is readable."
+        )
         + (f" Too rare to probe and left out: {left_out}." if left_out else "")
     )

@@ -48,9 +48,16 @@ def plot_retention(dataset: "xr.Dataset") -> "Figure":
     for name, x, row in _lines(dataset):
         y, low, high = (100 * row[key].values for key in ("accuracy", "low", "high"))
         figure.add_scatter(
-            x=x, y=y, name=name, mode="lines+markers", customdata=np.stack([row["n"].values, low, high], -1),
-            line={"color": MODALITY_COLOUR[name], "width": 3 if name == "all" else 1.8,
-                  "dash": "dash" if name == "all" else "solid"},
+            x=x,
+            y=y,
+            name=name,
+            mode="lines+markers",
+            customdata=np.stack([row["n"].values, low, high], -1),
+            line={
+                "color": MODALITY_COLOUR[name],
+                "width": 3 if name == "all" else 1.8,
+                "dash": "dash" if name == "all" else "solid",
+            },
             marker={"symbol": MODALITY_SYMBOL[name], "size": 9},
             error_y={"type": "data", "symmetric": False, "array": high - y, "arrayminus": y - low, "thickness": 1.2},
             hovertemplate=name + ": %{y:.1f} % (95 %: %{customdata[1]:.1f}–%{customdata[2]:.1f}, "
@@ -67,8 +74,15 @@ def print_retention(dataset: "xr.Dataset") -> "Sheet":
     for name, x, row in _lines(dataset):
         y, low, high = (100 * row[key].values for key in ("accuracy", "low", "high"))
         axes.errorbar(
-            x, y, yerr=np.stack([y - low, high - y]), label=name, color=MODALITY_COLOUR[name], capsize=2,
-            marker=MARKERS[MODALITY_SYMBOL[name]], markersize=5, linestyle=DASHES["dash" if name == "all" else "solid"],
+            x,
+            y,
+            yerr=np.stack([y - low, high - y]),
+            label=name,
+            color=MODALITY_COLOUR[name],
+            capsize=2,
+            marker=MARKERS[MODALITY_SYMBOL[name]],
+            markersize=5,
+            linestyle=DASHES["dash" if name == "all" else "solid"],
         )
     axes.set_xticks(np.arange(dataset.sizes["bin"]), _labels(dataset))
     axes.set_ylim(-3, 103)

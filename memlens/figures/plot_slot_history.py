@@ -42,34 +42,74 @@ def plot_slot_history(dataset: "xr.Dataset") -> "Figure":
     """Draw the result of `memlens.analysis.slot_history`: the window in reading order, Q over time, and reads."""
     from plotly.subplots import make_subplots
 
-    figure = make_subplots(3, 1, vertical_spacing=0.14, subplot_titles=[
-        "written from", f"decisions (n = {dataset.sizes['decision']:,}, descendants' included)",
-        f"read by questions (n = {dataset.sizes['question']:,})"])
+    figure = make_subplots(
+        3,
+        1,
+        vertical_spacing=0.14,
+        subplot_titles=[
+            "written from",
+            f"decisions (n = {dataset.sizes['decision']:,}, descendants' included)",
+            f"read by questions (n = {dataset.sizes['question']:,})",
+        ],
+    )
     window = dataset.isel(window=slice(None, None, -1))
     figure.add_bar(
-        x=window["window_position"].values, y=window["write"].values, marker={"color": ACCENT}, showlegend=False, row=1,
-        col=1, text=[plain(token, 14) for token in window["token"].values], textposition="outside", textangle=-60,
-        hovertemplate="position %{x}: %{y:.3f}<br>%{text}<extra></extra>", cliponaxis=False,
+        x=window["window_position"].values,
+        y=window["write"].values,
+        marker={"color": ACCENT},
+        showlegend=False,
+        row=1,
+        col=1,
+        text=[plain(token, 14) for token in window["token"].values],
+        textposition="outside",
+        textangle=-60,
+        hovertemplate="position %{x}: %{y:.3f}<br>%{text}<extra></extra>",
+        cliponaxis=False,
     )
     own = _own(dataset)
     for at, (action, colour) in enumerate(ACTION_COLOUR.items()):
-        figure.add_scatter(x=own["decision_segment"].values, y=own["q"].values[:, at], mode="lines", name=action,
-                           line={"color": colour, "dash": ACTION_DASH[action]}, legendgroup=action, row=2, col=1)
+        figure.add_scatter(
+            x=own["decision_segment"].values,
+            y=own["q"].values[:, at],
+            mode="lines",
+            name=action,
+            line={"color": colour, "dash": ACTION_DASH[action]},
+            legendgroup=action,
+            row=2,
+            col=1,
+        )
         done = np.flatnonzero(dataset["executed"].values == at)
         figure.add_scatter(
-            x=dataset["decision_segment"].values[done], y=dataset["q"].values[done, at], mode="markers+text",
-            text=ACTION_LETTER[action], textposition="top center", marker={"color": colour, "size": 7},
+            x=dataset["decision_segment"].values[done],
+            y=dataset["q"].values[done, at],
+            mode="markers+text",
+            text=ACTION_LETTER[action],
+            textposition="top center",
+            marker={"color": colour, "size": 7},
             legendgroup=action,
-            customdata=dataset["decision_entry"].values[done], showlegend=False, row=2, col=1,
+            customdata=dataset["decision_entry"].values[done],
+            showlegend=False,
+            row=2,
+            col=1,
             hovertemplate="segment %{x}, entry %{customdata}: " + action + ", Q %{y:.4f} nat<extra></extra>",
         )
     correct = dataset["correct"].values.astype(bool)
     figure.add_bar(
-        x=dataset["question_segment"].values, y=dataset["weight"].values, showlegend=False, row=3, col=1,
+        x=dataset["question_segment"].values,
+        y=dataset["weight"].values,
+        showlegend=False,
+        row=3,
+        col=1,
         marker={"color": np.where(correct, RIGHT, WRONG).tolist()},
-        customdata=np.array([[plain(q), plain(a), plain(p)] for q, a, p in zip(
-            dataset["question_text"].values, dataset["answer"].values, dataset["predicted"].values, strict=True)],
-            dtype=object).reshape(-1, 3),
+        customdata=np.array(
+            [
+                [plain(q), plain(a), plain(p)]
+                for q, a, p in zip(
+                    dataset["question_text"].values, dataset["answer"].values, dataset["predicted"].values, strict=True
+                )
+            ],
+            dtype=object,
+        ).reshape(-1, 3),
         hovertemplate="%{customdata[0]}<br>answer %{customdata[1]}, predicted %{customdata[2]}<br>"
         "weight %{y:.3f}<extra></extra>",
     )
@@ -94,17 +134,33 @@ def print_slot_history(dataset: "xr.Dataset") -> "Sheet":
     label(left, _title(dataset), "write attention", "window, in reading order")
     own = _own(dataset)
     for at, (action, colour) in enumerate(ACTION_COLOUR.items()):
-        middle.plot(own["decision_segment"].values, own["q"].values[:, at], color=colour,
-                    linestyle=DASHES[ACTION_DASH[action]], label=action)
+        middle.plot(
+            own["decision_segment"].values,
+            own["q"].values[:, at],
+            color=colour,
+            linestyle=DASHES[ACTION_DASH[action]],
+            label=action,
+        )
         done = np.flatnonzero(dataset["executed"].values == at)
-        middle.scatter(dataset["decision_segment"].values[done], dataset["q"].values[done, at], s=26, color=colour,
-                       marker=f"${ACTION_LETTER[action]}$")
+        middle.scatter(
+            dataset["decision_segment"].values[done],
+            dataset["q"].values[done, at],
+            s=26,
+            color=colour,
+            marker=f"${ACTION_LETTER[action]}$",
+        )
     middle.legend(frameon=False, fontsize=8)
     label(middle, f"Decisions (n = {dataset.sizes['decision']:,})", "segment", "Q (nat)")
     correct = dataset["correct"].values.astype(bool)
     for rows, colour, name in ((correct, RIGHT, "right"), (~correct, WRONG, "wrong")):
-        right.scatter(dataset["question_segment"].values[rows], dataset["weight"].values[rows], color=colour, s=22,
-                      label=name, marker="o" if name == "right" else "x")
+        right.scatter(
+            dataset["question_segment"].values[rows],
+            dataset["weight"].values[rows],
+            color=colour,
+            s=22,
+            label=name,
+            marker="o" if name == "right" else "x",
+        )
     right.set_ylim(bottom=0)
     right.legend(frameon=False, fontsize=8)
     label(right, f"Read by questions (n = {dataset.sizes['question']:,})", "segment of the question", "weight of reads")
@@ -126,6 +182,10 @@ def caption(dataset: "xr.Dataset") -> str:
     return text + (
         f"Entry {dataset.attrs['entry']} and the {merges} it went into were decided on "
         f"{several(dataset.sizes['decision'], 'time')}; "
-        + (f"{several(reads, 'question')} read them, {right:,} of these answered right, at a mean weight of "
-           f"{float(dataset['weight'].mean()):.2f}." if reads else "no question read them.")
+        + (
+            f"{several(reads, 'question')} read them, {right:,} of these answered right, at a mean weight of "
+            f"{float(dataset['weight'].mean()):.2f}."
+            if reads
+            else "no question read them."
+        )
     )

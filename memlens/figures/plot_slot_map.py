@@ -64,13 +64,25 @@ def plot_slot_map(dataset: "xr.Dataset") -> "Figure":
     for code, name in NAMES.items():
         rows = modality == code
         if rows.any():
-            figure.add_trace(trace(
-                x=coordinate[rows, 0], y=coordinate[rows, 1], mode="markers", name=f"{name} ({rows.sum():,})",
-                customdata=custom[rows],
-                marker={"color": MODALITY_COLOUR[name], "symbol": MODALITY_SYMBOL[name], "size": 5, "opacity": 0.65},
-                hovertemplate="sequence %{customdata[0]}, segment %{customdata[1]}, slot %{customdata[2]}<br>"
-                "entry %{customdata[3]}, fact %{customdata[4]}, cluster %{customdata[5]}<extra>" + name + "</extra>",
-            ))
+            figure.add_trace(
+                trace(
+                    x=coordinate[rows, 0],
+                    y=coordinate[rows, 1],
+                    mode="markers",
+                    name=f"{name} ({rows.sum():,})",
+                    customdata=custom[rows],
+                    marker={
+                        "color": MODALITY_COLOUR[name],
+                        "symbol": MODALITY_SYMBOL[name],
+                        "size": 5,
+                        "opacity": 0.65,
+                    },
+                    hovertemplate="sequence %{customdata[0]}, segment %{customdata[1]}, slot %{customdata[2]}<br>"
+                    "entry %{customdata[3]}, fact %{customdata[4]}, cluster %{customdata[5]}<extra>"
+                    + name
+                    + "</extra>",
+                )
+            )
     figure.update_xaxes(title=_axis(data, 0))
     figure.update_yaxes(title=_axis(data, 1))
     return dress(figure, plain(_title(dataset, data.sizes["sample"]), 120), height=560)
@@ -84,9 +96,17 @@ def print_slot_map(dataset: "xr.Dataset") -> "Sheet":
     for code, name in NAMES.items():
         rows = modality == code
         if rows.any():
-            axes.scatter(coordinate[rows, 0], coordinate[rows, 1], s=8, alpha=0.6, linewidths=0, rasterized=True,
-                         color=MODALITY_COLOUR[name], label=f"{name} ({rows.sum():,})",
-                         marker="." if name == "none" else MARKERS[MODALITY_SYMBOL[name]])
+            axes.scatter(
+                coordinate[rows, 0],
+                coordinate[rows, 1],
+                s=8,
+                alpha=0.6,
+                linewidths=0,
+                rasterized=True,
+                color=MODALITY_COLOUR[name],
+                label=f"{name} ({rows.sum():,})",
+                marker="." if name == "none" else MARKERS[MODALITY_SYMBOL[name]],
+            )
     label(axes, _title(dataset, data.sizes["sample"]), _axis(data, 0), _axis(data, 1))
     axes.legend(frameon=False, fontsize=9, markerscale=1.6)
     return page
@@ -98,7 +118,8 @@ def caption(dataset: "xr.Dataset") -> str:
     explained = dataset["explained_variance"].values
     kept = (
         f"the two axes hold {100 * explained.sum():.1f} % of the variance"
-        if np.isfinite(explained).all() else "distances and the sizes of gaps in a UMAP carry no meaning"
+        if np.isfinite(explained).all()
+        else "distances and the sizes of gaps in a UMAP carry no meaning"
     )
     return (
         f"Each mark is one of {n:,} rows ({dataset.attrs['rows']}; {dataset.attrs['total']:,} in all) of "

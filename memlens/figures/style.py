@@ -16,10 +16,22 @@ ACTION_COLOUR = {"STORE": "#0072B2", "COMPRESS": "#E69F00", "RETRIEVE": "#009E73
 ACTION_LETTER = {"STORE": "S", "COMPRESS": "C", "RETRIEVE": "R", "DISCARD": "D"}
 ACTION_DASH = {"STORE": "solid", "COMPRESS": "dash", "RETRIEVE": "dot", "DISCARD": "dashdot"}
 #: Paul Tol, 2021, "Colour schemes", qualitative muted.
-MODALITY_COLOUR = {"text": "#332288", "image": "#CC6677", "audio": "#999933", "dna": "#44AA99", "all": "#222222",
-                   "none": "#999999"}
-MODALITY_SYMBOL = {"text": "circle", "image": "square", "audio": "diamond", "dna": "triangle-up", "all": "x",
-                   "none": "cross"}
+MODALITY_COLOUR = {
+    "text": "#332288",
+    "image": "#CC6677",
+    "audio": "#999933",
+    "dna": "#44AA99",
+    "all": "#222222",
+    "none": "#999999",
+}
+MODALITY_SYMBOL = {
+    "text": "circle",
+    "image": "square",
+    "audio": "diamond",
+    "dna": "triangle-up",
+    "all": "x",
+    "none": "cross",
+}
 LEVEL_COLOUR = ["#004D40", "#1E88E5", "#D81B60", "#B8860B", "#5D4037", "#7E57C2"]
 NULL_COLOUR = "#8A8A8A"
 INK = "#1B1F24"
@@ -91,13 +103,24 @@ def several(n: int, word: str) -> str:
 
 def dress(figure: "Figure", title: str, height: int = 450) -> "Figure":
     """Give a plotly figure the shared layout."""
-    axis = {"gridcolor": GRID, "zeroline": False, "linecolor": "#9AA3AD", "ticks": "outside", "tickcolor": "#9AA3AD",
-            "automargin": True}
+    axis = {
+        "gridcolor": GRID,
+        "zeroline": False,
+        "linecolor": "#9AA3AD",
+        "ticks": "outside",
+        "tickcolor": "#9AA3AD",
+        "automargin": True,
+    }
     figure.update_layout(
         title={"text": title, "x": 0, "xref": "paper", "font": {"size": 16, "color": INK}},
-        template="none", height=height, paper_bgcolor="white", plot_bgcolor="white",
+        template="none",
+        height=height,
+        paper_bgcolor="white",
+        plot_bgcolor="white",
         font={"family": "system-ui, -apple-system, 'Segoe UI', Helvetica, Arial, sans-serif", "size": 13, "color": INK},
-        margin={"l": 70, "r": 24, "t": 72, "b": 104}, hoverlabel={"align": "left"}, spikedistance=0,
+        margin={"l": 70, "r": 24, "t": 72, "b": 104},
+        hoverlabel={"align": "left"},
+        spikedistance=0,
         legend={"orientation": "h", "x": 0, "y": 0.01, "yanchor": "bottom", "yref": "container"},
     )
     figure.update_xaxes(**axis)

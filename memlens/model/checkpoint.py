@@ -111,4 +111,6 @@ def _check(model: MemoryModel, weights: dict[str, torch.Tensor], folder: Path) -
             )
         if not bool(torch.isfinite(tensor).all()):
             bad = int((~torch.isfinite(tensor)).sum())
-            raise ModelError(f"'{folder / WEIGHTS}': {name} holds {bad} values that are not finite; train or copy it again")
+            raise ModelError(
+                f"'{folder / WEIGHTS}': {name} holds {bad} values that are not finite; train or copy it again"
+            )

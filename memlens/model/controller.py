@@ -137,7 +137,7 @@ class Controller(nn.Module):
 
     @property
     def policy(self) -> str:
-        """"learned", "explore" or the name of a heuristic."""
+        """ "learned", "explore" or the name of a heuristic."""
         return self._policy
 
     @policy.setter

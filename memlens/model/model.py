@@ -3,7 +3,8 @@
 encode -> backbone -> importance -> context slots -> (questions read [M_ctx, M_{t-1}, L_{t-1}]) -> control -> store and working memory.
 """
 
-from typing import Any
+from itertools import pairwise
+from typing import Any, cast
 
 import torch
 import torch.nn.functional as F
@@ -21,7 +22,7 @@ from memlens.model.context import ContextWriter
 from memlens.model.controller import Controller, control_features, control_names
 from memlens.model.encoders import Encoders
 from memlens.model.importance import Importance
-from memlens.model.layers import RMSNorm, take
+from memlens.model.layers import RMSNorm
 from memlens.model.lm_head import LMHead
 from memlens.model.outputs import (
     Answers,
@@ -43,6 +44,8 @@ PAD, BOS, EOS = 0, 1, 2
 
 class MemoryModel(HookedRootModule):
     """Encoders, backbone, importance, context slots, working memory, store, controller, question memory, decoder, head."""
+
+    entry_level: Tensor
 
     def __init__(self, cfg: ModelConfig, tokenizer: Tokenizer | None = None, name: str = "unnamed"):
         super().__init__()
@@ -66,7 +69,7 @@ class MemoryModel(HookedRootModule):
         self.lm_head = LMHead(cfg)
         self.store = stores.Store()
         starts = stores.level_starts(cfg)
-        level = torch.cat([torch.full((b - a,), i) for i, (a, b) in enumerate(zip(starts, starts[1:], strict=False))])
+        level = torch.cat([torch.full((b - a,), i) for i, (a, b) in enumerate(pairwise(starts))])
         self.register_buffer("entry_level", level, persistent=False)
         self.setup()
 
@@ -87,7 +90,7 @@ class MemoryModel(HookedRootModule):
         return MemoryState(
             segment=torch.zeros(n_sequence, dtype=torch.long, device=device),
             position=torch.zeros(n_sequence, dtype=torch.long, device=device),
-            blocks=tuple(block.initial_state(n_sequence, device) for block in self.blocks),
+            blocks=tuple(cast(Block, block).initial_state(n_sequence, device) for block in self.blocks),
             tail=torch.zeros(n_sequence, tail, cfg.d_model, device=device),
             tail_valid=torch.zeros(n_sequence, tail, dtype=torch.bool, device=device),
             working=self.working.initial_state(n_sequence),
@@ -232,7 +235,9 @@ class MemoryModel(HookedRootModule):
 
         empty = ~chosen(memory.valid)
         weight = read.weight * questions.valid[..., None]
-        hits = torch.zeros_like(memory.prior).scatter_add(1, read.index.flatten(1), weight.flatten(1).to(memory.prior.dtype))
+        hits = torch.zeros_like(memory.prior).scatter_add(
+            1, read.index.flatten(1), weight.flatten(1).to(memory.prior.dtype)
+        )
         return (
             Answers(
                 token=token,

@@ -12,7 +12,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-
 #: A type variable and not Self: run-time checks decorate methods one by one.
 Bundle = TypeVar("Bundle", bound="Tensors")
 
@@ -63,7 +62,6 @@ class Tensors:
 
         visit(prefix, self)
         return named
-
 
     def filled(self: Bundle, named: Mapping[str, Tensor], prefix: str = "") -> Bundle:
         """The same bundle with the tensors of ``flat(prefix)`` put back by name."""

@@ -37,7 +37,14 @@ def points(config: ModelConfig) -> tuple[Point, ...]:
         for i in range(config.n_layers)
         for p in (
             P(f"blocks.{i}.hook_mixer_out", "backbone", ("token", "feature"), "1", "y", "what the SSD scan adds"),
-            P(f"blocks.{i}.hook_state", "backbone", ("head", "head_feature", "state"), "1", "h", "SSD state carried on"),
+            P(
+                f"blocks.{i}.hook_state",
+                "backbone",
+                ("head", "head_feature", "state"),
+                "1",
+                "h",
+                "SSD state carried on",
+            ),
             P(f"blocks.{i}.hook_resid_post", "backbone", ("token", "feature"), "1", "x", "residual stream after it"),
         )
     ]
@@ -45,20 +52,44 @@ def points(config: ModelConfig) -> tuple[Point, ...]:
         p
         for i in range(config.question_layers)
         for p in (
-            P(f"question.blocks.{i}.hook_pattern", "question", ("question", "head", "query", "read"), "probability",
-              "A", "attention of question tokens over what was retrieved"),
-            P(f"question.blocks.{i}.hook_resid_post", "question", ("question", "query", "feature"), "1", "x",
-              "question residual after it"),
+            P(
+                f"question.blocks.{i}.hook_pattern",
+                "question",
+                ("question", "head", "query", "read"),
+                "probability",
+                "A",
+                "attention of question tokens over what was retrieved",
+            ),
+            P(
+                f"question.blocks.{i}.hook_resid_post",
+                "question",
+                ("question", "query", "feature"),
+                "1",
+                "x",
+                "question residual after it",
+            ),
         )
     ]
     decoder = [
         p
         for i in range(config.decoder_layers)
         for p in (
-            P(f"decoder.blocks.{i}.hook_pattern", "decoder", ("question", "head", "answer", "source"), "probability",
-              "A", "attention of answer tokens over M_q and what was retrieved"),
-            P(f"decoder.blocks.{i}.hook_resid_post", "decoder", ("question", "answer", "feature"), "1", "x",
-              "answer residual after it"),
+            P(
+                f"decoder.blocks.{i}.hook_pattern",
+                "decoder",
+                ("question", "head", "answer", "source"),
+                "probability",
+                "A",
+                "attention of answer tokens over M_q and what was retrieved",
+            ),
+            P(
+                f"decoder.blocks.{i}.hook_resid_post",
+                "decoder",
+                ("question", "answer", "feature"),
+                "1",
+                "x",
+                "answer residual after it",
+            ),
         )
     ]
     merged = [
@@ -73,30 +104,63 @@ def points(config: ModelConfig) -> tuple[Point, ...]:
         P("importance.hook_score", "importance", ("token",), "logit", "s", "importance", recorded=True),
         P("context.hook_position", "slots", ("slot",), "token", "i_k", "position a slot was picked at", "int", True),
         P("context.hook_prior", "slots", ("slot",), "nat", "log sigma(s)", "log-prior of being read", recorded=True),
-        P("context.hook_pattern", "attention", ("slot", "head", "window"), "probability", "A",
-          "what a slot wrote from, back from its position", recorded=True),
+        P(
+            "context.hook_pattern",
+            "attention",
+            ("slot", "head", "window"),
+            "probability",
+            "A",
+            "what a slot wrote from, back from its position",
+            recorded=True,
+        ),
         P("context.hook_slot", "slots", ("slot", "feature"), "1", "M_ctx", "context slots", recorded=True),
-        P("working.hook_pattern", "attention", ("working", "input"), "probability", "A",
-          "which context slots, then recalled entries, a working slot takes from", recorded=True),
+        P(
+            "working.hook_pattern",
+            "attention",
+            ("working", "input"),
+            "probability",
+            "A",
+            "which context slots, then recalled entries, a working slot takes from",
+            recorded=True,
+        ),
         P("working.hook_candidate", "slots", ("working", "feature"), "1", "candidate", "what M_t could become"),
-        P("working.hook_gate", "gates", ("working",), "probability", "g", "share kept; 1 where nothing is written",
-          recorded=True),
+        P(
+            "working.hook_gate",
+            "gates",
+            ("working",),
+            "probability",
+            "g",
+            "share kept; 1 where nothing is written",
+            recorded=True,
+        ),
         P("working.hook_slot", "slots", ("working", "feature"), "1", "M_t", "working memory", recorded=True),
         P("controller.hook_control", "decisions", ("agent", "control"), "1", "s", "what the controller sees"),
         P("controller.hook_q", "decisions", ("agent", "action"), "nat", "Q", "value of each action", recorded=True),
         P("controller.hook_action", "decisions", ("agent",), "action", "a", "action wanted", "int", True),
         *merged,
         P("store.hook_content", "store", ("entry", "feature"), "1", "L_t", "content of the store", recorded=True),
-        P("lm_head.hook_pattern", "prediction", ("head", "token", "working"), "probability", "A",
-          "what prediction reads from M_{t-1}"),
+        P(
+            "lm_head.hook_pattern",
+            "prediction",
+            ("head", "token", "working"),
+            "probability",
+            "A",
+            "what prediction reads from M_{t-1}",
+        ),
         P("lm_head.hook_read", "prediction", ("token", "feature"), "1", "r", "what it got from there"),
         P("lm_head.hook_logits", "prediction", ("token", "vocab"), "logit", "", "next token of the stream"),
         P("question.hook_embed", "question", ("question", "query", "feature"), "1", "x", "question, encoded"),
         P("retrieval.hook_query", "retrieval", ("question", "feature"), "1", "q", "what retrieval looks for"),
         P("retrieval.hook_logits", "retrieval", ("question", "memory"), "nat", "", "match of all memory with q"),
         P("retrieval.hook_weight", "retrieval", ("question", "read"), "probability", "w", "weight of the chosen"),
-        P("retrieval.hook_read", "retrieval", ("question", "read", "feature"), "1", "r",
-          "the chosen, reconstructed where compressed"),
+        P(
+            "retrieval.hook_read",
+            "retrieval",
+            ("question", "read", "feature"),
+            "1",
+            "r",
+            "the chosen, reconstructed where compressed",
+        ),
         *question,
         P("question.hook_slot", "question", ("question", "query", "feature"), "1", "M_q", "question memory"),
         *decoder,
@@ -118,7 +182,9 @@ def select(config: ModelConfig, *patterns: str) -> tuple[Point, ...]:
         hits = {
             p.name
             for p in every
-            if pattern == "all" or (pattern == "default" and p.recorded) or p.group == pattern
+            if pattern == "all"
+            or (pattern == "default" and p.recorded)
+            or p.group == pattern
             or fnmatchcase(p.name, pattern)
         }
         if not hits:

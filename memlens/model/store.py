@@ -56,7 +56,9 @@ def max_merges(cfg: ModelConfig) -> list[int]:
     return [0, *(capacity // 2 for capacity in cfg.capacities[1:])]
 
 
-def allowed_actions(cfg: ModelConfig, agents: Entries, match: Tensor, level: Tensor) -> Bool[Tensor, "sequence agent action"]:
+def allowed_actions(
+    cfg: ModelConfig, agents: Entries, match: Tensor, level: Tensor
+) -> Bool[Tensor, "sequence agent action"]:
     """DISCARD and STORE always; COMPRESS below the last level; RETRIEVE for residents, and for candidates with a like to absorb."""
     n_candidates = cfg.n_slots
     allowed = torch.ones(*agents.valid.shape, len(Action), dtype=torch.bool, device=agents.valid.device)
@@ -120,9 +122,7 @@ def update(
     like, target = match[:, :n_candidates, first].masked_fill(~agents.valid[:, None, first], -1.0).max(-1)
     absorbs = absorbs & (like > CONSOLIDATE_ABOVE)
     absorbed = torch.zeros_like(agents.valid[:, first]).scatter_reduce(1, target, absorbs, "amax")
-    absorbed = torch.cat(
-        (torch.zeros_like(absorbs), absorbed, torch.zeros_like(agents.valid[:, first.stop :])), 1
-    )
+    absorbed = torch.cat((torch.zeros_like(absorbs), absorbed, torch.zeros_like(agents.valid[:, first.stop :])), 1)
     target_id = agents.entry[:, first].gather(1, target)
     parent[:, :n_candidates, 0] = torch.where(absorbs, target_id, -1)
     alive = agents.valid & ~absorbed
@@ -200,7 +200,9 @@ def update(
         source = spare[:, :capacity]
         new = pool.at(source.clamp_min(0))
         held = source >= 0
-        renewed = torch.cat((act[:, :capacity] == Action.RETRIEVE, torch.zeros_like(kept_in)), 1).gather(1, source.clamp_min(0))
+        renewed = torch.cat((act[:, :capacity] == Action.RETRIEVE, torch.zeros_like(kept_in)), 1).gather(
+            1, source.clamp_min(0)
+        )
         new = Entries(
             content=new.content * held[..., None],
             prior=torch.where(held, new.prior, 0.0),
@@ -217,7 +219,9 @@ def update(
         levels.append(new)
         offset = starts[level]
         destination = destination.scatter(
-            1, own, torch.where(kept_own, torch.arange(offset, offset + capacity, device=device), destination.gather(1, own))
+            1,
+            own,
+            torch.where(kept_own, torch.arange(offset, offset + capacity, device=device), destination.gather(1, own)),
         )
         for side in range(1 if fresh else 2):
             index = stands_for[..., side]

@@ -27,7 +27,7 @@ def check(store: Any, path: Path) -> None:
         raise RecordingError(f"'{path}' is an Icechunk repository but no recording of memlens")
     found = int(root.attrs.get("schema", 0))  # pyright: ignore[reportArgumentType]
     if found != schema.SCHEMA_VERSION:
-        raise RecordingError(f"'{path}' has schema {found}, expected {schema.SCHEMA_VERSION}; record it with this memlens")
+        raise RecordingError(f"'{path}' has schema {found}, expected {schema.SCHEMA_VERSION}; record it anew")
     groups = dict(root.groups())
     for group in schema.GROUPS:
         if group.name not in groups:

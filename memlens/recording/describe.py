@@ -30,5 +30,5 @@ def describe(recording: "Recording") -> str:
         f"  entries    {recording.tree['entries'].sizes['birth']:,}",
     ]
     if overflow:
-        lines.append(f"  overflow   {', '.join(f'{n}: {k:,} values' for n, k in overflow.items())} (record with float32)")
+        lines.append(f"  overflow   {', '.join(f'{n}: {k:,} values' for n, k in overflow.items())}")
     return "\n".join(lines)

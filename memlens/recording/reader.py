@@ -1,176 +1,146 @@
-"""Open a recording: labelled, lazy, without torch."""
+"""Open a recording: labelled, lazy arrays and tables. Nothing here needs torch."""
 
-import json
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import icechunk
 import numpy as np
 import xarray as xr
-import zarr
 
 from memlens.errors import RecordingError, closest
-from memlens.recording.limits import check_limits
-from memlens.recording.schema import DEATHS, GROUPS, JOINED, SCHEMA_VERSION
-from memlens.recording.storage import BRANCH, damaged, open_repository
+from memlens.recording import schema
+from memlens.recording.checks import check
+from memlens.recording.describe import describe
+from memlens.recording.storage import STORAGE_ERRORS, open_repository
 
 if TYPE_CHECKING:
     import pandas as pd
 
-#: Tables that ``to_dataframe`` gives.
-FRAMES = ("decisions", "questions", "entries")
+FRAMES = ("questions", "decisions", "entries")
 
 
 def open(path: str | Path) -> "Recording":
-    """Open a recording up to its last commit, also one that is still being written or was killed.
+    """Open a recording as it was at its last commit.
 
     Raises
     ------
     RecordingError
-        If nothing is there, it is no recording, it is damaged, or it claims sizes that no recording has.
+        When the folder is missing, is no recording, or is damaged.
     """
     path = Path(path)
-    repository = open_repository(path)
+    if not (path / "snapshots").is_dir() or not (path / "refs").is_dir():
+        raise RecordingError(f"no recording at '{path}'; give a folder that `memlens record -o` wrote")
     try:
-        store = repository.readonly_session(BRANCH).store
-        if next(iter(repository.ancestry(branch=BRANCH))).parent_id is None:
-            raise RecordingError(f"'{path}' holds no committed segment; it was stopped too early: record it anew")
-        root = zarr.open_group(store, mode="r")
-        schema = root.attrs.get("schema")
-        if schema != SCHEMA_VERSION:
-            raise RecordingError(
-                f"'{path}' is not a recording of this version: schema is {schema!r}, expected {SCHEMA_VERSION}"
-            )
-        check_limits(path, root)
-        tree = xr.open_datatree(store, engine="zarr", consolidated=False, chunks=None, decode_times=False)  # pyright: ignore[reportArgumentType]
-        missing = [group.name for group in GROUPS if group.name not in tree.children]
-        if missing:
-            raise RecordingError(f"'{path}' is not a recording: it has no group {', '.join(missing)}")
-    except RecordingError:
-        raise
-    except (icechunk.IcechunkError, OSError, ValueError, KeyError, TypeError, RuntimeError, AttributeError) as error:
-        raise damaged(path, error) from None
+        store: Any = open_repository(path).readonly_session("main").store
+        check(store, path)
+        tree = xr.open_datatree(store, engine="zarr", consolidated=False, chunks=None)
+    except STORAGE_ERRORS as error:
+        raise RecordingError(f"'{path}' is no recording, or is damaged: {error}; record it anew") from error
     return Recording(path, tree)
 
 
 class Recording:
-    """A recording on disk; its arrays are read when they are used.
+    """What a memory did, over one or more streams.
 
     Attributes
     ----------
     path : Path
+    tree : xarray.DataTree
+        Every group as stored, lazy.
     attrs : dict
-        Root attributes; mappings and lists are JSON text.
+        Where it came from; lists and dicts are JSON text.
     """
 
-    def __init__(self, path: Path, stored: xr.DataTree):
-        self.path = path
-        self.attrs: dict[str, Any] = dict(stored.attrs)
-        self._stored = stored
+    def __init__(self, path: Path, tree: xr.DataTree):
+        self.path, self.tree = path, tree
+        self.attrs: dict[str, Any] = {str(name): value for name, value in tree.attrs.items()}
 
     @property
     def id(self) -> str:
-        """What names this recording, whatever its folder is called."""
+        """Identity of this recording (uuid4)."""
         return str(self.attrs["id"])
 
     @cached_property
-    def tree(self) -> xr.DataTree:
-        """Everything, as one tree; ``/entries`` has ``died`` and ``fate``."""
-        groups = {"/" + name: node.to_dataset() for name, node in self._stored.children.items() if name != DEATHS.name}
-        return xr.DataTree.from_dict({"/": xr.Dataset(attrs=self.attrs), **groups, "/entries": self.entries})
-
-    @cached_property
     def segments(self) -> xr.Dataset:
-        """Dense arrays, (sequence, segment, ...)."""
-        return self._stored["segments"].to_dataset()
+        """Dense arrays, dims (sequence, segment, ...): one variable a recorded point, lazy."""
+        return self._group("segments")
 
     @cached_property
     def positions(self) -> xr.Dataset:
-        """What was read, (sequence, position)."""
-        return self._stored["positions"].to_dataset()
+        """Columns of the streams, dims (sequence, position), lazy."""
+        return self._group("positions")
 
     @cached_property
     def questions(self) -> xr.Dataset:
         """One row a question."""
-        return self._stored["questions"].to_dataset()
+        return self._table("questions")
 
     @cached_property
     def decisions(self) -> xr.Dataset:
         """One row a live agent and segment."""
-        return self._stored["decisions"].to_dataset()
+        return self._table("decisions")
 
     @cached_property
     def entries(self) -> xr.Dataset:
-        """One row an entry that ever was, with the segment in which it died and its fate."""
-        births, deaths = self._stored["entries"].to_dataset(), self._stored[DEATHS.name].to_dataset()
-        born = _keys(births)
-        gone = _keys(deaths)
-        order = np.argsort(born)
-        found = np.searchsorted(born, gone, sorter=order)
-        if found.size and (found.max() >= born.size or not np.array_equal(born[order[found]], gone)):
-            raise RecordingError(f"the recording at '{self.path}' is damaged: an entry died that was never born")
-        for variable in JOINED:
-            column = np.full(born.size, variable.fill, variable.dtype)
-            column[order[found]] = deaths[variable.name].values
-            births[variable.name] = xr.Variable(variable.dims, column, variable.attrs)
-        return births
+        """One row an entry that ever was, with the segment it ``died`` in and its ``fate``, -1 where it lives."""
+        born, gone = self._table("entries"), self._table("deaths")
+        n = born.sizes["birth"]
+        columns = [np.full(n, v.fill, v.dtype) for v in schema.JOINED]
+        known, lost = (t["sequence"].values.astype(np.int64) << 40 | t["entry"].values for t in (born, gone))
+        order = np.argsort(known, kind="stable")
+        at = np.searchsorted(known, lost, sorter=order)
+        if at.size and (at.max() >= n or not np.array_equal(known[order[at]], lost)):
+            raise RecordingError(f"'{self.path}' is damaged: an entry died that was never born; record it anew")
+        for v, column in zip(schema.JOINED, columns, strict=True):
+            column[order[at]] = gone[v.name].values
+        return born.assign({v.name: (v.dims, c, v.attrs) for v, c in zip(schema.JOINED, columns, strict=True)})
 
     def __getitem__(self, name: str) -> xr.DataArray:
-        """Give a recorded point.
-
-        Raises
-        ------
-        RecordingError
-            If it was not recorded; the message says how it would be.
-        """
-        for dataset in (self.segments, self.questions):
-            if name in dataset.variables:
-                return dataset[name]
-        points = {point["name"] for point in json.loads(self.attrs["points"])}
-        if name in points:
-            raise RecordingError(f"'{name}' was to be recorded but never fired; ask the stream a question")
-        available = set(json.loads(self.attrs["points_available"]))
-        if name in available:
-            raise RecordingError(
-                f"'{name}' was not recorded; record anew with `memlens record ... --points default {name}`"
-            )
-        raise RecordingError(f"a recording has no point '{name}'; {closest(name, available | points)}")
+        """A recorded point or other variable of ``segments``; RecordingError says how to record a missing one."""
+        if name in self.segments.variables:
+            return self.segments[name]
+        names = {str(n) for n in self.segments.data_vars}
+        available = set(schema.decoded(self.attrs.get("points_available"), []))
+        wanted = name if name in available else "NAME"
+        raise RecordingError(
+            f"'{name}' is not in this recording; {closest(name, (names | available) - {name})}; "
+            f"`memlens record MODEL STREAM -o RUN --points default {wanted}` records it"
+        )
 
     def to_dataframe(self, table: str) -> "pd.DataFrame":
-        """Give a table as a pandas frame; a column with a second axis becomes one column an element, ``q_STORE``.
+        """One of "questions", "decisions", "entries" as a pandas table; array columns become one column a place.
 
         Raises
         ------
         RecordingError
-            If there is no such table.
+            For another name.
         """
         import pandas as pd
 
         if table not in FRAMES:
-            raise RecordingError(f"no table '{table}' to make a frame of; {closest(table, FRAMES)}")
-        dataset: xr.Dataset = getattr(self, table)
+            raise RecordingError(f"no table '{table}'; {closest(table, FRAMES)}")
         columns: dict[str, np.ndarray] = {}
-        for name, array in dataset.data_vars.items():
-            if array.ndim == 1:
-                values = array.values
-                columns[str(name)] = values.astype(object) if array.dtype.kind in "TU" else values
-            elif array.ndim == 2:
-                side = array.dims[1]
-                labels = dataset[side].values if side in dataset.coords else np.arange(array.sizes[side])
-                values = array.values
-                columns |= {f"{name}_{label}": values[:, i] for i, label in enumerate(labels)}
+        for name, variable in getattr(self, table).data_vars.items():
+            if variable.ndim == 1:
+                columns[str(name)] = variable.values
+                continue
+            dim = variable.dims[1]
+            for i, label in enumerate(variable[dim].values if dim in variable.coords else range(variable.shape[1])):
+                columns[f"{name}_{label}"] = variable.values[:, i]
         return pd.DataFrame(columns)
 
     def __repr__(self) -> str:
-        from memlens.recording.summary import summary
+        return describe(self)
 
-        return summary(self)
+    def _group(self, name: str) -> xr.Dataset:
+        dataset = self.tree[name].to_dataset()
+        fixed = [v.name for g in schema.GROUPS if g.name == name for v in g.coordinates if v.name in dataset.variables]
+        return dataset.set_coords(fixed)
 
-    def _repr_html_(self) -> str:
-        return self.tree._repr_html_()
-
-
-def _keys(table: xr.Dataset) -> np.ndarray:
-    """One number for (sequence, entry)."""
-    return table["sequence"].values.astype(np.int64) * 2**40 + table["entry"].values
+    def _table(self, name: str) -> xr.Dataset:
+        """A table in memory, strings as Python strings."""
+        try:
+            table = self._group(name).load()
+        except STORAGE_ERRORS as error:
+            raise RecordingError(f"'{self.path}': the {name} are damaged: {error}; record it anew") from error
+        return table.assign({k: v.astype(object) for k, v in table.data_vars.items() if v.dtype.kind == "T"})

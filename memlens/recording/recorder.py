@@ -9,6 +9,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from torch import Tensor
 
 from memlens import streams as stream_sources
@@ -88,7 +89,8 @@ def record(
     if model.tokenizer is None:
         raise RecordingError(f"model '{model.name}' has no tokenizer; give MemoryModel(cfg, tokenizer=...) one")
     chosen = recordable(model, points)
-    encoded = [_encoded(one, model) for one in (stream if isinstance(stream, list | tuple) else [stream])]
+    sources: Sequence[Any] = stream if isinstance(stream, list | tuple) else [stream]
+    encoded = [_encoded(one, model) for one in sources]
     if not encoded:
         raise RecordingError("no stream was given; give at least one")
     vocab = [model.tokenizer.id_to_token(i) or "" for i in range(model.tokenizer.get_vocab_size())]
@@ -103,7 +105,7 @@ def record(
     hooked = {p.name for p in chosen} | {PATTERN}
     writer: RecordingWriter | None = None
     with model.hooks(fwd_hooks=[(name, keep) for name in sorted(hooked)]):
-        results = run(model, encoded)
+        results = run(model, [_Padded(one) for one in encoded])
         first = next(results)
         _check_fired(hooked, seen)
         writer = RecordingWriter(
@@ -139,8 +141,8 @@ def recordable(model: MemoryModel, patterns: Sequence[str]) -> tuple[Point, ...]
         dense = {p.name for p in found if p.group not in SPARSE}
         if not dense:
             raise RecordingError(
-                f"'{pattern}' fires only where questions are asked, so it has no place in /segments; what questions read "
-                "is in /questions; record points of other groups"
+                f"'{pattern}' fires only where questions are asked, so it has no place in /segments; what "
+                "questions read is in /questions; record points of other groups"
             )
         names |= dense
     if not names:
@@ -150,7 +152,8 @@ def recordable(model: MemoryModel, patterns: Sequence[str]) -> tuple[Point, ...]
 
 def _loaded(folder: str | Path) -> MemoryModel:
     if not isinstance(folder, str | Path):
-        raise RecordingError(f"model is a {type(folder).__name__}, expected a MemoryModel (not a compiled one) or a folder")
+        kind = type(folder).__name__
+        raise RecordingError(f"model is a {kind}, expected a MemoryModel (not a compiled one) or a folder")
     return load_model(folder)
 
 
@@ -162,8 +165,27 @@ def _encoded(source: Source, model: MemoryModel) -> EncodedStream:
     elif isinstance(source, str | Path):
         source = stream_sources.load(source)
     if not isinstance(source, Stream):
-        raise RecordingError(f"stream is a {type(source).__name__}, expected a Stream, an EncodedStream, a name or a path")
+        kind = type(source).__name__
+        raise RecordingError(f"stream is a {kind}, expected a Stream, an EncodedStream, a name or a path")
     return source.encode(model.tokenizer)
+
+
+class _Padded:
+    """A stream that goes on as padding when it has ended, beside longer ones."""
+
+    def __init__(self, stream: EncodedStream):
+        self.stream = stream
+        self.n_segment = stream.n_segment
+
+    def segment(self, t: int, segment_length: int) -> dict[str, Any]:
+        n = self.stream.n_segment(segment_length)
+        if t < n:
+            return self.stream.segment(t, segment_length)
+        empty = {name: np.zeros_like(column) for name, column in self.stream.segment(n - 1, segment_length).items()}
+        return {**empty, "fact": empty["fact"] - 1}
+
+    def questions_in(self, t: int, segment_length: int) -> list[Any]:
+        return self.stream.questions_in(t, segment_length) if t < self.stream.n_segment(segment_length) else []
 
 
 def _add(
@@ -193,7 +215,7 @@ def _check_fired(hooked: set[str], seen: Mapping[str, Tensor]) -> None:
 
 
 def _variables(chosen: Sequence[Point], seen: Mapping[str, Tensor]) -> list[Variable]:
-    """Variables of the points. One dim has one size: where a later point differs, its dim carries the size in its name."""
+    """Variables of the points. One dim has one size; where a later point differs, its dim is called so, ``head_4``."""
     sizes: dict[str, int] = {}
     made: dict[str, Variable] = {}
     # those recorded by default keep the plain names, whatever else is recorded

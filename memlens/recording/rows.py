@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from torch import Tensor
 
 from memlens.dims import Action, Modality
 from memlens.model.model import MemoryModel
@@ -16,7 +15,7 @@ from memlens.streams.tokenizer import decode_answer
 Columns = dict[str, Any]
 
 
-def numpy_of(tensor: Tensor) -> np.ndarray:
+def numpy_of(tensor: Any) -> np.ndarray:
     """Copy of a tensor, on this machine; bfloat16 becomes float32."""
     tensor = tensor.detach()
     if tensor.is_floating_point() and tensor.element_size() < 4:
@@ -65,7 +64,8 @@ def decision_rows(model: MemoryModel, result: Result) -> Columns:
     d = result.outputs.decisions
     entry = numpy_of(d.entry)
     sequence, agent = np.nonzero(entry >= 0)
-    columns = {"entry": d.entry, "level": d.level, "wanted": d.wanted, "executed": d.action, "q": d.q, "control": d.control}
+    columns = {"entry": d.entry, "level": d.level, "wanted": d.wanted, "executed": d.action}
+    columns |= {"q": d.q, "control": d.control}
     return {
         "sequence": sequence,
         "segment": np.full(len(sequence), result.segment),

@@ -4,6 +4,10 @@ from pathlib import Path
 
 import icechunk
 
+from memlens.errors import RecordingError
+
+#: The one branch that is committed to.
+BRANCH = "main"
 #: What Icechunk, zarr, xarray and the file system raise when bytes are missing or wrong.
 STORAGE_ERRORS = (icechunk.IcechunkError, OSError, ValueError, KeyError, TypeError, RuntimeError, AttributeError)
 
@@ -20,5 +24,15 @@ def create_repository(path: Path) -> icechunk.Repository:
 
 
 def open_repository(path: Path) -> icechunk.Repository:
-    """Open a repository that is there."""
-    return icechunk.Repository.open(_storage(path))
+    """Open a repository that is there; RecordingError when there is none or it is damaged."""
+    if not (path / "refs").is_dir() or not (path / "snapshots").is_dir():
+        raise RecordingError(f"no recording at '{path}'; give a folder that `memlens record -o` wrote")
+    try:
+        return icechunk.Repository.open(_storage(path))
+    except STORAGE_ERRORS as error:
+        raise damaged(path, error) from error
+
+
+def damaged(path: Path, error: Exception) -> RecordingError:
+    """The error that says a recording cannot be read."""
+    return RecordingError(f"'{path}' is no recording, or is damaged: {error}; record it anew")

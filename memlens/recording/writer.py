@@ -199,9 +199,12 @@ class RecordingWriter:
         for v in group.variables:
             got, want = self._rest(group, v, columns[v.name].shape), self._shapes[f"{name}/{v.name}"]
             if got != want or len(columns[v.name].shape) != len(v.dims) - (name == "segments"):
-                raise RecordingError(f"/{name}/{v.name} has shape {columns[v.name].shape}, expected {want} beside its rows")
+                raise RecordingError(f"/{name}/{v.name} has shape {got} beside its rows, expected {want}")
             if name != "segments":
                 lengths[v.name] = columns[v.name].shape[v.dims.index(group.axis)]
+        if name == "positions" and set(lengths.values()) != {self.attrs["segment_length"]}:
+            want = self.attrs["segment_length"]
+            raise RecordingError(f"/positions has {lengths} positions, expected {want} a segment")
         if len(set(lengths.values())) > 1:
             raise RecordingError(f"/{name} has columns of different lengths: {lengths}")
 
@@ -244,7 +247,12 @@ class RecordingWriter:
         self.attrs["segment_length"] = rows["positions"]["token"].shape[1]
 
     def _create_group(self, root: zarr.Group, group: Group) -> None:
-        made = root.create_group(group.name, attributes={"vocab": json.dumps(self.vocab)} if group.name == "positions" else {})
+        # xarray reads `coordinates` as the names of those variables that are no data
+        labels = " ".join(v.name for v in group.coordinates if v.name in self.coordinates)
+        attributes: dict[str, Any] = {"coordinates": labels} if labels else {}
+        if group.name == "positions":
+            attributes["vocab"] = json.dumps(self.vocab)
+        made = root.create_group(group.name, attributes=attributes)
         block = {"segment": self.commit_every, "position": self.commit_every * self.attrs["segment_length"]}
         for v in group.variables:
             at = v.dims.index(group.axis)

@@ -74,15 +74,21 @@ def write_manifest(
         "seconds": round(seconds, 3),
         "analyses": [
             {
-                "analysis": section.name, "ran": section.dataset is not None, "note": section.note,
+                "analysis": section.name,
+                "ran": section.dataset is not None,
+                "note": section.note,
                 **_ran(section),
                 "seconds": round(section.seconds, 3),
             }
             for section in sections
         ],
         "files": [
-            {"file": name, "analysis": analysis, "sha256": sha256(folder / name),
-             "bytes": (folder / name).stat().st_size}
+            {
+                "file": name,
+                "analysis": analysis,
+                "sha256": sha256(folder / name),
+                "bytes": (folder / name).stat().st_size,
+            }
             for name, analysis in sorted(made.items())
         ],
     }

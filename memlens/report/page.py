@@ -12,8 +12,13 @@ if TYPE_CHECKING:
     from memlens.recording import Recording
 
 TITLES = {
-    "retention": "Retention", "occupancy": "The long-term store", "decisions": "The controller's decisions",
-    "clusters": "Clusters of slots", "slot_map": "Map of slots", "probe": "Linear probe", "slot_history": "One slot",
+    "retention": "Retention",
+    "occupancy": "The long-term store",
+    "decisions": "The controller's decisions",
+    "clusters": "Clusters of slots",
+    "slot_map": "Map of slots",
+    "probe": "Linear probe",
+    "slot_history": "One slot",
 }
 
 #: plotly.js builds WebGL shaders with Function, hence unsafe-eval; nothing may be fetched from anywhere.
@@ -66,7 +71,7 @@ def build_page(recording: "Recording", sections: Sequence[Section], files: dict[
         f'<h1>What {model or "the model"} remembered</h1><p class="lead">memlens report on recording {ident}</p>'
         f'<nav>{links}<a href="#limits">Limits</a><a href="#provenance">Provenance</a></nav>'
         f"{_rows(facts(recording, sections))}{_accuracy(sections)}"
-        "<noscript><p class=\"note\">The figures here need JavaScript; report.pdf and the folder figures hold them "
+        '<noscript><p class="note">The figures here need JavaScript; report.pdf and the folder figures hold them '
         f"as pictures.</p></noscript>{body}"
         f'<h2 id="limits">Limits</h2><ul>{cautions}</ul>'
         f'<h2 id="provenance">Provenance</h2>{_rows(provenance(recording))}'
@@ -89,8 +94,10 @@ def _accuracy(sections: Sequence[Section]) -> str:
         f'<tr><th scope="row">{escape(row[0])}</th>' + "".join(_cell(cell) for cell in row[1:]) + "</tr>"
         for row in table[1]
     )
-    return (f'<p>Exact answers by modality and by distance from fact to question, in tokens:</p><div class="grid">'
-            f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>")
+    return (
+        f'<p>Exact answers by modality and by distance from fact to question, in tokens:</p><div class="grid">'
+        f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>"
+    )
 
 
 def _cell(cell: str) -> str:
@@ -100,15 +107,22 @@ def _cell(cell: str) -> str:
 
 
 def _section(section: Section, files: Sequence[str]) -> str:
-    head = (f'<section><h2 id="{escape(section.name)}">{escape(TITLES[section.name])}</h2>'
-            f'<p class="asks">{escape(section.answers)}</p>')
+    head = (
+        f'<section><h2 id="{escape(section.name)}">{escape(TITLES[section.name])}</h2>'
+        f'<p class="asks">{escape(section.answers)}</p>'
+    )
     if section.dataset is None:
         return f'{head}<p class="note">This analysis could not run: {escape(section.note)}</p></section>'
     draw = drawing(section.name)
     figure = draw.plot(section.dataset).to_html(
-        full_html=False, include_plotlyjs=False, include_mathjax=False, div_id=f"figure-{section.name}",
+        full_html=False,
+        include_plotlyjs=False,
+        include_mathjax=False,
+        div_id=f"figure-{section.name}",
         config={"displaylogo": False, "responsive": True},
     )
     links = ", ".join(f'<a href="{escape(path)}">{escape(path)}</a>' for path in files)
-    return (f"{head}<figure>{figure}<figcaption>{escape(draw.caption(section.dataset))}</figcaption></figure>"
-            f'<p class="files">Data: {links}. Computed in {section.seconds:.1f} s.</p></section>')
+    return (
+        f"{head}<figure>{figure}<figcaption>{escape(draw.caption(section.dataset))}</figcaption></figure>"
+        f'<p class="files">Data: {links}. Computed in {section.seconds:.1f} s.</p></section>'
+    )

@@ -55,8 +55,13 @@ def _blank() -> "Sheet":
 def _front(recording: "Recording", sections: Sequence[Section]) -> "Sheet":
     page = _blank()
     page.text(0.07, 0.90, f"What {visible(recording.attrs.get('model', ''))} remembered", fontsize=22, color=INK)
-    page.text(0.07, 0.865, f"memlens report on recording {visible(recording.attrs.get('id', ''))}", fontsize=11,
-              color="#57606a")
+    page.text(
+        0.07,
+        0.865,
+        f"memlens report on recording {visible(recording.attrs.get('id', ''))}",
+        fontsize=11,
+        color="#57606a",
+    )
     bottom = _table(page, facts(recording, sections), 0.82)
     table = accuracy_table(sections)
     if table is not None:
@@ -64,8 +69,14 @@ def _front(recording: "Recording", sections: Sequence[Section]) -> "Sheet":
         step = 0.86 / len(table[0])
         for line, cells in enumerate([table[0], *table[1]]):
             for at, cell in enumerate(cells):
-                page.text(0.07 + at * step, bottom - 0.065 - 0.028 * line, cell, fontsize=7.5,
-                          weight="bold" if line == 0 or at == 0 else "normal", color=INK)
+                page.text(
+                    0.07 + at * step,
+                    bottom - 0.065 - 0.028 * line,
+                    cell,
+                    fontsize=7.5,
+                    weight="bold" if line == 0 or at == 0 else "normal",
+                    color=INK,
+                )
         bottom -= 0.065 + 0.028 * (len(table[1]) + 1)
     missing = [section for section in sections if section.dataset is None]
     if missing:

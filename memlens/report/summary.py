@@ -51,8 +51,11 @@ def facts(recording: "Recording", sections: Sequence[Section]) -> list[Row]:
         ("Model", _short(attrs.get("model", ""))),
         ("Stream", _stream(attrs.get("stream", "")) or "not recorded"),
         ("Policy", _short(attrs.get("policy", ""))),
-        ("Tokens", f"{n_token:,} in {several(segments.get('sequence', 1), 'sequence')} of "
-                   f"{several(segments.get('segment', 0), 'segment')}"),
+        (
+            "Tokens",
+            f"{n_token:,} in {several(segments.get('sequence', 1), 'sequence')} of "
+            f"{several(segments.get('segment', 0), 'segment')}",
+        ),
         ("Speed", f"{n_token / seconds:,.0f} tokens/s ({seconds:,.1f} s, recording)" if seconds else "not recorded"),
         ("Peak memory", f"{peak / 2**20:,.0f} MiB" if peak else "not recorded"),
     ]
@@ -63,11 +66,13 @@ def facts(recording: "Recording", sections: Sequence[Section]) -> list[Row]:
     retention = next((s.dataset for s in sections if s.name == "retention" and s.dataset is not None), None)
     if retention is not None:
         whole = retention.sel(modality="all")
-        rows.append((
-            "Exact answers",
-            f"{percent(float(whole['overall']))} of {int(whole['overall_n']):,} questions (95 %: "
-            f"{100 * float(whole['overall_low']):.1f} to {100 * float(whole['overall_high']):.1f} %)",
-        ))
+        rows.append(
+            (
+                "Exact answers",
+                f"{percent(float(whole['overall']))} of {int(whole['overall_n']):,} questions (95 %: "
+                f"{100 * float(whole['overall_low']):.1f} to {100 * float(whole['overall_high']):.1f} %)",
+            )
+        )
     interventions = _decoded(attrs.get("interventions", "[]")) or []
     rows.append(("Interventions", _short(interventions) if interventions else "none"))
     return rows
@@ -95,8 +100,23 @@ def _cell(accuracy: float, n: int) -> str:
     return f"{percent(accuracy)} (n {n:,})" if n else "–"
 
 
-PROVENANCE = ("id", "parent", "created", "command", "commit", "memlens_version", "versions", "weights_sha256",
-              "model_config", "stream", "seed", "device", "dtype", "segment_length", "complete")
+PROVENANCE = (
+    "id",
+    "parent",
+    "created",
+    "command",
+    "commit",
+    "memlens_version",
+    "versions",
+    "weights_sha256",
+    "model_config",
+    "stream",
+    "seed",
+    "device",
+    "dtype",
+    "segment_length",
+    "complete",
+)
 
 
 def provenance(recording: "Recording") -> list[Row]:
@@ -125,10 +145,14 @@ def limits(recording: "Recording", sections: Sequence[Section]) -> list[str]:
     if "retention" in names:
         out.append("Intervals of accuracy take questions as independent; questions about one fact are not.")
     if "clusters" in names:
-        out.append("The shuffled-label null of the clusters takes slots as exchangeable; a drift in time that clusters "
-                   "and modality share would pass it.")
+        out.append(
+            "The shuffled-label null of the clusters takes slots as exchangeable; a drift in time that clusters "
+            "and modality share would pass it."
+        )
     if "probe" in names:
-        out.append("A probe shows that a label can be read from a vector, not that the model uses it; an intervention "
-                   "would test that.")
+        out.append(
+            "A probe shows that a label can be read from a vector, not that the model uses it; an intervention "
+            "would test that."
+        )
     out.append("One recording is one run of one model; nothing here says how much another seed would differ.")
     return out

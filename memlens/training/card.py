@@ -9,8 +9,6 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from memlens.config import TrainConfig
 from memlens.model.checkpoint import WEIGHTS, file_sha256
 from memlens.model.controller import HEURISTICS
@@ -38,14 +36,17 @@ def git_commit() -> str:
 def measure(model: MemoryModel, progress: Progress | None = None) -> dict[str, Any]:
     """Recall on test streams under every policy, and the compressor's rate-distortion curve."""
     model.eval()
-    rows = evaluate(
-        model, n_token=CARD_TOKENS, seeds=CARD_SEEDS, policies=("learned", *HEURISTICS), progress=progress
-    )
+    rows = evaluate(model, n_token=CARD_TOKENS, seeds=CARD_SEEDS, policies=("learned", *HEURISTICS), progress=progress)
     return {"recall": rows, "rate_distortion": rate_distortion(model)}
 
 
 def write_card(
-    model: MemoryModel, config: TrainConfig, folder: Path, seconds: float, n_token: int, progress: Progress | None = None
+    model: MemoryModel,
+    config: TrainConfig,
+    folder: Path,
+    seconds: float,
+    n_token: int,
+    progress: Progress | None = None,
 ) -> None:
     """Measure, then write metrics.json, train.json and README.md into a model folder."""
     provenance = {
@@ -65,7 +66,7 @@ def write_card(
     metrics = {**provenance, **measure(model, progress)}
     (folder / "train.json").write_text(config.model_dump_json(indent=2) + "\n", encoding="utf-8")
     (folder / "metrics.json").write_text(json.dumps(metrics, indent=2) + "\n", encoding="utf-8")
-    (folder / "README.md").write_text(render(model.name, metrics), encoding="utf-8")
+    (folder / "README.md").write_text(render(str(model.name), metrics), encoding="utf-8")
 
 
 def render(name: str, metrics: dict[str, Any]) -> str:
@@ -81,17 +82,18 @@ def render(name: str, metrics: dict[str, Any]) -> str:
         "",
         "## How it came to be",
         "",
-        f"- command: `memlens train analyses/configs/{name}.toml -o trained_models/{name}` (config as run: train.json)",
-        f"- {metrics['parameters']:,} parameters; {metrics['train_tokens']:,} positions seen; {metrics['train_seconds'] / 60:.0f} minutes on "
-        f"{metrics['threads']} thread(s) of a {metrics['machine']}; seed {metrics['seed']}; torch {metrics['versions']['torch']}",
+        f"- command: `memlens train analyses/configs/{name}.toml -o trained_models/{name}` (config as run:",
+        "  train.json)",
+        f"- {metrics['parameters']:,} parameters; {metrics['train_tokens']:,} positions seen; {metrics['train_seconds'] / 60:.0f} minutes "
+        f"on {metrics['threads']} thread(s) of a {metrics['machine']}; seed {metrics['seed']}; torch {metrics['versions']['torch']}",
         "- data: the package's own streams (memlens/streams/data/SOURCES.md): prose of numpy, scipy and scikit-learn docstrings with",
         "  planted facts; keys, digit images, voices and prose of the test streams were not trained on",
         f"- weights sha256 `{metrics['weights_sha256'][:16]}`, code at `{metrics['commit'][:12]}`, {metrics['created']}",
         "",
         "## What it recalls",
         "",
-        f"Built-in test streams of {metrics['card_tokens']:,} positions, seeds {metrics['card_seeds']}, every fact asked for once at distances from",
-        "512 to 90,000; share answered exactly, with Wilson 95 % intervals.",
+        f"Built-in test streams of {metrics['card_tokens']:,} positions, seeds {metrics['card_seeds']}, every fact asked for once at",
+        "distances from 512 to 90,000; share answered exactly, with Wilson 95 % intervals.",
         "",
         "| asked for | n | exact | 95 % |",
         "|---|---|---|---|",

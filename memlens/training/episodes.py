@@ -100,7 +100,7 @@ def _row(
             payload[at : at + n] = encoded[i].payload
             spans.setdefault(said[i][0], []).append((at, at + n))
             at += n
-    facts = {i: fact for i, fact in said}
+    facts = dict(said)
     columns = {"modality": modality, "token": token, "payload": payload, "valid": np.ones(shape.n_token, bool)}
     return columns, [(facts[i], spans[i]) for i in spans]
 

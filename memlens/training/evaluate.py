@@ -44,9 +44,13 @@ def ask_stream(
                 assert answers is not None
                 rows.append(
                     Asked(
-                        seeds[b], counts[b], int(question.fact_modality), int(question.distance),
-                        bool(answers.correct[b, i]), float(answers.loss[b, i]),
-                    )  # fmt: skip
+                        seeds[b],
+                        counts[b],
+                        int(question.fact_modality),
+                        int(question.distance),
+                        bool(answers.correct[b, i]),
+                        float(answers.loss[b, i]),
+                    )
                 )
                 counts[b] += 1
         if progress is not None and result.segment % 10 == 0:

@@ -76,7 +76,12 @@ def merge_random(
             rebuilt = model.compressor.expand(rebuilt).flatten(1, 2)
         fidelity = fidelity + fidelity_loss(rebuilt, original)
         whole = torch.zeros_like(there, dtype=torch.long)
-        parts.append((Memory(content, prior, whole + level, memory.age[:, index[::m**level]], whole - 1, whole + 2, there), held))
+        parts.append(
+            (
+                Memory(content, prior, whole + level, memory.age[:, index[:: m**level]], whole - 1, whole + 2, there),
+                held,
+            )
+        )
     rest = order[start:]
     kept = memory.map(lambda x: x[:, rest])
     merged, held = kept, holds[..., rest]
@@ -107,7 +112,9 @@ def memory_loss(
         hidden, context, blocks = model.perceive(segment, state, noise)
         target, text = next_text(segment)
         n_some = int(predict_share * text.shape[1])
-        some = torch.rand(text.shape, generator=generator).masked_fill(~text, 2.0).topk(n_some, 1, largest=False).indices
+        some = (
+            torch.rand(text.shape, generator=generator).masked_fill(~text, 2.0).topk(n_some, 1, largest=False).indices
+        )
         logits = model.lm_head(take(hidden, some), state.working, model.encoders.text)
         there = text.gather(1, some)
         nats = nats + F.cross_entropy(logits[there], target.gather(1, some)[there], reduction="sum")
@@ -141,9 +148,7 @@ def memory_loss(
     if compress:
         memory, holds, fidelity = merge_random(model, memory, holds, compress, generator)
     whole = torch.zeros(state.working.shape[:2], dtype=torch.long)
-    memory = memory.joined(
-        Memory(state.working, whole.float(), whole, whole.float(), whole - 1, whole + 1, whole == 0)
-    )
+    memory = memory.joined(Memory(state.working, whole.float(), whole, whole.float(), whole - 1, whole + 1, whole == 0))
     holds = F.pad(holds, (0, whole.shape[1]))
     read, m_q, there = model.read(episode.questions, memory)
     logits = model.decode(episode.questions.answer, read, m_q, there)

@@ -64,9 +64,13 @@ class Checkpoint:
             tensors = load_file(self.folder / "tensors.safetensors")
             values = json.loads((self.folder / "state.json").read_text(encoding="utf-8"))
         except (SafetensorError, OSError, ValueError) as error:
-            raise TrainingError(f"the checkpoint '{self.folder}' is damaged: {error}; train again without --resume") from None
+            raise TrainingError(
+                f"the checkpoint '{self.folder}' is damaged: {error}; train again without --resume"
+            ) from None
         if values["config"] != json.loads(json.dumps(trainer.config.model_dump())):
-            raise TrainingError(f"the checkpoint '{self.folder}' was made with another config; give the config it began with")
+            raise TrainingError(
+                f"the checkpoint '{self.folder}' was made with another config; give the config it began with"
+            )
 
         def under(prefix: str) -> dict[str, torch.Tensor]:
             return {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}

@@ -58,7 +58,9 @@ def collect(
     n_agents = n_candidates + len(model.entry_level)
     n_working = model.cfg.working_slots
     state = model.initial_state(len(streams))
-    rows: dict[str, list[Tensor]] = {k: [] for k in ("content", "control", "action", "destination", "live", "allowed", "reward", "rent")}
+    rows: dict[str, list[Tensor]] = {
+        k: [] for k in ("content", "control", "action", "destination", "live", "allowed", "reward", "rent")
+    }
     right, asked_in_all = 0, 0
     rent_of_level = torch.tensor([config.rent * config.rent_decay**i for i in range(len(model.cfg.capacities))])
     rate = torch.full((n_agents,), epsilon / 10)

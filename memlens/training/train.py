@@ -1,6 +1,5 @@
 """``memlens train``: curriculum, memory phases and Q phases in turn, checkpoints, resume, a log of metrics."""
 
-import json
 import math
 import time
 from collections.abc import Callable

@@ -48,13 +48,33 @@ def plant(*, segments=80, first=0, apart=3.0, accuracy=0.8, questions=300, seed=
     died = np.where(died < segments, died, -1)
     died[:2], fate[:2] = 2, 1
     births = {
-        "sequence": np.zeros(n, int), "segment": segment + first, "entry": np.arange(n), "level": np.zeros(n, int),
-        "slot": slot, "position": position + first * length, "start": position - window + 1 + first * length,
-        "end": position + 1 + first * length, "modality": modality[0, segment],
-        "fact": np.where(slot % 4 == 0, slot, -1), "died": np.where(died >= 0, died + first, -1), "fate": fate,
+        "sequence": np.zeros(n, int),
+        "segment": segment + first,
+        "entry": np.arange(n),
+        "level": np.zeros(n, int),
+        "slot": slot,
+        "position": position + first * length,
+        "start": position - window + 1 + first * length,
+        "end": position + 1 + first * length,
+        "modality": modality[0, segment],
+        "fact": np.where(slot % 4 == 0, slot, -1),
+        "died": np.where(died >= 0, died + first, -1),
+        "fate": fate,
     }
-    merge = {"sequence": 0, "segment": 2 + first, "entry": 100_000, "level": 1, "slot": -1, "position": position[1],
-             "start": 0, "end": position[1] + 1, "modality": 0, "fact": -1, "died": -1, "fate": -1}
+    merge = {
+        "sequence": 0,
+        "segment": 2 + first,
+        "entry": 100_000,
+        "level": 1,
+        "slot": -1,
+        "position": position[1],
+        "start": 0,
+        "end": position[1] + 1,
+        "modality": 0,
+        "fact": -1,
+        "died": -1,
+        "fate": -1,
+    }
     entries = xr.Dataset({name: ("birth", np.append(column, merge[name])) for name, column in births.items()})
     parent = np.full((n + 1, 2), -1)
     parent[-1] = 0, 1
@@ -69,10 +89,13 @@ def plant(*, segments=80, first=0, apart=3.0, accuracy=0.8, questions=300, seed=
             "context.hook_position": ((*place, "slot"), pick),
             "context.hook_prior": ((*place, "slot"), -r.random(pick.shape)),
             "context.hook_pattern": ((*place, "slot", "head", "window"), pattern.astype(np.float16)),
-            "hook_hidden": ((*place, "token", "feature"), centre[by_position.reshape(1, segments, length)]
-                            + r.normal(size=(1, segments, length, width))),
+            "hook_hidden": (
+                (*place, "token", "feature"),
+                centre[by_position.reshape(1, segments, length)] + r.normal(size=(1, segments, length, width)),
+            ),
             "store.hook_content": ((*place, "entry", "feature"), r.normal(size=(*entry_id.shape, width))),
-            "occupancy": ((*place, "level"), held), "entry_id": ((*place, "entry"), entry_id),
+            "occupancy": ((*place, "level"), held),
+            "entry_id": ((*place, "entry"), entry_id),
             "n_valid": (place, np.full((1, segments), length)),
             "bits_per_byte": (place, np.full((1, segments), 2.5)),
             "start": ("segment", (np.arange(segments) + first) * length),
@@ -80,16 +103,22 @@ def plant(*, segments=80, first=0, apart=3.0, accuracy=0.8, questions=300, seed=
         coords={"segment": np.arange(segments) + first, "entry_level": ("entry", np.repeat([0, 1, 2], LEVELS))},
     )
     return InMemory(
-        recorded, _positions(by_position, token), _questions(r, segments, first, questions, accuracy),
-        _decisions(r, segments, first, n), entries, _attrs(segments * length),
+        recorded,
+        _positions(by_position, token),
+        _questions(r, segments, first, questions, accuracy),
+        _decisions(r, segments, first, n),
+        entries,
+        _attrs(segments * length),
     )
 
 
 def _positions(modality, token):
     place = "sequence", "position"
     vocab = ["Ġneedle", "<b>bold</b>", "$x$", "\n", *(f"Ġw{i}" for i in range(46))]
-    return xr.Dataset({"modality": (place, modality), "token": (place, token), "fact": (place, modality * 0 - 1)},
-                      attrs={"vocab": json.dumps(vocab)})
+    return xr.Dataset(
+        {"modality": (place, modality), "token": (place, token), "fact": (place, modality * 0 - 1)},
+        attrs={"vocab": json.dumps(vocab)},
+    )
 
 
 def _questions(r, segments, first, n, accuracy):
@@ -100,10 +129,15 @@ def _questions(r, segments, first, n, accuracy):
         read[1, 1] = 0
     distance = np.exp(r.uniform(np.log(64), np.log(segments * 64), n)).astype(int)
     one = {
-        "sequence": np.zeros(n, int), "segment": np.sort(r.integers(0, segments, n)) + first,
-        "fact": np.arange(n), "fact_modality": r.integers(0, 2, n), "distance": distance,
-        "correct": r.random(n) < accuracy, "loss": r.random(n),
-        "text": np.full(n, "what is <script>alert(1)</script>?", object), "answer": np.full(n, "42", object),
+        "sequence": np.zeros(n, int),
+        "segment": np.sort(r.integers(0, segments, n)) + first,
+        "fact": np.arange(n),
+        "fact_modality": r.integers(0, 2, n),
+        "distance": distance,
+        "correct": r.random(n) < accuracy,
+        "loss": r.random(n),
+        "text": np.full(n, "what is <script>alert(1)</script>?", object),
+        "answer": np.full(n, "42", object),
         "predicted": np.full(n, "$7", object),
     }
     table = xr.Dataset({name: ("question", column) for name, column in one.items()})
@@ -118,8 +152,15 @@ def _decisions(r, segments, first, n_entries):
     executed = np.where(kind == 0, np.where((segment % 2 == 0) & (np.arange(n) % 4 == 0), 3, 0), r.integers(0, 4, n))
     q = np.tile([0.4, 0.3, 0.2, 0.1], (n, 1))
     q[kind == 0, 2] = np.nan
-    one = {"sequence": np.zeros(n, int), "segment": segment + first, "entry": np.arange(n) % n_entries, "kind": kind,
-           "level": np.zeros(n, int), "wanted": np.where(kind == 0, 0, executed), "executed": executed}
+    one = {
+        "sequence": np.zeros(n, int),
+        "segment": segment + first,
+        "entry": np.arange(n) % n_entries,
+        "kind": kind,
+        "level": np.zeros(n, int),
+        "wanted": np.where(kind == 0, 0, executed),
+        "executed": executed,
+    }
     table = xr.Dataset({name: ("decision", column) for name, column in one.items()})
     control = np.stack([r.random(n), np.full(n, 5.0)], 1)
     return table.assign(q=(("decision", "action"), q), control=(("decision", "feature"), control)).assign_coords(
@@ -129,8 +170,18 @@ def _decisions(r, segments, first, n_entries):
 
 def _attrs(n_token):
     return {
-        "id": "recording-1", "model": "nano <img src=x onerror=alert(1)>", "policy": "learned", "n_token": n_token,
-        "stream": json.dumps({"name": "mixed", "seed": 3}), "model_config": json.dumps({"capacities": LEVELS}),
-        "wall_seconds": 2.0, "peak_rss_bytes": 2**30, "interventions": "[]", "parent": "", "complete": True,
-        "memlens_version": "0.1.0", "versions": json.dumps({"torch": "2.13.0"}), "weights_sha256": "ab" * 32,
+        "id": "recording-1",
+        "model": "nano <img src=x onerror=alert(1)>",
+        "policy": "learned",
+        "n_token": n_token,
+        "stream": json.dumps({"name": "mixed", "seed": 3}),
+        "model_config": json.dumps({"capacities": LEVELS}),
+        "wall_seconds": 2.0,
+        "peak_rss_bytes": 2**30,
+        "interventions": "[]",
+        "parent": "",
+        "complete": True,
+        "memlens_version": "0.1.0",
+        "versions": json.dumps({"torch": "2.13.0"}),
+        "weights_sha256": "ab" * 32,
     }

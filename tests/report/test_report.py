@@ -9,8 +9,13 @@ from memlens.errors import AnalysisError, RecordingError
 from memlens.report import write_report
 
 CHOICE = {
-    "retention": {}, "occupancy": {}, "decisions": {}, "clusters": {"k": 4, "draws": 3, "shuffles": 3}, "slot_map": {},
-    "probe": {"shuffles": 1}, "slot_history": {"sequence": 0, "segment": 0, "slot": 0},
+    "retention": {},
+    "occupancy": {},
+    "decisions": {},
+    "clusters": {"k": 4, "draws": 3, "shuffles": 3},
+    "slot_map": {},
+    "probe": {"shuffles": 1},
+    "slot_history": {"sequence": 0, "segment": 0, "slot": 0},
 }
 
 
@@ -78,12 +83,21 @@ def test_data_can_be_read_back(report):
 
 def test_an_analysis_that_cannot_run_becomes_a_note(plant, tmp_path):
     steps = []
-    folder = write_report(plant(questions=0), tmp_path / "report", analyses=["retention", "occupancy"],
-                          progress=lambda what, done, total: steps.append((what, done, total)))
+    folder = write_report(
+        plant(questions=0),
+        tmp_path / "report",
+        analyses=["retention", "occupancy"],
+        progress=lambda what, done, total: steps.append((what, done, total)),
+    )
     text = (folder / "report.html").read_text()
     assert "could not run: the recording holds no question" in text
-    assert steps == [("retention", 0, 4), ("occupancy", 1, 4), ("report.html", 2, 4), ("report.pdf", 3, 4),
-                     ("done", 4, 4)]
+    assert steps == [
+        ("retention", 0, 4),
+        ("occupancy", 1, 4),
+        ("report.html", 2, 4),
+        ("report.pdf", 3, 4),
+        ("done", 4, 4),
+    ]
     assert json.loads((folder / "manifest.json").read_text())["analyses"][0]["ran"] is False
 
 

@@ -1,0 +1,101 @@
+"""record(): a small untrained model over built-in streams; hooks copy and change nothing."""
+
+import numpy as np
+import pytest
+import torch
+
+from memlens.config import ModelConfig
+from memlens.errors import MemlensError, RecordingError
+from memlens.model import MemoryModel, run
+from memlens.recording import record
+from memlens.streams import Stream, builtin, default_tokenizer
+
+
+@pytest.fixture(scope="module")
+def model():
+    torch.manual_seed(0)
+    return MemoryModel(ModelConfig(), tokenizer=default_tokenizer(), name="test").eval()
+
+
+@pytest.fixture(scope="module")
+def streams(model):
+    return [builtin(n_token=n, seed=seed).encode(model.tokenizer) for n, seed in ((4000, 0), (2500, 1))]
+
+
+@pytest.fixture(scope="module")
+def recorded(model, streams, tmp_path_factory):
+    return record(model, streams[0], tmp_path_factory.mktemp("record") / "run")
+
+
+def plain(model, stream):
+    return [(r.outputs.flat(), r.state.flat()) for r in run(model, [stream])]
+
+
+def test_recording_changes_nothing(model, streams, recorded, tmp_path):
+    before = plain(model, streams[0])
+    again = record(model, streams[0], tmp_path / "again", dtype="float32")
+    slot = torch.stack([outputs["slot"] for outputs, _ in before], 1).numpy()
+    np.testing.assert_array_equal(again["context.hook_slot"].values, slot)
+    np.testing.assert_array_equal(recorded["context.hook_slot"].values, slot.astype(np.float16))
+    for name in ("decisions", "questions", "entries"):
+        assert getattr(again, name).equals(getattr(recorded, name)), name
+    for (outputs, state), (outputs_after, state_after) in zip(before, plain(model, streams[0]), strict=True):
+        for a, b in ((outputs, outputs_after), (state, state_after)):
+            assert all(torch.equal(torch.nan_to_num(a[k].float()), torch.nan_to_num(b[k].float())) for k in a)
+
+
+def test_tables_agree_with_the_stream_and_the_state(model, streams, recorded):
+    stream = streams[0]
+    assert recorded.questions.sizes["question"] == len(stream.questions)
+    assert list(recorded.questions["text"].values) == [q.text for q in stream.questions]
+    assert recorded.attrs["n_token"] == stream.n_token
+    np.testing.assert_array_equal(recorded.positions["token"].values[0, : stream.n_token], stream.token)
+    entries, held = recorded.entries, recorded.segments["entry_id"].values[0, -1]
+    assert set(held[held >= 0]) == set(entries["entry"].values[entries["died"].values < 0])
+    fresh = entries["slot"].values >= 0
+    start = recorded.segments["start"].values[entries["segment"].values[fresh]]
+    segment, slot = (entries[name].values[fresh] for name in ("segment", "slot"))
+    picked = recorded["context.hook_position"].values[0, segment, slot]
+    np.testing.assert_array_equal(entries["position"].values[fresh], start + picked)
+    agrees = entries["modality"].values[fresh] == stream.modality[entries["position"].values[fresh]]
+    assert agrees.mean() > 0.5
+    known = entries["fact"].values[entries["fact"].values >= 0]
+    assert known.size and set(known) <= set(stream.facts)
+    assert set(np.unique(recorded.questions["read_kind"].values)) <= {-1, 0, 1, 2}
+    bits = recorded.segments["bits_per_byte"].values
+    assert (bits[np.isfinite(bits)] > 0).all()
+
+
+def test_two_sequences_are_what_each_is_alone(model, streams, recorded, tmp_path):
+    both = record(model, streams, tmp_path / "both")
+    assert both.segments.sizes["sequence"] == 2
+    n = streams[1].n_segment(model.cfg.segment_length)
+    assert (both.segments["n_valid"].values[1, n:] == 0).all()
+    assert (both.positions["modality"].values[1, streams[1].n_token :] == -1).all()
+    own = both.questions.isel(question=both.questions["sequence"].values == 0)
+    assert list(own["text"].values) == list(recorded.questions["text"].values)
+    together, alone = (r["context.hook_slot"].values[0].astype(float) for r in (both, recorded))
+    np.testing.assert_allclose(together, alone, atol=2e-2)
+
+
+def test_all_points_that_fire_every_segment(model, tmp_path):
+    stream = Stream("short").text("The code of the red door is 472. " * 30)
+    opened = record(model, stream, tmp_path / "all", points=("all",))
+    assert opened["compressor.hook_merged.0"].sizes["segment"] == 1
+    assert "question.hook_slot" not in opened.segments
+
+
+@pytest.mark.parametrize("points", [("decoder",), ("retrieval.hook_read",), ("no_such_point",), ()])
+def test_points_that_cannot_be_recorded(model, streams, tmp_path, points):
+    with pytest.raises(MemlensError):
+        record(model, streams[0], tmp_path / "run", points=points)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_missing_model_or_stream_leaves_nothing(model, tmp_path):
+    for given, stream in ((tmp_path / "none", "builtin"), (model, str(tmp_path / "none.txt")), (model, 3)):
+        with pytest.raises(MemlensError):
+            record(given, stream, tmp_path / "run")
+    with pytest.raises(RecordingError, match="int8"):
+        record(model, "builtin", tmp_path / "run", dtype="int8")
+    assert not list(tmp_path.iterdir())
