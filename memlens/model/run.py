@@ -41,6 +41,15 @@ class Result:
     seconds: float
 
 
+def segment_of(stream: Encoded, t: int, length: int) -> tuple[Mapping[str, np.ndarray], list[Any]]:
+    """Columns of segment ``t`` and the questions asked at its end; nothing but padding once the stream has ended."""
+    n = stream.n_segment(length)
+    if t < n:
+        return stream.segment(t, length), stream.questions_in(t, length)
+    empty = {name: np.zeros_like(column) for name, column in stream.segment(n - 1, length).items()}
+    return {**empty, "fact": np.full(length, -1, dtype=np.int32)}, []
+
+
 def encode_questions(model: MemoryModel, asked: Sequence[Sequence[Asked]]) -> Questions | None:
     """Questions of each sequence as padded tensors; None when nobody asks. Longer ones keep their end."""
     n = max((len(row) for row in asked), default=0)
@@ -78,8 +87,7 @@ def run(
     length = model.cfg.segment_length
     state = model.initial_state(len(streams)) if state is None else state
     for t in range(first, max(stream.n_segment(length) for stream in streams)):
-        rows = [stream.segment(t, length) for stream in streams]
-        asked = [stream.questions_in(t, length) for stream in streams]
+        rows, asked = map(list, zip(*(segment_of(stream, t, length) for stream in streams), strict=True))
         start = time.perf_counter()
         with torch.no_grad():
             segment = Segment.stack(rows, model.device)

@@ -9,7 +9,6 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from torch import Tensor
 
 from memlens import streams as stream_sources
@@ -105,7 +104,7 @@ def record(
     hooked = {p.name for p in chosen} | {PATTERN}
     writer: RecordingWriter | None = None
     with model.hooks(fwd_hooks=[(name, keep) for name in sorted(hooked)]):
-        results = run(model, [_Padded(one) for one in encoded])
+        results = run(model, encoded)
         first = next(results)
         _check_fired(hooked, seen)
         writer = RecordingWriter(
@@ -168,24 +167,6 @@ def _encoded(source: Source, model: MemoryModel) -> EncodedStream:
         kind = type(source).__name__
         raise RecordingError(f"stream is a {kind}, expected a Stream, an EncodedStream, a name or a path")
     return source.encode(model.tokenizer)
-
-
-class _Padded:
-    """A stream that goes on as padding when it has ended, beside longer ones."""
-
-    def __init__(self, stream: EncodedStream):
-        self.stream = stream
-        self.n_segment = stream.n_segment
-
-    def segment(self, t: int, segment_length: int) -> dict[str, Any]:
-        n = self.stream.n_segment(segment_length)
-        if t < n:
-            return self.stream.segment(t, segment_length)
-        empty = {name: np.zeros_like(column) for name, column in self.stream.segment(n - 1, segment_length).items()}
-        return {**empty, "fact": empty["fact"] - 1}
-
-    def questions_in(self, t: int, segment_length: int) -> list[Any]:
-        return self.stream.questions_in(t, segment_length) if t < self.stream.n_segment(segment_length) else []
 
 
 def _add(

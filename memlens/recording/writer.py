@@ -257,8 +257,10 @@ class RecordingWriter:
         for v in group.variables:
             at = v.dims.index(group.axis)
             rest = self._shapes[f"{group.name}/{v.name}"]
-            chunk = [1 if d == "sequence" else max(size, 1)
-                     for d, size in zip((d for d in v.dims if d != group.axis), rest, strict=True)]
+            chunk = [
+                1 if d == "sequence" else max(size, 1)
+                for d, size in zip((d for d in v.dims if d != group.axis), rest, strict=True)
+            ]
             _array(
                 made, v, (*rest[:at], 0, *rest[at:]),
                 (*chunk[:at], block.get(group.axis, schema.TABLE_CHUNK), *chunk[at:]), self.dtype,

@@ -19,7 +19,7 @@ from memlens.errors import TrainingError
 from memlens.model.controller import QNetwork
 from memlens.model.model import MemoryModel
 from memlens.model.outputs import Segment
-from memlens.model.run import Encoded, encode_questions
+from memlens.model.run import Encoded, encode_questions, segment_of
 from memlens.training.worth import entry_worth
 
 
@@ -58,7 +58,7 @@ def collect(
     n_agents = n_candidates + len(model.entry_level)
     n_working = model.cfg.working_slots
     state = model.initial_state(len(streams))
-    rows: dict[str, list[Tensor]] = {
+    columns: dict[str, list[Tensor]] = {
         k: [] for k in ("content", "control", "action", "destination", "live", "allowed", "reward", "rent")
     }
     right, asked_in_all = 0, 0
@@ -66,8 +66,8 @@ def collect(
     rate = torch.full((n_agents,), epsilon / 10)
     rate[:n_candidates] = epsilon
     for t in range(max(stream.n_segment(length) for stream in streams)):
-        segment = Segment.stack([stream.segment(t, length) for stream in streams])
-        questions = encode_questions(model, [stream.questions_in(t, length) for stream in streams])
+        rows, asked = zip(*(segment_of(stream, t, length) for stream in streams), strict=True)
+        segment, questions = Segment.stack(list(rows)), encode_questions(model, asked)
         chance = torch.rand(len(streams), n_agents, generator=generator) < rate
         forced = torch.randint(len(Action), chance.shape, generator=generator)
         explore = F.one_hot(forced, len(Action)).float() * chance[..., None] * 10.0
@@ -86,15 +86,15 @@ def collect(
         landed = decisions.destination
         held = model.entry_level[landed.clamp_min(0)]
         share = torch.where(decisions.action == Action.COMPRESS, 1 / model.cfg.merge, 1.0)
-        rows["content"].append(torch.cat((outputs.slot, before.store.content), 1).half())
-        rows["control"].append(decisions.control)
-        rows["action"].append(decisions.action)
-        rows["destination"].append(landed)
-        rows["live"].append(decisions.entry >= 0)
-        rows["allowed"].append(decisions.allowed)
-        rows["reward"].append(reward)
-        rows["rent"].append(torch.where(landed >= 0, rent_of_level[held] * share, 0.0))
-    stacked = {k: torch.stack(v) for k, v in rows.items()}
+        columns["content"].append(torch.cat((outputs.slot, before.store.content), 1).half())
+        columns["control"].append(decisions.control)
+        columns["action"].append(decisions.action)
+        columns["destination"].append(landed)
+        columns["live"].append(decisions.entry >= 0)
+        columns["allowed"].append(decisions.allowed)
+        columns["reward"].append(reward)
+        columns["rent"].append(torch.where(landed >= 0, rent_of_level[held] * share, 0.0))
+    stacked = {k: torch.stack(v) for k, v in columns.items()}
     return QLog(**stacked, n_candidates=n_candidates, merge=model.cfg.merge, accuracy=right / max(asked_in_all, 1))
 
 
