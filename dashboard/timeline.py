@@ -50,7 +50,7 @@ shared.show("occupancy", occupancy.sel(shown), whole=occupancy)
 st.subheader("Questions")
 asked = shared.questions(shared.path())
 asked = asked[asked["segment"].between(low, high)][QUESTION_COLUMNS]
-if asked.empty:
+if len(asked) == 0:
     st.info("No question was asked in these segments.")
 else:
     st.vega_lite_chart(asked, QUESTION_MARKS, key="questions")

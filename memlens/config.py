@@ -2,9 +2,9 @@
 
 import tomllib
 from pathlib import Path
-from typing import Any, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from memlens.errors import ConfigError, closest
 
@@ -44,7 +44,10 @@ class Config(BaseModel):
 
 
 class ModelConfig(Config):
-    """Sizes of the memory model. Defaults are those of ``nano``."""
+    """Sizes of the memory model. Defaults are those of ``nano``.
+
+    ``capacities`` are entries a level (at least three levels, each of at least 2); ``merge`` entries become one.
+    """
 
     vocab_size: int = 1024
     d_model: int = 128
@@ -61,14 +64,14 @@ class ModelConfig(Config):
     slot_window: int = 40
     slot_heads: int = 8
     slot_head_dim: int = 32
-    pick_width: int = 5
+    pick_width: int = 17
     event_threshold: float | None = None
     # working memory
     working_slots: int = 16
     working_writes: int = 4
     # long-term store
-    capacities: tuple[int, ...] = (48, 24, 12)
-    merge: int = 2
+    capacities: Annotated[tuple[Annotated[int, Field(ge=2)], ...], Field(min_length=3)] = (64, 24, 8)
+    merge: Literal[2] = 2
     recalls: int = 2
     policy: str = "learned"
     # retrieval, question, decoder
@@ -84,7 +87,11 @@ class ModelConfig(Config):
 
 
 class StageConfig(Config):
-    """One step of the curriculum: rows of ``n_token`` positions with ``n_fact`` facts, until ``until`` of answers are exact."""
+    """One step of the curriculum: rows of ``n_token`` positions with ``n_fact`` facts, until ``until`` of answers are exact.
+
+    ``sparse`` rows hold anything from 3 to ``n_fact`` facts; ``compress`` is the share of slots that is merged; ``pick_width`` stands
+    in for the model's.
+    """
 
     n_row: int = 16
     n_token: int = 512
@@ -93,24 +100,33 @@ class StageConfig(Config):
     until: float = 0.9
     at_least: int = 100
     compress: float = 0.0
+    sparse: bool = False
+    pick_width: int | None = None
 
 
 class QConfig(Config):
-    """Q phases. ``rent`` is nats a segment at level 0, times ``rent_decay`` a level further."""
+    """Q phases. ``rent`` is nats a segment at level 0, times ``rent_decay`` a level further.
 
-    rounds: int = 4
-    n_stream: int = 8
-    n_token: int = 60_000
-    rent: float = 0.002
+    In the first ``monte_carlo`` of the ``rounds`` the policy ``behaviour`` acts and Q is regressed on whole returns; in the others Q
+    itself acts, and learns from ``n_step`` double-DQN targets.
+    """
+
+    rounds: int = 3
+    monte_carlo: int = 3
+    behaviour: str = "importance"
+    n_stream: int = 6
+    n_token: int = 100_000
+    rent: float = 0.001
     rent_decay: float = 0.7
     gamma: float = 0.995
-    epsilon: float = 0.3
-    epsilon_last: float = 0.05
-    n_step: int = 10
-    steps: int = 600
+    epsilon: float = 0.2
+    epsilon_last: float = 0.1
+    n_step: int = 20
+    steps: int = 300
     batch: int = 4096
     refresh: int = 100
     soft_target: float = 0.005
+    content_noise: float = 2.0
     learning_rate: float = 1e-3
 
 

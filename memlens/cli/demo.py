@@ -44,7 +44,7 @@ def run(args: Namespace) -> None:
         recorded = recording.open(out / "recording")
         written = report.write_report(recorded, out / "report", progress=show)
     _summary(recorded.attrs, analysis.retention(recorded))
-    print(f"\nreport:     {written / 'index.html'}")
+    print(f"\nreport:     {written / 'report.html'}")
     print(f"recording:  {out / 'recording'}")
     print(f"dashboard:  memlens open {out}")
 

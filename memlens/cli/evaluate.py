@@ -26,7 +26,7 @@ def add(commands: Any) -> None:
 
 
 def run(args: Namespace) -> None:
-    """Evaluate and print one row a policy and seed."""
+    """Evaluate and print one row a policy and modality."""
     from memlens.cli import places, table
     from memlens.cli.progress import progress
 

@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-#: What the layers call: done, total, what is being done.
+#: What the layers call: done, total, what is being done ("task: detail"; a task is one bar).
 Progress = Callable[[int, int, str], None]
 
 _SECONDS_BETWEEN_LINES = 10.0
@@ -33,9 +33,10 @@ def _bar() -> Iterator[Progress]:
     with Bars(*columns, console=Console(stderr=True)) as bars:
 
         def show(done: int, total: int, what: str) -> None:
-            if what not in tasks:
-                tasks[what] = bars.add_task(escape(what), total=total)
-            bars.update(tasks[what], completed=done, total=total)
+            task = what.partition(":")[0]
+            if task not in tasks:
+                tasks[task] = bars.add_task(escape(what), total=total)
+            bars.update(tasks[task], completed=done, total=total, description=escape(what))
 
         yield show
 
@@ -46,10 +47,11 @@ def _lines() -> Progress:
 
     def show(done: int, total: int, what: str) -> None:
         now = time.monotonic()
-        began.setdefault(what, now)
-        if done < total and now - last.get(what, began[what]) < _SECONDS_BETWEEN_LINES:
+        task = what.partition(":")[0]
+        began.setdefault(task, now)
+        if done < total and now - last.get(task, began[task]) < _SECONDS_BETWEEN_LINES:
             return
-        last[what] = now
-        print(f"{what}: {done:,} of {total:,} ({now - began[what]:.0f} s)", file=sys.stderr, flush=True)
+        last[task] = now
+        print(f"{what}: {done:,} of {total:,} ({now - began[task]:.0f} s)", file=sys.stderr, flush=True)
 
     return show

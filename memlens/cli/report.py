@@ -27,4 +27,4 @@ def run(args: Namespace) -> None:
     opened = recording.open(path)
     with progress() as show:
         written = report.write_report(opened, args.out, progress=show)
-    print(f"report: {written / 'index.html'}")
+    print(f"report: {written / 'report.html'}")

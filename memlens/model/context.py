@@ -23,6 +23,7 @@ class ContextWriter(nn.Module):
     def __init__(self, cfg: ModelConfig):
         super().__init__()
         self.cfg = cfg
+        self.pick_width = cfg.pick_width
         inner = cfg.slot_heads * cfg.slot_head_dim
         self.query = nn.Linear(cfg.d_model, inner, bias=False)
         self.key = nn.Linear(cfg.d_model, inner, bias=False)
@@ -42,7 +43,7 @@ class ContextWriter(nn.Module):
         if noise:
             score = score + noise * torch.randn_like(score)
         score = score.masked_fill(~valid, -torch.inf)
-        peak = F.max_pool1d(score[:, None], self.cfg.pick_width, 1, self.cfg.pick_width // 2)[:, 0]
+        peak = F.max_pool1d(score[:, None], self.pick_width, 1, self.pick_width // 2)[:, 0]
         peaks = score.masked_fill(score < peak, -torch.inf)
         n = min(self.cfg.n_slots, score.shape[1])
         top, position = peaks.topk(n, dim=-1)

@@ -49,7 +49,8 @@ def control_features(
     """Features as named by ``control_names``, and the cosine of every agent's key with every other's.
 
     novelty is 1 - the best match with a store entry other than itself; superseded is the best match with an agent whose source
-    lies later in the stream, so a fact that was stated again shows in both. Unmatched: 1 and 0.
+    lies later in the stream, so a fact that was stated again shows in both. Unmatched: 1 and 0. hits are the most that any agent
+    was read, times the sixth power of the match with it (1 for itself).
     """
     n = agents.valid.shape[1]
     match = keys @ keys.transpose(-1, -2)
@@ -58,6 +59,8 @@ def control_features(
     best = match.masked_fill(~(other & resident), 0.0).amax(-1).clamp_min(0)
     later = agents.position[:, None] > agents.position[..., None]
     superseded = match.masked_fill(~(other & later), 0.0).amax(-1).clamp_min(0)
+    # an entry that says the same as one that was read is as good as read
+    hits = (match.clamp_min(0) ** 6 * agents.hits[:, None]).amax(-1)
     lower = (agents.prior[:, None] < agents.prior[..., None]) & other
     rank = lower.float().sum(-1) / other.float().sum(-1).clamp_min(1)
     one_hot = nn.functional.one_hot(level, occupancy.shape[1]).float()
@@ -69,7 +72,7 @@ def control_features(
         agents.entropy / 3,
         torch.log1p(agents.age) / 4,
         torch.log1p(agents.idle) / 4,
-        agents.hits.clamp(max=4),
+        hits.clamp(max=4),
         (~resident).float().expand_as(agents.prior),
     ]
     per_row = torch.cat((occupancy, torch.log1p(since_question)[:, None] / 4), -1)
@@ -95,9 +98,13 @@ class QNetwork(nn.Module):
         self.advantage = nn.Linear(cfg.control_width, len(Action))
 
     def forward(
-        self, control: Float[Tensor, "*batch control"], content: Float[Tensor, "*batch feature"]
+        self, control: Float[Tensor, "*batch control"], content: Float[Tensor, "*batch feature"], noise: float = 0.0
     ) -> Float[Tensor, "*batch action"]:
-        x = torch.relu(self.trunk(torch.cat((control, self.content(self.norm(content))), -1)))
+        """Q of each action. ``noise`` (std, against a content of RMS 1) keeps training from learning entries by heart."""
+        normed = self.norm(content)
+        if noise:
+            normed = normed + noise * torch.randn_like(normed)
+        x = torch.relu(self.trunk(torch.cat((control, self.content(normed)), -1)))
         advantage = self.advantage(x)
         return (self.value(x) + advantage - advantage.mean(-1, keepdim=True)).float()
 

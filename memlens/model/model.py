@@ -98,6 +98,12 @@ class MemoryModel(HookedRootModule):
             since_question=torch.zeros(n_sequence, device=device),
         )
 
+    def forward(
+        self, segment: Segment, state: MemoryState | None = None, questions: Questions | None = None
+    ) -> tuple[StepOutputs, MemoryState]:
+        """``step``, from the initial state unless one is given: what run_with_hooks and run_with_cache call."""
+        return self.step(segment, self.initial_state(segment.token.shape[0]) if state is None else state, questions)
+
     def step(
         self,
         segment: Segment,

@@ -127,7 +127,7 @@ class Answers(Tensors):
     loss (B, Q) nats per answer token under teacher forcing;
     read_entry int64 (B, Q, R), id of the entry that a read vector came from (a context slot has the id of the entry it became a
     candidate for), -1 for working slots and empty; read_weight (B, Q, R), sums to 1; read_kind int64 (B, Q, R): 0 context slot,
-    1 working slot, 2 store, -1 empty; read_index int64 (B, Q, R), index into [M_ctx, M_t, L_t].
+    1 working slot, 2 store, -1 empty; read_index int64 (B, Q, R), index into [M_ctx, M_{t-1}, L_{t-1}].
     """
 
     token: Tensor
@@ -177,7 +177,11 @@ class Births(Tensors):
 
 @dataclass(frozen=True)
 class StepOutputs(Tensors):
-    """What one step yields. ``nats`` (B, S): loss of each next text token, 0 where there is none; ``text`` bool (B, S) says where."""
+    """What one step yields.
+
+    nats (B, S): loss of each text token given what stood before it, 0 where there is none or it opens the segment; text bool (B, S)
+    says where there is one; slot (B, K, d), M_ctx.
+    """
 
     nats: Tensor
     text: Tensor

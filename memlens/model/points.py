@@ -2,7 +2,8 @@
 
 The recorder's schema, the table in docs/points.md and the dashboard's labels are read from here. Every
 tensor at a point has a leading ``sequence`` axis that is not listed. A point fires once per segment,
-except those of the groups ``question`` and ``decoder``, which fire once per segment that asks questions.
+except those of the groups ``question``, ``retrieval`` and ``decoder``: these fire only in segments that ask questions, the
+decoder's once for teacher forcing and once for each token that it generates.
 """
 
 from dataclasses import dataclass
@@ -30,7 +31,7 @@ class Point:
 
 
 def points(config: ModelConfig) -> tuple[Point, ...]:
-    """All points of a model of this configuration, in the order in which they fire."""
+    """All points of a model of this configuration, in the order of the design's table."""
     P = Point
     blocks = [
         p

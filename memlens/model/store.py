@@ -126,6 +126,8 @@ def update(
     target_id = agents.entry[:, first].gather(1, target)
     parent[:, :n_candidates, 0] = torch.where(absorbs, target_id, -1)
     alive = agents.valid & ~absorbed
+    # it takes the place that it frees
+    advantage = torch.cat((advantage[:, :n_candidates].masked_fill(absorbs, torch.inf), advantage[:, n_candidates:]), 1)
     action = torch.where(absorbed, int(Action.RETRIEVE), action)
 
     # one column more, for merges that were not made to point at

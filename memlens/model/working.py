@@ -29,7 +29,7 @@ class WorkingMemory(nn.Module):
         self.key = nn.Linear(d, d, bias=False)
         self.value = nn.Linear(d, d, bias=False)
         self.gate = nn.Linear(2 * d, 1)
-        # chrono initialisation (Tallec and Ollivier 2018): times constants spread from 2 to 64 segments
+        # chrono initialisation (Tallec and Ollivier 2018): time constants spread from 2 to 64 segments
         spread = torch.linspace(math.log(1), math.log(63), cfg.working_slots)
         self.keep_bias = nn.Parameter(spread)
         self.hook_pattern = HookPoint()

@@ -21,6 +21,10 @@ class EntryLabels:
         self.modality, self.fact = modality, fact
         self.ends = (fact >= 0) & (np.append(fact[1:], -1) != fact)
         self.alive: dict[int, tuple[int, int]] = {}
+        # a fact is of the modality of its value, whatever text stands around it
+        self.kind_of_fact = np.zeros(int(fact.max(initial=-1)) + 2, dtype=np.int64)
+        valued = (fact >= 0) & (modality != Modality.TEXT)
+        self.kind_of_fact[fact[valued]] = modality[valued]
 
     def of_windows(self, position: np.ndarray, write: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Modality and fact of slots.
@@ -35,7 +39,7 @@ class EntryLabels:
         Returns
         -------
         modality : int [slot]
-            The one with most of the weight.
+            That of the fact, where there is one; else the one with most of the weight.
         fact : int [slot]
             Of the facts whose statement ends inside the window, the one with most of the weight; -1 where none ends.
         """
@@ -51,7 +55,8 @@ class EntryLabels:
         mass = np.where(inside & self.ends[at], mass, -1.0)
         best = mass.argmax(1)[:, None]
         found = np.take_along_axis(mass, best, 1)[:, 0] >= 0
-        return modality, np.where(found, np.take_along_axis(fact, best, 1)[:, 0], -1)
+        of_slot = np.where(found, np.take_along_axis(fact, best, 1)[:, 0], -1)
+        return np.where(of_slot >= 0, self.kind_of_fact[of_slot], modality), of_slot
 
     def born(
         self, entry: np.ndarray, slot: np.ndarray, position: np.ndarray, parent: np.ndarray, write: np.ndarray

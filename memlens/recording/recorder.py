@@ -17,6 +17,7 @@ from memlens.model.checkpoint import load_model
 from memlens.model.model import MemoryModel
 from memlens.model.points import Point, points, select
 from memlens.model.run import Result, run
+from memlens.provenance import git_commit
 from memlens.recording.labels import EntryLabels
 from memlens.recording.reader import Recording
 from memlens.recording.reader import open as open_recording
@@ -229,6 +230,7 @@ def _provenance(model: MemoryModel, encoded: Sequence[EncodedStream], chosen: Se
         "stream": stream,
         "seed": -1 if encoded[0].seed is None else encoded[0].seed,
         "versions": {"python": platform.python_version(), **{name: version(name) for name in libraries}},
+        "commit": git_commit(),
         "command": shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]]),
         "points": [{"name": p.name, "group": p.group, "dims": p.dims, "unit": p.unit, "symbol": p.symbol,
                     "meaning": p.meaning} for p in chosen],

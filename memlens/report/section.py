@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 #: Analyses by name, with parameters where they are not the defaults; None takes all that need no place.
 Choice = Sequence[str] | Mapping[str, Mapping[str, Any]] | None
-Progress = Callable[[str, int, int], None]
+Progress = Callable[[int, int, str], None]
 
 
 @dataclass(frozen=True)

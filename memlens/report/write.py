@@ -29,7 +29,7 @@ def write_report(
         Names, or names with parameters; None takes every analysis that needs no place. An analysis that the
         recording cannot support becomes a note in the report.
     progress
-        Called before each step as ``progress(what, done, total)``.
+        Called before each step as ``progress(done, total, what)``.
 
     Returns
     -------
@@ -53,7 +53,7 @@ def write_report(
     except OSError as error:
         raise RecordingError(f"cannot write to '{directory}': {error.strerror}; choose another folder") from None
     try:
-        _fill(recording, made, chosen, progress or (lambda what, done, total: None))
+        _fill(recording, made, chosen, progress or (lambda done, total, what: None))
         made.chmod(0o755)
         if directory.exists():
             raise RecordingError(f"'{directory}' was made by someone else meanwhile; choose another folder")
@@ -70,16 +70,16 @@ def _fill(recording: "Recording", folder: Path, chosen: dict[str, dict[str, obje
     made: dict[str, str] = {}
     files: dict[str, list[str]] = {}
     for done, (name, params) in enumerate(chosen.items()):
-        progress(name, done, total)
+        progress(done, total, f"report: {name}")
         section = analyse(recording, name, params)
         sections.append(section)
         if section.dataset is not None:
             written = write_data(section.dataset, name, folder / "data")
             files[name] = [path.relative_to(folder).as_posix() for path in written]
             made |= dict.fromkeys(files[name], name)
-    progress("report.html", total - 2, total)
+    progress(total - 2, total, "report: report.html")
     (folder / "report.html").write_text(build_page(recording, sections, files), encoding="utf-8")
-    progress("report.pdf", total - 1, total)
+    progress(total - 1, total, "report: report.pdf")
     made |= {"report.html": ""} | write_paper(recording, sections, folder)
     write_manifest(folder, recording, sections, made, time.perf_counter() - begin)
-    progress("done", total, total)
+    progress(total, total, "report: done")

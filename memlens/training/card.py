@@ -2,7 +2,6 @@
 
 import json
 import platform
-import subprocess
 from collections.abc import Callable
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -13,6 +12,7 @@ from memlens.config import TrainConfig
 from memlens.model.checkpoint import WEIGHTS, file_sha256
 from memlens.model.controller import HEURISTICS
 from memlens.model.model import MemoryModel
+from memlens.provenance import git_commit
 from memlens.training.evaluate import evaluate
 from memlens.training.fidelity import rate_distortion
 
@@ -20,17 +20,6 @@ Progress = Callable[[int, int, str], None]
 #: Seeds of the built-in test streams that a card reports on.
 CARD_SEEDS = (0, 1, 2, 3)
 CARD_TOKENS = 100_000
-
-
-def git_commit() -> str:
-    """The commit that this code is at, or "" outside a checkout."""
-    try:
-        done = subprocess.run(
-            ["git", "rev-parse", "HEAD"], capture_output=True, text=True, check=True, cwd=Path(__file__).parent
-        )
-    except (OSError, subprocess.CalledProcessError):
-        return ""
-    return done.stdout.strip()
 
 
 def measure(model: MemoryModel, progress: Progress | None = None) -> dict[str, Any]:
@@ -92,8 +81,8 @@ def render(name: str, metrics: dict[str, Any]) -> str:
         "",
         "## What it recalls",
         "",
-        f"Built-in test streams of {metrics['card_tokens']:,} positions, seeds {metrics['card_seeds']}, every fact asked for once at",
-        "distances from 512 to 90,000; share answered exactly, with Wilson 95 % intervals.",
+        f"Built-in test streams of {metrics['card_tokens']:,} positions, seeds {metrics['card_seeds']}, every fact asked for once;",
+        "share answered exactly, with Wilson 95 % intervals.",
         "",
         "| asked for | n | exact | 95 % |",
         "|---|---|---|---|",

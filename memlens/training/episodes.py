@@ -29,7 +29,7 @@ def prose_ids(tokenizer: Tokenizer, split: str) -> np.ndarray:
 class Episode:
     """B rows: segments, questions, and where each question's fact lies.
 
-    fact_span int64 (B, Q, 2, 2): start and end, in positions of the row, of each of up to two statements (-1 where there is one).
+    fact_span int64 (B, Q, 2, 2): start and end, in positions of the row, of each of two statements (the same twice where there is one).
     modality int64 (B, Q) of the fact asked for.
     """
 

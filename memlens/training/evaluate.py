@@ -54,7 +54,7 @@ def ask_stream(
                 )
                 counts[b] += 1
         if progress is not None and result.segment % 10 == 0:
-            progress(result.segment + 1, n_segment, f"policy {model.policy_name}")
+            progress(result.segment + 1, n_segment, f"evaluating: policy {model.policy_name}")
     return rows
 
 
@@ -81,7 +81,7 @@ def evaluate(
 ) -> list[dict[str, Any]]:
     """Exact recall on built-in test streams: a row a policy and modality ("all" over all), pooled over seeds.
 
-    With several policies the rows of "all" also carry ``behind``, ``behind_low`` and ``behind_high``: how much less than the first
+    The rows of "all" also carry ``behind``, ``behind_low`` and ``behind_high``: how much less than the first
     policy it recalled of the same questions, with a paired bootstrap 95 % interval (streams resampled, then questions).
     """
     loaded = model if isinstance(model, MemoryModel) else load_model(model)

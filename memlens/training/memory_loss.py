@@ -53,16 +53,16 @@ def merge_random(
     m = model.cfg.merge
     fidelity = memory.content.new_zeros(())
     order = torch.randperm(n, generator=generator)
-    sizes = [int(share * n) // (m * m) * (m * m) for _ in range(1)]
+    size = int(share * n) // (m * m) * (m * m)
     depth = len(model.cfg.capacities) - 1
     parts: list[tuple[Memory, Tensor]] = []
     start = 0
     for level in range(1, depth + 1):
-        take = sizes[0] // (2 ** (level - 1)) // (m**level) * (m**level)
-        if not take:
+        count = size // 2 ** (level - 1) // m**level * m**level
+        if not count:
             continue
-        index = order[start : start + take]
-        start += take
+        index = order[start : start + count]
+        start += count
         content = memory.content[:, index]
         prior, there, held = memory.prior[:, index], memory.valid[:, index], holds[..., index]
         original = content

@@ -27,7 +27,10 @@ class Checkpoint:
         self.folder = folder
 
     def exists(self) -> bool:
-        """Whether there is one."""
+        """Whether there is one. A kill in the middle of a swap leaves it under its old name, which is put right here."""
+        old = self.folder.with_name(self.folder.name + ".old")
+        if not self.folder.exists() and old.exists():
+            old.rename(self.folder)
         return (self.folder / "state.json").is_file()
 
     def remove(self) -> None:

@@ -151,8 +151,8 @@ def regress(
 ) -> float:
     """Fit Q to returns: Monte-Carlo, or n-step double DQN with a soft target. Huber loss. Returns the last mean loss, nats.
 
-    Half of each batch is drawn from agents in the upper half of importance rank, so that facts are not drowned in prose, and all
-    four actions are drawn equally often where they occur.
+    Agents in the upper half of importance rank are drawn three times as often as the others, so that facts are not drowned in prose,
+    and all four actions equally often where they occur.
     """
     online = model.controller.q_network
     target = copy.deepcopy(online)
@@ -178,7 +178,7 @@ def regress(
             ]
         weight, content, control = flat[which]
         index = torch.multinomial(weight, config.batch, replacement=True, generator=generator)
-        q = online(control[index], content[index].float())
+        q = online(control[index], content[index].float(), config.content_noise)
         taken = q.gather(-1, logs[which].action.flatten()[index, None]).squeeze(-1)
         loss = F.huber_loss(taken, goal[which][index])
         if not bool(torch.isfinite(loss)):
@@ -191,5 +191,5 @@ def regress(
                 old.lerp_(new, config.soft_target)
         mean = loss.item() if step == 0 else 0.98 * mean + 0.02 * loss.item()
         if progress is not None and step % 50 == 0:
-            progress(step, config.steps, f"Q loss {mean:.4f}")
+            progress(step, config.steps, f"Q regression: loss {mean:.4f}")
     return mean

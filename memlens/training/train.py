@@ -61,9 +61,10 @@ class Trainer:
         """One update of everything but the controller."""
         c, stage = self.config, self.config.stages[self.stage]
         last = self.stage == len(c.stages) - 1
+        self.model.context.pick_width = stage.pick_width or c.model.pick_width
         # towards the end rows are as sparse as a real stream, and as dense as before
-        n_fact = round(3 * (stage.n_fact / 3) ** self.rng.random()) if last else stage.n_fact
-        n_segment = 2 if last and self.rng.random() < c.two_segments else 1
+        n_fact = round(3 * (stage.n_fact / 3) ** self.rng.random()) if stage.sparse else stage.n_fact
+        n_segment = 2 if stage.sparse and self.rng.random() < c.two_segments else 1
         shape = EpisodeShape(
             stage.n_row, stage.n_token, n_segment, n_fact, stage.n_question, mix=c.mix, restated=c.restated
         )
@@ -120,27 +121,37 @@ class Trainer:
         return "all weights are finite, so the batch made it; lower learning_rate"
 
     def q_phase(self, progress: Progress | None) -> list[dict[str, float]]:
-        """Phases B and C: Monte-Carlo returns under a heuristic, then double DQN under its own policy. Memory is frozen.
+        """Phases B and C: Monte-Carlo returns under a heuristic, then double DQN. Memory is frozen.
 
-        The replay of an earlier phase is not kept, since a memory phase changes what entries are worth.
+        The replay of an earlier phase is not kept, since a memory phase changes what entries are worth. Its random numbers are its
+        own: memory phases go on as if there had been no Q phase.
         """
+        rng = np.random.default_rng([self.config.seed, 1 + self.alternation])
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(int(rng.integers(2**31)))
+            return self._q_rounds(rng, torch.Generator().manual_seed(int(rng.integers(2**31))), progress)
+
+    def _q_rounds(
+        self, rng: np.random.Generator, generator: torch.Generator, progress: Progress | None
+    ) -> list[dict[str, float]]:
         c = self.config.q
         rows, logs = [], []
         self.model.eval()
+        self.model.context.pick_width = self.config.model.pick_width
         for round_ in range(c.rounds):
-            first = round_ == 0 and self.alternation == 0
-            self.model.controller.policy = "importance" if first else "learned"
+            monte_carlo = round_ < c.monte_carlo
+            self.model.controller.policy = c.behaviour if monte_carlo else "learned"
             streams = [
-                builtin(n_token=c.n_token, seed=int(self.rng.integers(1, 2**31)), split="train", prose="train").encode(
+                builtin(n_token=c.n_token, seed=int(rng.integers(1, 2**31)), split="train", prose="train").encode(
                     self.tokenizer
                 )
                 for _ in range(c.n_stream)
             ]
             share = round_ / max(1, c.rounds - 1)
             epsilon = c.epsilon + share * (c.epsilon_last - c.epsilon)
-            log = collect(self.model, streams, c, epsilon, self.generator)
-            logs = [*logs, log][-2:]
-            loss = regress(self.model, logs, c, self.generator, bootstrap=not first, progress=progress)
+            log = collect(self.model, streams, c, epsilon, generator)
+            logs.append(log)
+            loss = regress(self.model, logs, c, generator, bootstrap=not monte_carlo, progress=progress)
             frequency = torch.bincount(log.action[log.live], minlength=4).float()
             frequency = frequency / frequency.sum()
             row = {
@@ -150,7 +161,7 @@ class Trainer:
             }  # fmt: skip
             rows.append(row)
             if progress is not None:
-                progress(round_ + 1, c.rounds, f"Q round: exact {log.accuracy:.3f} (epsilon {epsilon:.2f})")
+                progress(round_ + 1, c.rounds, f"Q phase: exact {log.accuracy:.3f} (epsilon {epsilon:.2f})")
         self.model.controller.policy = "learned"
         self.model.train()
         return rows
@@ -206,4 +217,4 @@ def train(config_path: str | Path, out: str | Path, *, resume: bool = False, pro
 
 def _line(row: dict[str, float]) -> str:
     parts = [f"{m.name.lower()} {row[k]:.2f}" for m in Modality if (k := f"exact_{m.name.lower()}") in row]
-    return f"stage {row['stage']:.0f} loss {row['loss']:.3f} exact {row['exact_mean']:.3f} ({', '.join(parts)})"
+    return f"memory phase: stage {row['stage']:.0f} loss {row['loss']:.3f} exact {row['exact_mean']:.3f} ({', '.join(parts)})"

@@ -6,6 +6,9 @@ from torch import Tensor
 from memlens.model.model import MemoryModel, answer_loss
 from memlens.model.outputs import Answers, Memory, Questions
 
+#: A loss counts up to here, nats per token: about that of a guess among twenty. How confident a wrong answer is says nothing of worth.
+MOST_LOSS = 3.0
+
 
 def entry_worth(model: MemoryModel, questions: Questions, memory: Memory, answers: Answers) -> tuple[Tensor, Tensor]:
     """Shapley worth of the two store entries that each question read most.
@@ -37,11 +40,12 @@ def entry_worth(model: MemoryModel, questions: Questions, memory: Memory, answer
         own = Memory(**{**own.__dict__, "valid": own.valid & ~gone})
         single = questions.map(lambda x: x.flatten(0, 1)[:, None])
         read, m_q, there = model.read(single, own)
-        return answer_loss(model.decode(single.answer, read, m_q, there), single.answer).view(real.shape[:2])
+        loss = answer_loss(model.decode(single.answer, read, m_q, there), single.answer)
+        return loss.clamp(max=MOST_LOSS).view(real.shape[:2])
 
     first = torch.stack((real[..., 0], torch.zeros_like(real[..., 0])), -1)
     second = torch.stack((torch.zeros_like(real[..., 1]), real[..., 1]), -1)
-    base = answers.loss
+    base = answers.loss.clamp(max=MOST_LOSS)
     without_1, without_2, without_12 = loss_without(first), loss_without(second), loss_without(first | second)
     worth_1 = ((without_1 - base) + (without_12 - without_2)) / 2
     worth_2 = ((without_2 - base) + (without_12 - without_1)) / 2

@@ -83,3 +83,11 @@ def test_hooks_that_only_look_change_nothing(model) -> None:
     with model.hooks(fwd_hooks=[(n, lambda x, hook: None) for n in NAMES]):
         watched = fold(model)
     assert all(same(plain[k], watched[k]) for k in plain)
+
+
+def test_transformer_lens_entry_points(model) -> None:
+    with torch.no_grad():
+        (outputs, _), cache = model.run_with_cache(make_segment(0), names_filter="context.hook_slot")
+        assert torch.equal(cache["context.hook_slot"], outputs.slot)
+        zeroed, _ = model.run_with_hooks(make_segment(0), fwd_hooks=[("context.hook_slot", lambda x, hook: x * 0)])
+    assert not zeroed.slot.any()

@@ -87,16 +87,16 @@ def test_an_analysis_that_cannot_run_becomes_a_note(plant, tmp_path):
         plant(questions=0),
         tmp_path / "report",
         analyses=["retention", "occupancy"],
-        progress=lambda what, done, total: steps.append((what, done, total)),
+        progress=lambda done, total, what: steps.append((done, total, what)),
     )
     text = (folder / "report.html").read_text()
     assert "could not run: the recording holds no question" in text
     assert steps == [
-        ("retention", 0, 4),
-        ("occupancy", 1, 4),
-        ("report.html", 2, 4),
-        ("report.pdf", 3, 4),
-        ("done", 4, 4),
+        (0, 4, "report: retention"),
+        (1, 4, "report: occupancy"),
+        (2, 4, "report: report.html"),
+        (3, 4, "report: report.pdf"),
+        (4, 4, "report: done"),
     ]
     assert json.loads((folder / "manifest.json").read_text())["analyses"][0]["ran"] is False
 

@@ -1,0 +1,16 @@
+"""Where results come from: the commit of the code."""
+
+import subprocess
+from pathlib import Path
+
+
+def git_commit() -> str:
+    """The commit that this code is at, or "" outside a checkout of it."""
+    folder = Path(__file__).parent
+    if not (folder.parent / ".git").exists():
+        return ""
+    try:
+        done = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, check=True, cwd=folder)
+    except (OSError, subprocess.CalledProcessError):
+        return ""
+    return done.stdout.strip()
