@@ -2,10 +2,10 @@
 
     python analyses/constant_cost.py [--model trained_models/nano] [--lengths 10000 100000] [-o analyses/results/constant_cost.json]
 
-Each length runs in a process of its own on the built-in stream, recording off, one thread, in turns, ``--repeats`` times.
-Time is the mean over segments of the step's seconds divided by its tokens, after two segments of warm-up; memory is the peak
-resident set of the process, and the bytes of the memory state. The encoded stream, which grows with the length and is held by
-the caller, is reported apart.
+Each length runs in a process of its own on the built-in stream with facts and questions equally dense, recording off, one
+thread, in turns, ``--repeats`` times. Time is the mean over segments of the step's seconds divided by its tokens, after four
+segments of warm-up; memory is the peak resident set of the process, and the bytes of the memory state. The encoded stream, which
+grows with the length and is held by the caller, is reported apart.
 """
 
 import argparse
@@ -18,6 +18,8 @@ import sys
 from importlib.metadata import version
 from pathlib import Path
 
+WARM_UP = 4
+
 
 def measure(model_path: str, n_token: int) -> dict[str, float]:
     """One run, in this process."""
@@ -28,7 +30,9 @@ def measure(model_path: str, n_token: int) -> dict[str, float]:
 
     torch.set_num_threads(1)
     model = load_model(model_path)
-    stream = builtin(n_token=n_token, seed=0).encode(model.tokenizer)
+    # as many facts and questions for each token, whatever the length
+    n = max(1, round(32 * n_token / 100_000))
+    stream = builtin(n_token=n_token, seed=0, n_text=2 * n, n_image=n, n_audio=n, n_dna=n).encode(model.tokenizer)
     stream_bytes = stream.payload.nbytes + sum(
         getattr(stream, name).nbytes for name in ("modality", "token", "payload_row", "fact")
     )
@@ -41,8 +45,8 @@ def measure(model_path: str, n_token: int) -> dict[str, float]:
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
     return {
         "n_token": n_token,
-        "microseconds_per_token": 1e6 * sum(seconds[2:]) / sum(tokens[2:]),
-        "median_segment_milliseconds": 1e3 * statistics.median(seconds[2:]),
+        "microseconds_per_token": 1e6 * sum(seconds[WARM_UP:]) / sum(tokens[WARM_UP:]),
+        "median_segment_milliseconds": 1e3 * statistics.median(seconds[WARM_UP:]),
         "peak_rss_bytes": peak,
         "rss_before_the_run_bytes": before,
         "stream_bytes": stream_bytes,

@@ -111,11 +111,11 @@ class QConfig(Config):
     itself acts, and learns from ``n_step`` double-DQN targets.
     """
 
-    rounds: int = 3
-    monte_carlo: int = 3
+    rounds: int = 1
+    monte_carlo: int = 1
     behaviour: str = "importance"
-    n_stream: int = 6
-    n_token: int = 100_000
+    n_stream: int = 8
+    n_token: int = 60_000
     rent: float = 0.001
     rent_decay: float = 0.7
     gamma: float = 0.995
@@ -127,7 +127,7 @@ class QConfig(Config):
     refresh: int = 100
     soft_target: float = 0.005
     content_noise: float = 2.0
-    learning_rate: float = 1e-3
+    learning_rate: float = 3e-4
 
 
 class TrainConfig(Config):

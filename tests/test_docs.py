@@ -133,3 +133,14 @@ def model():
 
 if __name__ == "__main__":
     sys.stdout.write(points_table(ModelConfig()) + "\n")
+
+
+def test_readme_results_are_the_kept_ones() -> None:
+    import importlib.util
+
+    spec = importlib.util.spec_from_file_location("readme_results", ROOT / "analyses" / "readme_results.py")
+    assert spec is not None and spec.loader is not None
+    script = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(script)
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert text.partition(script.BEGIN)[2].partition(script.END)[0].strip() == script.block()

@@ -109,8 +109,8 @@ def test_an_existing_folder_is_left_alone(recording, tmp_path):
 
 
 def test_nothing_half_written_stays(recording, tmp_path):
-    def stop(what, done, total):
-        if what == "report.pdf":
+    def stop(done, total, what):
+        if what == "report: report.pdf":
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
