@@ -33,11 +33,11 @@ def block() -> str:
         *(f"| {r['modality']} | {r['n']} | {r['exact']:.3f} | {r['low']:.3f} to {r['high']:.3f} |" for r in learned),
         "",
         f"The best heuristic policy on the same weights and streams, `{best['policy']}`, answers {best['exact']:.3f};",
-        f"the learned one is ahead by {best['behind']:.3f} (paired bootstrap, 95 %: {best['behind_low']:.3f} to {best['behind_high']:.3f}). All policies: "
-        "[model card](trained_models/nano/README.md).",
+        f"the learned one is ahead by {best['behind']:.3f} (paired bootstrap, 95 %: {best['behind_low']:.3f} to",
+        f"{best['behind_high']:.3f}). All policies: [model card](trained_models/nano/README.md).",
         "",
-        f"From {int(shortest):,} to {int(longest):,} tokens the time per token changes by a factor of {far['time_ratio']:.3f} and peak memory by "
-        f"{far['memory_ratio']:.3f}",
+        f"From {int(shortest):,} to {int(longest):,} tokens the time per token changes by a factor of {far['time_ratio']:.3f}",
+        f"and peak memory by {far['memory_ratio']:.3f}",
         "([how](analyses/constant_cost.py), [runs](analyses/results/constant_cost.json)).",
     ])  # fmt: skip
 
