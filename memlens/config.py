@@ -70,7 +70,7 @@ class ModelConfig(Config):
     working_slots: int = 16
     working_writes: int = 4
     # long-term store
-    capacities: Annotated[tuple[Annotated[int, Field(ge=2)], ...], Field(min_length=3)] = (96, 32, 8)
+    capacities: Annotated[tuple[Annotated[int, Field(ge=2)], ...], Field(min_length=3)] = (128, 32, 8)
     merge: Literal[2] = 2
     recalls: int = 2
     policy: str = "learned"

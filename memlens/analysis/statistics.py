@@ -17,7 +17,8 @@ def wilson(correct: np.ndarray, n: np.ndarray, z: float = 1.959964) -> tuple[np.
     scale = 1 + z**2 / safe
     centre = (p + z**2 / (2 * safe)) / scale
     half = z * np.sqrt(p * (1 - p) / safe + z**2 / (4 * safe**2)) / scale
-    return np.clip(centre - half, 0, 1), np.clip(centre + half, 0, 1)
+    # rounding must not put p itself, 0 or 1 say, outside
+    return np.clip(np.minimum(centre - half, p), 0, 1), np.clip(np.maximum(centre + half, p), 0, 1)
 
 
 def p_value(observed: float, null: np.ndarray) -> float:

@@ -98,7 +98,9 @@ def print_probe(dataset: "xr.Dataset") -> "Sheet":
     score, low, high = (100 * dataset[key].values for key in ("score", "low", "high"))
     control = 100 * dataset["control"].values
     x = np.arange(len(names))
-    left.bar(x - 0.2, score, 0.38, yerr=np.stack([score - low, high - score]), capsize=3, color=ACCENT, label="probe")
+    left.bar(
+        x - 0.2, score, 0.38, yerr=np.stack([score - low, high - score]).clip(0), capsize=3, color=ACCENT, label="probe"
+    )
     left.bar(
         x + 0.2,
         control.mean(0),
@@ -106,7 +108,7 @@ def print_probe(dataset: "xr.Dataset") -> "Sheet":
         color=NULL_COLOUR,
         capsize=3,
         label="shuffled labels",
-        yerr=np.stack([control.mean(0) - control.min(0), control.max(0) - control.mean(0)]),
+        yerr=np.stack([control.mean(0) - control.min(0), control.max(0) - control.mean(0)]).clip(0),
     )
     left.hlines(100 * dataset["majority"].values, x - 0.42, x + 0.42, color=INK, linestyle=":", label="majority class")
     left.set_xticks(x, names)

@@ -33,3 +33,10 @@ def test_confusion_scores_agree_with_sklearn():
 def test_p_is_never_zero():
     assert p_value(9.0, np.zeros(19)) == pytest.approx(0.05)
     assert p_value(-1.0, np.zeros(19)) == 1
+
+
+def test_wilson_holds_the_share_itself() -> None:
+    n = np.arange(1, 200)
+    for right in (n, n * 0):
+        low, high = wilson(right, n)
+        assert (low <= right / n).all() and (high >= right / n).all()

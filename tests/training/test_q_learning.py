@@ -82,7 +82,13 @@ def test_q_learns_which_feature_pays() -> None:
     pays = (control[..., :N_CANDIDATES, 0] > 0.5) & stored
     log.reward[1:, :, N_CANDIDATES : 2 * N_CANDIDATES] = pays[:-1].float()
     log = QLog(**{**log.__dict__, "control": control})
-    regress(model, [log], QConfig(steps=300, batch=256, gamma=1.0), g, bootstrap=False)
+    regress(
+        model,
+        [log],
+        QConfig(steps=300, batch=256, gamma=1.0, learning_rate=1e-3, content_noise=0.5),
+        g,
+        bootstrap=False,
+    )
     with torch.no_grad():
         q = model.controller.q_network(control[:-1, :, :N_CANDIDATES], log.content[:-1, :, :N_CANDIDATES].float())
     gain = q[..., Action.STORE] - q[..., Action.DISCARD]
