@@ -78,6 +78,7 @@ def render(name: str, metrics: dict[str, Any]) -> str:
         "- data: the package's own streams (memlens/streams/data/SOURCES.md): prose of numpy, scipy and scikit-learn docstrings with",
         "  planted facts; keys, digit images, voices and prose of the test streams were not trained on",
         f"- weights sha256 `{metrics['weights_sha256'][:16]}`, code at `{metrics['commit'][:12]}`, {metrics['created']}",
+        *(f"- {note}" for note in metrics.get("notes", [])),
         "",
         "## What it recalls",
         "",
