@@ -93,10 +93,9 @@ def entry_rows(result: Result, pattern: np.ndarray, labels: Sequence[EntryLabels
                               "segment": np.full(n, result.segment)})  # fmt: skip
         known.keep(held[s])
         merges = born["entry"][born["slot"] < 0]
-        again = np.isin(merges, born["parent"][born["slot"] < 0])
         live = agents[s] >= 0
         entry = np.concatenate((agents[s][live], merges))
-        fate = np.concatenate((action[s][live], np.where(again, Action.COMPRESS, Action.DISCARD)))
+        fate = np.concatenate((action[s][live], np.full(len(merges), Action.DISCARD)))
         gone = ~np.isin(entry, held[s])
         k = int(gone.sum())
         deaths.append({"sequence": np.full(k, s), "entry": entry[gone], "died": np.full(k, result.segment),
