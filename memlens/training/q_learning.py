@@ -104,28 +104,24 @@ def returns(log: QLog, gamma: float, n_step: int | None = None, bootstrap: Tenso
     G_t = -rent + gamma (r_{t+1} + G_{t+1}) along the entry's way through the store; a parent gets 1 / m of what its merge earns.
     With ``n_step``, what follows after n steps is ``bootstrap`` (T, B, A), the value of the best action there.
     """
-    n_segment = log.reward.shape[0]
+    share = torch.where(log.action == Action.COMPRESS, 1 / log.merge, 1.0)
+    index = log.destination.clamp_min(0) + log.n_candidates
+    kept = log.destination >= 0
 
-    def backed_up(value: Tensor) -> Tensor:
-        """One step back from the value (T, B, A) of being an agent at t + 1."""
-        padded = torch.cat((value[1:], torch.zeros_like(value[:1])))
-        index = log.destination.clamp_min(0) + log.n_candidates
-        after = padded.gather(2, index)
-        share = torch.where(log.action == Action.COMPRESS, 1 / log.merge, 1.0)
-        return torch.where(log.destination >= 0, gamma * share * after - log.rent, 0.0)
+    def backed_up(value: Tensor, t: int | slice) -> Tensor:
+        """Return of the decisions of segment(s) ``t``, from the value of each agent one segment later."""
+        after = value.gather(-1, index[t])
+        return torch.where(kept[t], gamma * share[t] * after - log.rent[t], 0.0)
 
+    total = torch.zeros_like(log.reward)
     if n_step is None:
-        total = torch.zeros_like(log.reward)
-        for t in range(n_segment - 2, -1, -1):
-            index = log.destination[t].clamp_min(0) + log.n_candidates
-            share = torch.where(log.action[t] == Action.COMPRESS, 1 / log.merge, 1.0)
-            after = (log.reward[t + 1] + total[t + 1]).gather(1, index)
-            total[t] = torch.where(log.destination[t] >= 0, gamma * share * after - log.rent[t], 0.0)
+        for t in range(len(total) - 2, -1, -1):
+            total[t] = backed_up(log.reward[t + 1] + total[t + 1], t)
         return total
     assert bootstrap is not None
-    value = backed_up(log.reward + bootstrap)
-    for _ in range(n_step - 1):
-        value = backed_up(log.reward + value)
+    value = bootstrap
+    for _ in range(n_step):
+        value = backed_up(torch.cat(((log.reward + value)[1:], total[:1])), slice(None))
     return value
 
 
