@@ -2,9 +2,9 @@
 
 import tomllib
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator, model_validator
 
 from memlens.errors import ConfigError, closest
 
@@ -25,10 +25,14 @@ class Config(BaseModel):
             if first["type"] == "extra_forbidden":
                 owner: Any = cls
                 for part in first["loc"][:-1]:
-                    owner = owner.model_fields[part].annotation
+                    owner = owner if isinstance(part, int) else _config_in(owner.model_fields[part].annotation)
                 names = getattr(owner, "model_fields", {})
                 raise ConfigError(f"{where}: unknown key '{key}'; {closest(str(first['loc'][-1]), names)}") from None
-            raise ConfigError(f"{where}: '{key}' is {first.get('input')!r}: {first['msg']}") from None
+            message = first["msg"].removeprefix("Value error, ")
+            # what keys say together has no place of its own
+            raise ConfigError(
+                f"{where}: '{key}' is {first.get('input')!r}: {message}" if key else f"{where}: {message}"
+            ) from None
 
     @classmethod
     def load(cls, path: str | Path) -> Self:
@@ -41,6 +45,14 @@ class Config(BaseModel):
         except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
             raise ConfigError(f"'{path}' is not valid TOML: {error}") from None
         return cls.parse(values, where=str(path))
+
+
+def _config_in(annotation: Any) -> Any:
+    """The config class in the annotation of a key that holds one, or a tuple of them, or one or nothing."""
+    if isinstance(annotation, type) and issubclass(annotation, Config):
+        return annotation
+    found = [_config_in(part) for part in get_args(annotation)]
+    return next((part for part in found if part is not None), None)
 
 
 class ModelConfig(Config):
@@ -86,36 +98,108 @@ class ModelConfig(Config):
     control_width: int = 64
 
 
+class TaskConfig(Config):
+    """A task that training rows are drawn from: odds of ``share``, at most ``most`` facts a row, the task's options.
+
+    ``filler`` stands in for the task's own. Before ``first_stage`` the curriculum goes without it.
+    """
+
+    name: str = "needle"
+    share: float = Field(default=1.0, gt=0)
+    most: int = Field(default=1000, ge=1)
+    first_stage: int = Field(default=0, ge=0)
+    filler: str | None = None
+    options: dict[str, Any] = {}
+
+
+class BaselineConfig(Config):
+    """Sizes of a baseline: a language model of the stream, of the memory model's encoders and size, but without its memory.
+
+    "attention" sees ``window`` positions, itself among them, through ``n_heads`` heads; "ssm" carries a state of ``ssd_heads`` by
+    ``ssd_head_dim`` by ``ssd_state`` numbers a layer.
+    """
+
+    kind: Literal["attention", "ssm"]
+    vocab_size: int = 1024
+    d_model: int = 128
+    segment_length: int = 512
+    n_layers: int = 4
+    mlp_ratio: float = 2.0
+    # attention
+    n_heads: Annotated[int, Field(ge=1, validate_default=True)] = 4
+    window: Annotated[int, Field(ge=1)] = 512
+    # ssm
+    ssd_heads: int = 8
+    ssd_head_dim: int = 32
+    ssd_state: int = 64
+    conv_width: int = 4
+    chunk: int = 32
+    # questions
+    max_question: int = 64
+    max_answer: int = 12
+
+    @field_validator("n_heads")
+    @classmethod
+    def _fits_width(cls, n_heads: int, info: ValidationInfo) -> int:
+        width = info.data.get("d_model", 0)
+        if info.data.get("kind") == "attention" and width % (2 * n_heads):
+            raise ValueError(
+                f"d_model is {width}, expected a multiple of 2 n_heads: rotary positions turn pairs of features"
+            )
+        return n_heads
+
+
 class StageConfig(Config):
     """One step of the curriculum: rows of ``n_token`` positions with ``n_fact`` facts, until ``until`` of answers are exact.
 
-    ``sparse`` rows hold anything from 3 to ``n_fact`` facts; ``compress`` is the share of slots that is merged; ``pick_width`` stands
-    in for the model's.
+    Rows come in ``n_segment`` segments. ``sparse`` rows hold anything from 3 to ``n_fact`` facts, and sometimes come in twice as
+    many segments; ``compress`` is the share of slots that is merged; ``pick_width`` stands in for the model's.
     """
 
-    n_row: int = 16
-    n_token: int = 512
-    n_fact: int = 24
-    n_question: int = 16
+    n_row: int = Field(default=16, ge=1)
+    n_token: int = Field(default=512, ge=1)
+    n_segment: int = Field(default=1, ge=1)
+    n_fact: int = Field(default=24, ge=1)
+    n_question: int = Field(default=16, ge=1)
     until: float = 0.9
     at_least: int = 100
     compress: float = 0.0
     sparse: bool = False
     pick_width: int | None = None
 
+    @model_validator(mode="after")
+    def _cuts_evenly(self) -> Self:
+        pieces = self.n_segment * (2 if self.sparse else 1)
+        if self.n_token % pieces:
+            raise ValueError(f"n_token is {self.n_token}, expected a multiple of the {pieces} segments of a row")
+        return self
+
+
+class StreamConfig(Config):
+    """A kind of stream that Q learns on: its name, its odds, its options."""
+
+    name: str = "builtin"
+    share: float = Field(default=1.0, gt=0)
+    options: dict[str, Any] = {}
+
 
 class QConfig(Config):
     """Q phases. ``rent`` is nats a segment at level 0, times ``rent_decay`` a level further.
 
-    In the first ``monte_carlo`` of the ``rounds`` the policy ``behaviour`` acts and Q is regressed on whole returns; in the others Q
-    itself acts, and learns from ``n_step`` double-DQN targets.
+    In the first ``monte_carlo`` of the ``rounds`` the policy ``behaviour`` acts, with ``room`` times the capacities, and Q is regressed on
+    whole returns; in the others Q itself acts, and learns from ``n_step`` double-DQN targets. A log is ``n_stream`` streams, drawn from
+    ``tasks``. Every ``check`` updates Q is tried on ``n_validation`` others; the best is kept, and a round ends when ``patience`` checks
+    in a row were no better.
     """
 
     rounds: int = 1
     monte_carlo: int = 1
     behaviour: str = "importance"
+    tasks: Annotated[tuple[StreamConfig, ...], Field(min_length=1)] = (StreamConfig(),)
     n_stream: int = 8
     n_token: int = 60_000
+    n_validation: int = 4
+    room: int = 1
     rent: float = 0.001
     rent_decay: float = 0.7
     gamma: float = 0.995
@@ -128,18 +212,31 @@ class QConfig(Config):
     soft_target: float = 0.005
     content_noise: float = 2.0
     learning_rate: float = 3e-4
+    check: int = 100
+    patience: int = 4
+
+
+class LossWeights(Config):
+    """Weights of the loss's terms in the total. A term whose weight is 0 is still measured."""
+
+    answer: float = Field(default=1.0, ge=0)
+    retrieval: float = Field(default=0.5, ge=0)
+    predict: float = Field(default=0.2, ge=0)
+    fidelity: float = Field(default=0.3, ge=0)
+    importance: float = Field(default=0.1, ge=0)
 
 
 class TrainConfig(Config):
     """A whole training run: ``steps`` memory updates along the curriculum, cut by ``alternations`` Q phases.
 
-    ``mix`` are the odds of text, image, audio and DNA facts; ``carry`` of starting from the last batch's final state;
-    ``two_segments`` of cutting full-length rows in two; ``noise`` is added to importance when slots are picked.
+    ``tasks`` are what rows are drawn from, the first one leads the curriculum; ``carry`` are the odds of starting from the last
+    batch's final state, ``mixed`` of a batch of an earlier stage, ``two_segments`` of cutting sparse rows once more; ``noise`` is
+    added to importance when slots are picked. With a ``baseline`` that is trained, in the place of a memory model.
     """
 
     name: str = "model"
-    seed: int = 0
-    steps: int = 4000
+    seed: int = Field(default=0, ge=0)
+    steps: int = Field(default=4000, ge=1)
     learning_rate: float = 2e-3
     learning_rate_last: float = 1e-4
     warmup: int = 100
@@ -147,15 +244,37 @@ class TrainConfig(Config):
     clip: float = 1.0
     noise: float = 0.3
     distractors: int = 3
-    mix: tuple[float, float, float, float] = (0.55, 0.15, 0.15, 0.15)
-    restated: float = 0.1
     carry: float = 0.5
+    mixed: float = Field(default=0.0, ge=0, lt=1)
     two_segments: float = 0.25
+    shards: int = Field(default=1, ge=1)
+    device: Literal["cpu", "cuda"] = "cpu"
     bfloat16: bool = True
-    threads: int = 1
-    checkpoint_every: int = 200
-    alternations: int = 2
+    threads: int = Field(default=1, ge=1)
+    log_every: int = Field(default=20, ge=1)
+    checkpoint_every: int = Field(default=200, ge=1)
+    alternations: int = Field(default=2, ge=0)
     last_share: float = 0.1
-    stages: tuple[StageConfig, ...] = (StageConfig(),)
+    weights: LossWeights = LossWeights()
+    tasks: Annotated[tuple[TaskConfig, ...], Field(min_length=1)] = (TaskConfig(),)
+    stages: Annotated[tuple[StageConfig, ...], Field(min_length=1)] = (StageConfig(),)
     model: ModelConfig = ModelConfig()
     q: QConfig = QConfig()
+    baseline: BaselineConfig | None = None
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Self:
+        for i, stage in enumerate(self.stages):
+            if stage.n_row % self.shards:
+                raise ValueError(f"stages.{i}.n_row is {stage.n_row}, expected a multiple of shards, {self.shards}")
+        if self.tasks[0].first_stage:
+            raise ValueError(f"tasks.0.first_stage is {self.tasks[0].first_stage}, expected 0: it leads the curriculum")
+        if self.last_share * max(0, self.alternations - 1) >= 1:
+            raise ValueError(
+                f"alternations is {self.alternations} and last_share {self.last_share}: nothing is left for the first memory phase"
+            )
+        defaults = {key: type(self).model_fields[key].default for key in ("alternations", "last_share", "model", "q")}
+        named = [key for key, default in defaults.items() if getattr(self, key) not in (default, 0)]
+        if self.baseline is not None and named:
+            raise ValueError(f"a baseline has no memory and no Q phases; leave out {', '.join(named)}, or the baseline")
+        return self

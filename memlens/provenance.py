@@ -1,5 +1,6 @@
-"""Where results come from: the commit of the code."""
+"""Where results come from: the commit of the code, the memory it took."""
 
+import resource
 import subprocess
 from pathlib import Path
 
@@ -14,3 +15,8 @@ def git_commit() -> str:
     except (OSError, subprocess.CalledProcessError):
         return ""
     return done.stdout.strip()
+
+
+def peak_rss() -> int:
+    """Largest resident memory of this process so far, in bytes."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024

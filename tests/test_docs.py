@@ -12,13 +12,22 @@ from pathlib import Path
 import pytest
 
 from memlens.cli.main import parser
-from memlens.config import Config, ModelConfig, QConfig, StageConfig, TrainConfig
+from memlens.config import (
+    BaselineConfig,
+    Config,
+    LossWeights,
+    ModelConfig,
+    QConfig,
+    StageConfig,
+    TaskConfig,
+    TrainConfig,
+)
 from memlens.model import points
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
 #: Keys that hold further configs: their tables stand elsewhere.
-NESTED = {"stages", "model", "q"}
+NESTED = {"weights", "tasks", "stages", "model", "q", "baseline"}
 
 
 def points_table(config: ModelConfig) -> str:
@@ -62,13 +71,17 @@ def test_points_page() -> None:
     [
         ("docs/model.md", "## Sizes: `ModelConfig`", ModelConfig),
         ("docs/training.md", "`TrainConfig`, the top", TrainConfig),
+        ("docs/training.md", "`LossWeights`, `[weights]`", LossWeights),
+        ("docs/training.md", "`TaskConfig`, one", TaskConfig),
         ("docs/training.md", "`StageConfig`, one", StageConfig),
+        ("docs/training.md", "`BaselineConfig`, `[baseline]`", BaselineConfig),
         ("docs/training.md", "`QConfig`, `[q]`", QConfig),
     ],
 )
 def test_config_tables(name: str, heading: str, config: type[Config]) -> None:
     rows = dict(re.findall(r"^\| `(\w+)` \| (.*?) \|", section(page(name), heading), re.M))
-    expected = {key: repr(field.default) for key, field in config.model_fields.items()}
+    fields = config.model_fields.items()
+    expected = {key: "required" if field.is_required() else repr(field.default) for key, field in fields}
     assert list(rows) == list(expected)
     assert {k: v for k, v in rows.items() if k not in NESTED} == {k: v for k, v in expected.items() if k not in NESTED}
 
@@ -102,6 +115,15 @@ def test_links_lead_somewhere() -> None:
 def test_streams_examples(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert len(runnable("docs/streams.md")) >= 5
     run_page("docs/streams.md", tmp_path, monkeypatch)
+
+
+def test_evaluation_examples(model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With a small untrained model in the place of the trained one."""
+    from memlens.model import save_model
+
+    save_model(model, tmp_path / "trained_models" / "nano")
+    assert len(runnable("docs/evaluation.md")) >= 4
+    run_page("docs/evaluation.md", tmp_path, monkeypatch)
 
 
 def test_readme_examples(model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,7 +10,7 @@ import torch
 from memlens.model import load_model, run
 from memlens.streams import builtin
 from memlens.training.card import render
-from memlens.training.evaluate import ask_stream, summarise
+from memlens.training.evaluate import evaluate
 
 NANO = Path(__file__).parents[1] / "trained_models" / "nano"
 
@@ -29,13 +29,10 @@ def test_card_and_weights_belong_together(nano) -> None:
 
 
 def test_recalls_better_than_fifo(nano) -> None:
-    scores = {}
-    for policy in ("learned", "fifo"):
-        nano.controller.policy = policy
-        scores[policy] = summarise(ask_stream(nano, (11,), 20_000))
-    nano.controller.policy = "learned"
-    assert scores["learned"]["low"] > 0.8
-    assert scores["learned"]["low"] > scores["fifo"]["high"]
+    measured = evaluate(nano, n_token=20_000, seeds=(11,), policies=("learned", "fifo"))
+    learned, fifo = (entry["overall"] for entry in measured.results)
+    assert learned["wilson_low"] > 0.8
+    assert learned["wilson_low"] > fifo["wilson_high"]
 
 
 def test_recording_changes_no_bit(nano, tmp_path) -> None:

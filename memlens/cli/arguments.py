@@ -17,6 +17,11 @@ def count(text: str) -> int:
     return int(value)
 
 
+def length(text: str) -> int:
+    """A number of positions: as ``count``, or 0 for no more than what has to be said."""
+    return 0 if text == "0" else count(text)
+
+
 def seed(text: str) -> int:
     """A whole number from 0 to 2^32 - 1."""
     if not text.isdecimal() or int(text) >= 2**32:

@@ -35,9 +35,9 @@ def run(args: Namespace) -> None:
     from memlens import analysis, recording, report, streams
     from memlens.cli import places
     from memlens.cli.progress import progress
-    from memlens.model.checkpoint import load_model
+    from memlens.model.checkpoint import load_memory_model
 
-    model = load_model(places.model(MODEL))
+    model = load_memory_model(places.model(MODEL))
     stream = streams.named(STREAM, n_token=N_TOKEN, seed=SEED)
     with progress() as show:
         recording.record(model, stream, out / "recording", progress=show)

@@ -42,11 +42,11 @@ def recording(run: str) -> Path:
 def stream(name: str, n_token: int | None, seed: int | None) -> "Stream":
     """A built-in stream by its name, or one read from a file or folder (``./name`` where the two are called alike)."""
     from memlens import streams
-    from memlens.streams.builtin import NAMED
+    from memlens.streams.named import NAMED
 
     if name not in NAMED and (Path(name).exists() or "/" in name or "." in name):
         if n_token is not None or seed is not None:
-            raise StreamError(f"'{name}' is a file or folder: --n-token and --seed are for built-in streams")
+            raise StreamError(f"'{name}' is a file or folder: --length and --seed are for built-in streams")
         return streams.load(name)
     wishes = {"n_token": n_token, "seed": seed}
     return streams.named(name, **{key: value for key, value in wishes.items() if value is not None})

@@ -26,7 +26,7 @@ def add(commands: Any) -> None:
     )
     parser.add_argument("--policy", metavar="NAME", help="controller policy instead of the model's own")
     parser.add_argument(
-        "--n-token", type=arguments.count, metavar="N", help="length of a built-in stream, such as 100K"
+        "--length", type=arguments.length, metavar="N", help="length of a built-in stream, such as 100K"
     )
     parser.add_argument("--seed", type=arguments.seed, metavar="N", help="seed of a built-in stream")
     parser.add_argument("--commit-every", type=arguments.count, metavar="N", default=16, help="segments a commit")
@@ -42,12 +42,12 @@ def run(args: Namespace) -> None:
     from memlens.errors import RecordingError
 
     folder = places.model(args.model)
-    stream = places.stream(args.stream, args.n_token, args.seed)
+    stream = places.stream(args.stream, args.length, args.seed)
     if Path(args.out).exists():
         raise RecordingError(f"'{args.out}' exists already; a recording is never overwritten: choose another folder")
-    from memlens.model.checkpoint import load_model
+    from memlens.model.checkpoint import load_memory_model
 
-    model = load_model(folder, policy=args.policy)
+    model = load_memory_model(folder, policy=args.policy)
     with progress() as show:
         recording.record(
             model,

@@ -16,10 +16,14 @@ def add(commands: Any) -> None:
 
 
 def run(args: Namespace) -> None:
-    """Train."""
+    """Train. Under torchrun the first process alone speaks."""
     from memlens import training
     from memlens.cli.progress import progress
+    from memlens.training.ranks import leads
 
+    if not leads():
+        training.train(args.config, args.out, resume=args.resume)
+        return
     with progress() as show:
         training.train(args.config, args.out, resume=args.resume, progress=show)
     print(f"model: {args.out}")

@@ -12,7 +12,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 from transformer_lens.hook_points import HookPoint
 
-from memlens.config import ModelConfig
+from memlens.config import BaselineConfig, ModelConfig
 from memlens.model.layers import RMSNorm
 
 
@@ -41,6 +41,7 @@ def chunked_scan(
 ) -> tuple[Float[Tensor, "sequence token head head_feature"], Float[Tensor, "sequence head head_feature state"]]:
     """The same in chunks: x is already scaled by dt; padding at the end has decay 1 and no input."""
     length = x.shape[1]
+    chunk = min(chunk, length)
     pad = -length % chunk
     if pad:
         x = F.pad(x, (0, 0, 0, 0, 0, pad))
@@ -67,7 +68,7 @@ def chunked_scan(
 class Block(nn.Module):
     """Pre-norm residual SSD mixer: short convolution, scan, gate."""
 
-    def __init__(self, cfg: ModelConfig):
+    def __init__(self, cfg: ModelConfig | BaselineConfig):
         super().__init__()
         self.cfg = cfg
         self.inner = cfg.ssd_heads * cfg.ssd_head_dim
@@ -104,7 +105,8 @@ class Block(nn.Module):
         buffer, h = state
         z, mixed, dt = self.project(self.norm(x)).split((self.inner, self.mixed, cfg.ssd_heads), -1)
         mixed = torch.cat((buffer.to(mixed.dtype), mixed.transpose(1, 2)), -1)
-        buffer = mixed[..., mixed.shape[-1] - (cfg.conv_width - 1) :].float()
+        last = valid.sum(-1)[:, None, None] + torch.arange(cfg.conv_width - 1, device=x.device)  # before the padding
+        buffer = mixed.gather(-1, last.expand(-1, self.mixed, -1)).float()
         mixed = F.silu(self.conv(mixed)).transpose(1, 2).float()
         value, b, c = mixed.split((self.inner, cfg.ssd_state, cfg.ssd_state), -1)
         value = value.unflatten(-1, (cfg.ssd_heads, -1))

@@ -18,6 +18,9 @@ from memlens.errors import ConfigError, closest
 from memlens.model.layers import MLP, RMSNorm
 from memlens.model.outputs import Entries
 
+#: Segments after which time stands still for the controller: streams may be far longer than those it learned from.
+LONGEST = 100.0
+
 
 def control_names(cfg: ModelConfig) -> tuple[str, ...]:
     """Names of the features the controller sees, in order."""
@@ -70,12 +73,12 @@ def control_features(
         1 - best,
         superseded,
         agents.entropy / 3,
-        torch.log1p(agents.age) / 4,
-        torch.log1p(agents.idle) / 4,
+        torch.log1p(agents.age.clamp(max=LONGEST)) / 4,
+        torch.log1p(agents.idle.clamp(max=LONGEST)) / 4,
         hits.clamp(max=4),
         (~resident).float().expand_as(agents.prior),
     ]
-    per_row = torch.cat((occupancy, torch.log1p(since_question)[:, None] / 4), -1)
+    per_row = torch.cat((occupancy, torch.log1p(since_question.clamp(max=LONGEST))[:, None] / 4), -1)
     return (
         torch.cat((torch.stack(columns, -1), one_hot, per_row[:, None].expand(-1, n, -1)), -1),
         match,

@@ -5,7 +5,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from transformer_lens.hook_points import HookPoint
 
-from memlens.config import ModelConfig
+from memlens.config import BaselineConfig, ModelConfig
 from memlens.dims import PAYLOAD, Modality
 from memlens.model.layers import MLP
 from memlens.model.outputs import Segment
@@ -14,7 +14,7 @@ from memlens.model.outputs import Segment
 class Encoders(nn.Module):
     """Text by embedding (shared with questions and answers); patches, frames and k-mers by a small MLP each."""
 
-    def __init__(self, cfg: ModelConfig):
+    def __init__(self, cfg: ModelConfig | BaselineConfig):
         super().__init__()
         self.text = nn.Embedding(cfg.vocab_size, cfg.d_model)
         nn.init.normal_(self.text.weight, std=1.0)

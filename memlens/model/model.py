@@ -3,6 +3,7 @@
 encode -> backbone -> importance -> context slots -> (questions read [M_ctx, M_{t-1}, L_{t-1}]) -> control -> store and working memory.
 """
 
+from collections.abc import Callable
 from itertools import pairwise
 from typing import Any, cast
 
@@ -190,16 +191,14 @@ class MemoryModel(HookedRootModule):
     def memory(self, candidates: Entries, state: MemoryState) -> Memory:
         """What can be read at this segment's end: [M_ctx, M_{t-1}, L_{t-1}]."""
         working = state.working
-        shape, device = working.shape[:2], working.device
-        zeros = torch.zeros(shape, device=device)
-        whole = torch.zeros(shape, dtype=torch.long, device=device)
 
         def bundle(e: Entries, level: Tensor, kind: int) -> Memory:
             return Memory(
-                e.content, e.prior, level.expand_as(e.entry), e.age, e.entry, torch.full_like(e.entry, kind), e.valid
-            )
+                e.content, e.prior, level.expand_as(e.entry), e.age, e.position, e.entry,
+                torch.full_like(e.entry, kind), e.valid,
+            )  # fmt: skip
 
-        held = Memory(working, zeros, whole, zeros, whole - 1, whole + 1, torch.ones_like(whole, dtype=torch.bool))
+        held = working_memory(working)
         fresh = bundle(candidates, torch.zeros_like(candidates.entry), 0)
         return fresh.joined(held).joined(bundle(state.store, self.entry_level, 2))
 
@@ -221,20 +220,11 @@ class MemoryModel(HookedRootModule):
         read, m_q, there = self.read(questions, memory)
         logits = self.decode(questions.answer, read, m_q, there)
         loss = answer_loss(logits, questions.answer)
-        token = questions.answer.new_full((*questions.answer.shape[:2], 1), BOS)
-        ended = torch.zeros_like(token[..., 0], dtype=torch.bool)
-        for _ in range(self.cfg.max_answer):
-            logits = self.decoder(token, self.encoders.text, m_q, there, read.content, read.bias)
-            following = torch.where(ended, PAD, logits[..., -1, :].argmax(-1))
-            token = torch.cat((token, following[..., None]), -1)
-            ended = ended | (following == EOS)
-            if bool((ended | ~questions.valid).all()):
-                break
-        token = token[..., 1:]
-        width = max(token.shape[-1], questions.answer.shape[-1])
-        got = F.pad(token, (0, width - token.shape[-1]))
-        want = F.pad(questions.answer, (0, width - questions.answer.shape[-1]))
-        correct = (got == want).all(-1) & questions.valid
+
+        def following(token: Tensor) -> Tensor:
+            return self.decoder(token, self.encoders.text, m_q, there, read.content, read.bias)[..., -1, :]
+
+        token = greedy(following, questions, self.cfg.max_answer)
 
         def chosen(x: Tensor) -> Tensor:
             return x[:, None].expand(-1, read.index.shape[1], -1).gather(2, read.index)
@@ -247,7 +237,7 @@ class MemoryModel(HookedRootModule):
         return (
             Answers(
                 token=token,
-                correct=correct,
+                correct=exact(token, questions),
                 loss=loss,
                 read_entry=chosen(memory.entry).masked_fill(empty, -1),
                 read_weight=read.weight,
@@ -310,13 +300,17 @@ class MemoryModel(HookedRootModule):
 
     def predict(self, hidden: Tensor, segment: Segment, state: MemoryState) -> tuple[Tensor, Tensor]:
         """Loss of each next text token given H_t and M_{t-1}, nats (B, S), and where there is one."""
-        logits = self.lm_head(hidden, state.working, self.encoders.text)[:, :-1]
-        target, text = next_text(segment)
-        loss = F.cross_entropy(logits.flatten(0, 1), target.flatten(), reduction="none").view_as(target)
-        return F.pad(loss * text, (1, 0)), F.pad(text, (1, 0))
+        return text_loss(self.lm_head(hidden, state.working, self.encoders.text), segment)
 
     def _no_prediction(self, segment: Segment) -> tuple[Tensor, Tensor]:
         return torch.zeros(segment.token.shape, device=segment.token.device), torch.zeros_like(segment.valid)
+
+
+def working_memory(working: Tensor) -> Memory:
+    """Working slots (B, W, d) as Memory: no log-prior, no age, no place in the stream."""
+    whole = torch.zeros(working.shape[:2], dtype=torch.long, device=working.device)
+    zeros = whole.to(working.dtype)
+    return Memory(working, zeros, whole, zeros, whole - 1, whole - 1, whole + 1, whole == 0)
 
 
 def next_text(segment: Segment) -> tuple[Tensor, Tensor]:
@@ -325,8 +319,39 @@ def next_text(segment: Segment) -> tuple[Tensor, Tensor]:
     return torch.where(text, segment.token, 0)[:, 1:], text[:, 1:]
 
 
+def text_loss(logits: Tensor, segment: Segment) -> tuple[Tensor, Tensor]:
+    """Loss of each text token under the logits (B, S, vocab) of the position before it, nats (B, S), and where there is one."""
+    target, text = next_text(segment)
+    loss = F.cross_entropy(logits[:, :-1].flatten(0, 1), target.flatten(), reduction="none").view_as(target)
+    return F.pad(loss * text, (1, 0)), F.pad(text, (1, 0))
+
+
 def answer_loss(logits: Tensor, answer: Tensor) -> Tensor:
     """Mean cross-entropy over the answer's tokens, nats, (B, Q); 0 for padding questions."""
     loss = F.cross_entropy(logits.flatten(0, 2).float(), answer.flatten(), reduction="none").view_as(answer)
     there = answer != PAD
     return (loss * there).sum(-1) / there.sum(-1).clamp_min(1)
+
+
+def greedy(following: Callable[[Tensor], Tensor], questions: Questions, max_answer: int) -> Tensor:
+    """Answers (B, Q, L) decoded greedily, up to and with <eos>, then 0.
+
+    ``following`` gives the logits (B, Q, vocab) of what follows tokens (B, Q, l) that start with <bos>.
+    """
+    token = torch.full_like(questions.answer[..., :1], BOS)
+    ended = torch.zeros_like(questions.valid)
+    for _ in range(max_answer):
+        best = torch.where(ended, PAD, following(token).argmax(-1))
+        token = torch.cat((token, best[..., None]), -1)
+        ended = ended | (best == EOS)
+        if bool((ended | ~questions.valid).all()):
+            break
+    return token[..., 1:]
+
+
+def exact(token: Tensor, questions: Questions) -> Tensor:
+    """Which answers (B, Q, L) are the wanted ones, token by token; bool (B, Q), never for padding questions."""
+    answer = questions.answer
+    width = max(token.shape[-1], answer.shape[-1])
+    same = F.pad(token, (0, width - token.shape[-1])) == F.pad(answer, (0, width - answer.shape[-1]))
+    return same.all(-1) & questions.valid

@@ -249,14 +249,15 @@ class Entries(Tensors):
 class Memory(Tensors):
     """Everything a question can read, in one axis of N: context slots, working slots, store.
 
-    content (B, N, d); prior (B, N) nats; level int64 (B, N); age (B, N) segments; entry int64 (B, N) id or -1; kind int64 (B, N) 0
-    context, 1 working, 2 store; valid bool (B, N).
+    content (B, N, d); prior (B, N) nats; level int64 (B, N); age (B, N) segments; position int64 (B, N) in the stream, -1 for working
+    slots; entry int64 (B, N) id or -1; kind int64 (B, N) 0 context, 1 working, 2 store; valid bool (B, N).
     """
 
     content: Tensor
     prior: Tensor
     level: Tensor
     age: Tensor
+    position: Tensor
     entry: Tensor
     kind: Tensor
     valid: Tensor

@@ -1,4 +1,8 @@
-"""Top-k retrieval: match q with every entry's key, keep k, reconstruct only those, softmax over them."""
+"""Top-k retrieval: match q with every entry's key, keep k, reconstruct only those, softmax over them.
+
+What was read carries its order in time (latest first), so that the last of several values for one key can be told from the others
+at any distance.
+"""
 
 from dataclasses import dataclass
 
@@ -15,14 +19,16 @@ from memlens.model.outputs import Memory, Tensors
 
 #: Inverse temperature of the cosine between query and key.
 SHARPNESS = 20.0
+#: A chosen entry with less than this share of the read is left out of what the question and the decoder see.
+LEAST_WEIGHT = 1e-4
 
 
 @dataclass(frozen=True)
 class Read(Tensors):
     """What Q questions retrieved from Memory.
 
-    logits (B, Q, N) over all memory; index int64 (B, Q, k); weight (B, Q, k); content (B, Q, R, d), R = k * parts; bias (B, Q, R),
-    log weight or NEVER.
+    logits (B, Q, N) over all memory; index int64 (B, Q, k); weight (B, Q, k); content (B, Q, R, d), the parts of the chosen entries, of
+    RMS 1 before their order is added, R as many as the question with the most parts has; bias (B, Q, R), log weight or NEVER.
     """
 
     logits: Tensor
@@ -42,6 +48,7 @@ class Retrieval(nn.Module):
         self.key = nn.Linear(cfg.d_model, cfg.d_model, bias=False)
         self.level_bias = nn.Parameter(torch.zeros(len(cfg.capacities)))
         self.age_rate = nn.Parameter(torch.tensor(-6.0))
+        self.order = nn.Parameter(torch.zeros(cfg.retrieve, cfg.d_model))
         self.hook_query = HookPoint()
         self.hook_logits = HookPoint()
         self.hook_weight = HookPoint()
@@ -66,7 +73,15 @@ class Retrieval(nn.Module):
         level = memory.level.gather(1, flat)
         depth = int(level.max())
         parts, there = compressor.expand_to_level(take(memory.content, flat), level, depth)
-        content = parts.unflatten(1, index.shape[1:]).flatten(2, 3)
-        there = (there.unflatten(1, index.shape[1:]) & (top > NEVER / 2)[..., None]).flatten(2)
+        position = memory.position.gather(1, flat).view_as(index)
+        order = position.argsort(dim=-1, descending=True, stable=True).argsort(dim=-1)
+        content = F.rms_norm(parts, (parts.shape[-1],)).unflatten(1, index.shape[1:]) + self.order[order][..., None, :]
+        content = content.flatten(2, 3)
+        read = (top > NEVER / 2) & (weight > LEAST_WEIGHT)
+        there = (there.unflatten(1, index.shape[1:]) & read[..., None]).flatten(2)
         each = weight.clamp_min(1e-9).log()[..., None].expand(*weight.shape, parts.shape[2]).flatten(2)
-        return Read(logits, index, weight, self.hook_read(content), each.masked_fill(~there, NEVER))
+        bias = each.masked_fill(~there, NEVER)
+        # only the parts that are there: the others would cost as much
+        first = there.long().argsort(dim=-1, descending=True, stable=True)[..., : max(1, int(there.sum(-1).max()))]
+        content = content.gather(2, first[..., None].expand(*first.shape, content.shape[-1]))
+        return Read(logits, index, weight, self.hook_read(content), bias.gather(2, first))

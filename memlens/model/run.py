@@ -3,13 +3,30 @@
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Generic, Protocol, TypeVar, runtime_checkable
 
 import numpy as np
 import torch
 
-from memlens.model.model import BOS, EOS, PAD, MemoryModel
-from memlens.model.outputs import MemoryState, Questions, Segment, StepOutputs
+from memlens.model.model import BOS, EOS, PAD
+from memlens.model.outputs import Questions, Segment, Tensors
+
+Outputs = TypeVar("Outputs", bound=Tensors, covariant=True)
+
+
+@runtime_checkable
+class Steps(Protocol[Outputs]):
+    """What streams are run through, as MemoryModel and StreamReader are; each carries a state of its own kind."""
+
+    cfg: Any
+    tokenizer: Any
+
+    @property
+    def device(self) -> torch.device: ...
+    def initial_state(self, n_sequence: int = 1) -> Any: ...
+    def step(
+        self, segment: Segment, state: Any, questions: Questions | None = None, *, predict: bool = True
+    ) -> tuple[Outputs, Any]: ...
 
 
 @runtime_checkable
@@ -30,14 +47,14 @@ class Encoded(Protocol):
 
 
 @dataclass(frozen=True)
-class Result:
+class Result(Generic[Outputs]):
     """One segment of a run: the columns that went in, the questions asked at its end, what came out, seconds it took."""
 
     segment: int
     rows: list[Mapping[str, np.ndarray]]
     asked: list[list[Any]]
-    outputs: StepOutputs
-    state: MemoryState
+    outputs: Outputs
+    state: Any
     seconds: float
 
 
@@ -50,7 +67,7 @@ def segment_of(stream: Encoded, t: int, length: int) -> tuple[Mapping[str, np.nd
     return {**empty, "fact": np.full(length, -1, dtype=np.int32)}, []
 
 
-def encode_questions(model: MemoryModel, asked: Sequence[Sequence[Asked]]) -> Questions | None:
+def encode_questions(model: Steps, asked: Sequence[Sequence[Asked]]) -> Questions | None:
     """Questions of each sequence as padded tensors; None when nobody asks. Longer ones keep their end."""
     n = max((len(row) for row in asked), default=0)
     if n == 0:
@@ -73,13 +90,13 @@ def encode_questions(model: MemoryModel, asked: Sequence[Sequence[Asked]]) -> Qu
 
 
 def run(
-    model: MemoryModel,
+    model: Steps[Outputs],
     streams: Sequence[Encoded],
     *,
-    state: MemoryState | None = None,
+    state: Any = None,
     first: int = 0,
     predict: bool = True,
-) -> Iterator[Result]:
+) -> Iterator[Result[Outputs]]:
     """Yield a Result a segment; streams that end earlier are padded with nothing.
 
     ``state`` and ``first`` continue a run: the state before segment ``first``. Gradients are off while a step runs.

@@ -233,6 +233,9 @@ def update(
 
         if last or heads is None or tails is None or made is None:
             break
+        # the earlier of the two comes first
+        later = pool.position.gather(1, heads) > pool.position.gather(1, tails)
+        heads, tails = torch.where(later, tails, heads), torch.where(later, heads, tails)
         a, b = pool.at(heads), pool.at(tails)
         content = compressor.merge(torch.stack((a.content, b.content), 2))
         content = compressor.hook_merged[level](content)

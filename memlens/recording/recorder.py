@@ -13,7 +13,7 @@ from torch import Tensor
 
 from memlens import streams as stream_sources
 from memlens.errors import RecordingError
-from memlens.model.checkpoint import load_model
+from memlens.model.checkpoint import load_memory_model
 from memlens.model.model import MemoryModel
 from memlens.model.points import Point, points, select
 from memlens.model.run import Result, run
@@ -28,13 +28,13 @@ from memlens.recording.rows import (
     position_columns,
     question_rows,
     segment_arrays,
-    token_bytes,
 )
 from memlens.recording.schema import Variable
 from memlens.recording.writer import DTYPES, RecordingWriter, refuse_existing
-from memlens.streams.builtin import NAMED
 from memlens.streams.encoded import EncodedStream
+from memlens.streams.named import NAMED
 from memlens.streams.stream import Stream
+from memlens.streams.tokenizer import token_bytes
 
 #: Groups whose points fire only where questions are asked: no dense arrays. What was read is in ``/questions``.
 SPARSE = ("question", "retrieval", "decoder")
@@ -154,7 +154,7 @@ def _loaded(folder: str | Path) -> MemoryModel:
     if not isinstance(folder, str | Path):
         kind = type(folder).__name__
         raise RecordingError(f"model is a {kind}, expected a MemoryModel (not a compiled one) or a folder")
-    return load_model(folder)
+    return load_memory_model(folder)
 
 
 def _encoded(source: Source, model: MemoryModel) -> EncodedStream:

@@ -23,13 +23,6 @@ def numpy_of(tensor: Any) -> np.ndarray:
     return tensor.cpu().clone().numpy()
 
 
-def token_bytes(tokenizer: Any) -> np.ndarray:
-    """How many bytes each token spells: one a character in byte-level BPE, none for special tokens."""
-    special = {i for i, token in tokenizer.get_added_tokens_decoder().items() if token.special}
-    names = [tokenizer.id_to_token(i) or "" for i in range(tokenizer.get_vocab_size())]
-    return np.array([0 if i in special else len(name) for i, name in enumerate(names)])
-
-
 def segment_arrays(model: MemoryModel, result: Result, n_bytes: np.ndarray) -> Columns:
     """Variables of ``/segments`` that are no points."""
     outputs, store = result.outputs, result.state.store

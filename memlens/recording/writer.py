@@ -23,6 +23,7 @@ from zarr.codecs import ZstdCodec
 from memlens import __version__
 from memlens.dims import Action
 from memlens.errors import RecordingError
+from memlens.provenance import peak_rss
 from memlens.recording import schema
 from memlens.recording.schema import Group, Variable
 from memlens.recording.storage import STORAGE_ERRORS, create_repository, open_repository
@@ -139,7 +140,7 @@ class RecordingWriter:
                 if parts:
                     self._append(root, self.groups[name], parts)
             self.attrs["wall_seconds"] = time.perf_counter() - self._start
-            self.attrs["peak_rss_bytes"] = _peak_rss()
+            self.attrs["peak_rss_bytes"] = peak_rss()
             root.attrs.update(_plain(self.attrs))
             session.commit(f"{self._written['segments']} segments")
         except STORAGE_ERRORS as error:
@@ -313,10 +314,3 @@ def _now() -> dict[str, Any]:
         "memlens_version": __version__,
         "schema": schema.SCHEMA_VERSION,
     }
-
-
-def _peak_rss() -> int:
-    """Largest resident memory of this process so far, in bytes."""
-    import resource
-
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024

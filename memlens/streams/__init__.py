@@ -1,20 +1,29 @@
 """Streams: what a memory reads, and what is asked of it."""
 
-from memlens.streams.builtin import builtin, named
+from memlens.streams.builtin import builtin
 from memlens.streams.encoded import AskedQuestion, EncodedStream
 from memlens.streams.facts import Fact, make_fact
 from memlens.streams.loaders import load
+from memlens.streams.named import named
+from memlens.streams.scene import Query, Scene, Statement
 from memlens.streams.stream import Stream
+from memlens.streams.tasks import TASKS, Task, task
 from memlens.streams.tokenizer import default_tokenizer
 
 __all__ = [
+    "TASKS",
     "AskedQuestion",
     "EncodedStream",
     "Fact",
+    "Query",
+    "Scene",
+    "Statement",
     "Stream",
+    "Task",
     "builtin",
     "default_tokenizer",
     "load",
     "make_fact",
     "named",
+    "task",
 ]

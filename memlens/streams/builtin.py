@@ -1,16 +1,13 @@
 """The built-in stream: real prose in which facts of four modalities are planted, restated and asked for."""
 
 import heapq
-import inspect
-from collections.abc import Callable
 from dataclasses import dataclass
 from math import ceil
-from typing import Any
 
 import numpy as np
 
 from memlens.dims import Modality
-from memlens.errors import StreamError, closest
+from memlens.errors import StreamError
 from memlens.streams.facts import Fact, encode_fact, make_fact, restate, sample_keys
 from memlens.streams.prose import check_split, sentences
 from memlens.streams.stream import Stream
@@ -101,7 +98,7 @@ def _write(stream: Stream, plans: list[_Plan], lines: tuple[str, ...], start: in
         if pending and pending[-1][0] <= position:
             _, i, _ = pending.pop()
             fact = plans[i].statements[seen[i]][1]
-            stream.state(fact, i)
+            stream.say(fact.pieces, i)
             position += len(encode_fact(tokenizer, fact))
             seen[i] += 1
             if seen[i] == len(plans[i].statements):
@@ -179,23 +176,3 @@ def builtin(
     stream = Stream("builtin", int(seed), config)
     _write(stream, plans, lines, start, int(n_token))
     return stream
-
-
-NAMED: dict[str, Callable[..., Stream]] = {"builtin": builtin}
-
-
-def named(name: str, **options: Any) -> Stream:
-    """Make a stream by its registered name.
-
-    Raises
-    ------
-    StreamError
-        For an unknown name or option; the closest right ones are listed.
-    """
-    if name not in NAMED:
-        raise StreamError(f"no stream named '{name}'; {closest(str(name), NAMED)}")
-    allowed = inspect.signature(NAMED[name]).parameters
-    for option in options:
-        if option not in allowed:
-            raise StreamError(f"stream '{name}' has no option '{option}'; {closest(option, allowed)}")
-    return NAMED[name](**options)

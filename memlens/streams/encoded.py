@@ -30,6 +30,8 @@ class AskedQuestion(NamedTuple):
         What kind of thing the fact's value is, None when unknown.
     distance : int
         Positions between the end of the fact's last statement before the question and the question; -1 when unknown.
+    group : str
+        What sets the question apart from others of its task, "" for nothing.
     """
 
     position: int
@@ -38,6 +40,7 @@ class AskedQuestion(NamedTuple):
     fact: int
     fact_modality: Modality | None
     distance: int
+    group: str = ""
 
 
 class FactSpan(NamedTuple):

@@ -13,6 +13,7 @@ Keys ("copper lantern"), images and voices never cross from one split to another
 """
 
 import hashlib
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any
@@ -97,6 +98,21 @@ QUESTIONS: dict[str, tuple[str, ...]] = {
         "Which enzyme has a site in the strand of the {k}?",
         "For the {k}, which enzyme cuts the strand?",
     ),
+}
+#: Phrasings that no training row and no built-in stream uses: statements, then questions.
+HELD_STATEMENTS: dict[str, tuple[str, ...]] = {
+    "access code": (" Whoever visits the {k} needs the access code {v}.", " Set the access code at the {k} to {v}."),
+    "pass phrase": (" Whoever guards the {k} expects the pass phrase {v}.", " At the {k}, use {v} for a pass phrase."),
+    "picture": (" Here is a picture taken at the {k}: {v}.", " Kept with the {k} is the picture {v}."),
+    "recording": (" Here is a recording made at the {k}: {v}.", " Kept with the {k} is the recording {v}."),
+    "strand": (" Here is a strand found at the {k}: {v}.", " Kept with the {k} is the strand {v}."),
+}
+HELD_QUESTIONS: dict[str, tuple[str, ...]] = {
+    "access code": ("Someone at the {k} asks for the access code. What is it?",),
+    "pass phrase": ("Someone at the {k} asks for the pass phrase. What is it?",),
+    "picture": ("Someone looks at the picture of the {k}. Which digit is it?",),
+    "recording": ("Someone hears the recording of the {k}. Which digit is it?",),
+    "strand": ("Someone reads the strand of the {k}. Which enzyme cuts it?",),
 }
 _ATTRIBUTE = {Modality.IMAGE: "picture", Modality.AUDIO: "recording", Modality.DNA: "strand"}
 
@@ -230,10 +246,28 @@ def restate(rng: np.random.Generator, fact: Fact) -> Fact:
     return replace(fact, pieces=pieces, phrasing=phrasing)
 
 
-def encode_fact(tokenizer: Tokenizer, fact: Fact) -> Columns:
-    """Encode a fact's pieces, in order, as one stretch of at most 44 positions."""
+def rewrite(rng: np.random.Generator, fact: Fact, split: str) -> Fact:
+    """Give the same key another value of the same attribute, and state that."""
+    while True:
+        attribute, value, answer = _value(rng, fact.modality, split)
+        if attribute == fact.attribute and answer != fact.answer:
+            break
+    changed = replace(fact, value=value, answer=answer)
+    return restate(rng, changed)
+
+
+def rephrase(rng: np.random.Generator, fact: Fact) -> Fact:
+    """State the same fact, and ask for it, in phrasings that are held out from training."""
+    said, asked = HELD_STATEMENTS[fact.attribute], HELD_QUESTIONS[fact.attribute]
+    statement = said[int(rng.integers(len(said)))]
+    question = asked[int(rng.integers(len(asked)))].format(k=fact.key)
+    return replace(fact, pieces=_pieces(fact.modality, statement, fact.key, fact.value), question=question, phrasing=-1)
+
+
+def encode_pieces(tokenizer: Tokenizer, pieces: Iterable[tuple[str, Any]]) -> Columns:
+    """Encode pieces of (kind, value), in order, as one stretch."""
     encoded = []
-    for kind, value in fact.pieces:
+    for kind, value in pieces:
         if kind == "text":
             encoded.append(encode_text(tokenizer, value))
         elif kind == "image":
@@ -243,3 +277,8 @@ def encode_fact(tokenizer: Tokenizer, fact: Fact) -> Columns:
         else:
             encoded.append(encode_dna(value))
     return encoded[0] if len(encoded) == 1 else concatenate(encoded)
+
+
+def encode_fact(tokenizer: Tokenizer, fact: Fact) -> Columns:
+    """Encode a fact's pieces as one stretch of at most 44 positions."""
+    return encode_pieces(tokenizer, fact.pieces)

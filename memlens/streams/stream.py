@@ -4,6 +4,7 @@ import io
 import json
 import zipfile
 import zlib
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Self
@@ -15,11 +16,10 @@ from memlens.dims import PAYLOAD_WIDTH, Modality
 from memlens.errors import StreamError
 from memlens.streams.codecs import Columns, check_dna, encode_audio, encode_dna, encode_image, text_ids
 from memlens.streams.encoded import AskedQuestion, EncodedStream, FactSpan
-from memlens.streams.facts import Fact
 from memlens.streams.files import existing, read_audio, read_image
 from memlens.streams.samples import SPEECH_RATE
 
-_FORMAT = "memlens-stream-1"
+_FORMAT = "memlens-stream-2"
 #: What numpy, zipfile and json raise on damaged files.
 _UNREADABLE = (
     OSError, ValueError, KeyError, TypeError, AttributeError, EOFError, RuntimeError, MemoryError, zlib.error,
@@ -43,6 +43,8 @@ class Part:
         Of a question.
     fact : int
         Id of the fact it states or asks for, -1 for none.
+    group : str
+        Of a question: what sets it apart from others, "" for nothing.
     """
 
     kind: str
@@ -50,6 +52,7 @@ class Part:
     payload: np.ndarray | None = None
     answer: str = ""
     fact: int = -1
+    group: str = ""
 
 
 def _fact_id(fact: int | None) -> int:
@@ -109,23 +112,25 @@ class Stream:
         """Add a strand of A, C, G, T, N."""
         return self._add(Part("dna", text=check_dna(letters), fact=_fact_id(fact)))
 
-    def question(self, text: str, answer: str, fact: int | None = None) -> Self:
-        """Ask a question at this place."""
+    def question(self, text: str, answer: str, fact: int | None = None, group: str = "") -> Self:
+        """Ask a question at this place; ``group`` names what sets it apart, for evaluation."""
         if not isinstance(text, str) or not text.strip():
             raise StreamError(f"a question with no text: got {text!r}; give text to ask")
         if not isinstance(answer, str) or not answer.strip():
             raise StreamError(
                 f"a question with no answer: {text!r} has answer {answer!r}; give the right answer as text"
             )
-        return self._add(Part("question", text=text.strip(), answer=answer.strip(), fact=_fact_id(fact)))
+        if not isinstance(group, str):
+            raise StreamError(f"group is {group!r}, expected a text")
+        return self._add(Part("question", text=text.strip(), answer=answer.strip(), fact=_fact_id(fact), group=group))
 
-    def state(self, fact: Fact, fact_id: int) -> Self:
-        """Add every piece of a fact."""
-        for kind, value in fact.pieces:
+    def say(self, pieces: Iterable[tuple[str, Any]], fact: int | None = None) -> Self:
+        """Add pieces of (kind, value) in order; sounds are at 8 kHz."""
+        for kind, value in pieces:
             if kind == "audio":
-                self.audio(value, SPEECH_RATE, fact=fact_id)
+                self.audio(value, SPEECH_RATE, fact=fact)
             else:
-                getattr(self, kind)(value, fact=fact_id)
+                getattr(self, kind)(value, fact=fact)
         return self
 
     def extend(self, other: "Stream") -> Self:
@@ -147,7 +152,8 @@ class Stream:
     def save(self, path: str | Path) -> Path:
         """Write the stream into one ``.npz`` file (JSON and arrays, never pickles); an existing file is replaced."""
         path = Path(path)
-        described = [{"kind": p.kind, "text": p.text, "answer": p.answer, "fact": p.fact} for p in self.parts]
+        named = ("kind", "text", "answer", "fact", "group")
+        described = [{name: getattr(part, name) for name in named} for part in self.parts]
         head = {"format": _FORMAT, "name": self.name, "seed": self.seed, "config": self.config, "parts": described}
         arrays = {f"payload_{i}": part.payload for i, part in enumerate(self.parts) if part.payload is not None}
         buffer = io.BytesIO()
@@ -186,7 +192,7 @@ def _part(i: int, entry: dict[str, Any], file: Any) -> Part:
     """Rebuild part ``i`` of a saved stream through the same checks that building it goes through."""
     kind, fact = entry["kind"], entry["fact"]
     if kind == "question":
-        return Stream().question(entry["text"], entry["answer"], fact).parts[0]
+        return Stream().question(entry["text"], entry["answer"], fact, entry["group"]).parts[0]
     if kind in ("text", "dna"):
         return getattr(Stream(), kind)(entry["text"], fact).parts[0]
     if kind not in _KINDS:
@@ -227,7 +233,7 @@ def _encode(stream: Stream, tokenizer: Tokenizer) -> EncodedStream:
             known = spans.get(part.fact)
             distance = position - known.end if known else -1
             modality = kinds.get(part.fact)
-            questions.append(AskedQuestion(position, part.text, part.answer, part.fact, modality, distance))
+            questions.append(AskedQuestion(position, part.text, part.answer, part.fact, modality, distance, part.group))
             before = -1
             continue
         if part.kind == "text":

@@ -2,7 +2,9 @@
 
 from functools import cache
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 from tokenizers import Tokenizer
 
 from memlens.errors import StreamError
@@ -35,6 +37,13 @@ def load_tokenizer(path: str | Path) -> Tokenizer:
 def default_tokenizer() -> Tokenizer:
     """Load the shipped tokenizer (once; every caller gets the same object)."""
     return load_tokenizer(PATH)
+
+
+def token_bytes(tokenizer: Any) -> np.ndarray:
+    """How many bytes each token spells: one a character in byte-level BPE, none for special tokens."""
+    special = {i for i, token in tokenizer.get_added_tokens_decoder().items() if token.special}
+    names = [tokenizer.id_to_token(i) or "" for i in range(tokenizer.get_vocab_size())]
+    return np.array([0 if i in special else len(name) for i, name in enumerate(names)])
 
 
 def encode_question(tokenizer: Tokenizer, question: str) -> list[int]:

@@ -36,3 +36,10 @@ SITES: dict[str, str] = {
     "SmaI": "CCCGGG",
     "NdeI": "CATATG",
 }
+#: Where the entity task's actors go, and what they carry: all of them nouns of ``NOUNS``.
+PLACES: tuple[str, ...] = tuple(
+    "barn cabin castle cellar factory farm garden hall island library mill office quarry station temple theater".split()
+)
+PORTABLE: tuple[str, ...] = tuple(
+    "anchor barrel basket bell bottle camera candle clock compass hammer kettle lamp lantern mirror radio saddle".split()
+)

@@ -2,42 +2,118 @@
 
 import json
 import platform
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 from memlens.config import TrainConfig
+from memlens.model.baseline import StreamReader
 from memlens.model.checkpoint import WEIGHTS, file_sha256
 from memlens.model.controller import HEURISTICS
 from memlens.model.model import MemoryModel
 from memlens.provenance import git_commit
-from memlens.training.evaluate import evaluate
+from memlens.training.evaluate import Evaluation, evaluate
 from memlens.training.fidelity import rate_distortion
 
 Progress = Callable[[int, int, str], None]
 #: Seeds of the built-in test streams that a card reports on.
 CARD_SEEDS = (0, 1, 2, 3)
 CARD_TOKENS = 100_000
+#: What a card reports on by task: name, positions, options that differ from the task's own. Streams have the seeds of the card.
+CARD_TASKS: tuple[tuple[str, int, dict[str, Any]], ...] = (
+    ("slot_qa", 512, {}),
+    ("needle", 8_192, {}),
+    ("needle", 100_000, {}),
+    ("needle", 100_000, {"near": 0.5}),
+    ("needle", 100_000, {"held": True}),
+    ("rewrite", 100_000, {"n_fact": 64}),
+    ("entity", 0, {"hops": 1}),
+    ("entity", 8_192, {"hops": 1}),
+    ("entity", 8_192, {"hops": 2}),
+    ("entity", 8_192, {"hops": 3}),
+    ("cross", 16_384, {}),
+    ("digits", 16_384, {"scale": 1}),
+    ("digits", 16_384, {"scale": 8}),
+    ("spoken", 16_384, {}),
+    ("motif", 16_384, {}),
+    ("budget", 16_384, {}),
+)
+_MEMORY = (
+    "A memory model of memlens: text, image, audio and DNA positions into one memory of context slots, working memory and a",
+    "long-term store under a learned controller. For studying memory slots, not for answering questions about the world.",
+)
+_BASELINE = (
+    "A baseline of memlens: a language model of text, image, audio and DNA positions without slots, store or controller. For",
+    "comparing memory models with, not for answering questions about the world.",
+)
 
 
-def measure(model: MemoryModel, progress: Progress | None = None) -> dict[str, Any]:
-    """Recall on test streams under every policy, and the compressor's rate-distortion curve."""
+def measure(model: MemoryModel | StreamReader, progress: Progress | None = None) -> dict[str, Any]:
+    """Recall on test streams, under every policy where one decides, and the compressor's rate-distortion curve where there is one."""
     model.eval()
-    rows = evaluate(model, n_token=CARD_TOKENS, seeds=CARD_SEEDS, policies=("learned", *HEURISTICS), progress=progress)
-    return {"recall": rows, "rate_distortion": rate_distortion(model)}
+    has_memory = isinstance(model, MemoryModel)
+    policies = ("learned", *HEURISTICS) if has_memory else None
+    measured = evaluate(model, n_token=CARD_TOKENS, seeds=CARD_SEEDS, policies=policies, progress=progress)
+    return {
+        "recall": recall_rows(measured),
+        "tasks": task_rows(model, progress),
+        "rate_distortion": rate_distortion(model) if has_memory else [],
+    }
+
+
+def task_rows(model: MemoryModel | StreamReader, progress: Progress | None = None) -> list[dict[str, Any]]:
+    """A row for each of ``CARD_TASKS``: n, exact share with its bootstrap and Wilson 95 % intervals, macro F1, loss."""
+    rows = []
+    for name, n_token, options in CARD_TASKS:
+        measured = evaluate(model, name, n_token=n_token, seeds=CARD_SEEDS, options=options, progress=progress)
+        overall = measured.results[0]["overall"]
+        kept = ("accuracy", "low", "high", "wilson_low", "wilson_high", "f1", "loss")
+        figures = {key: round(overall[key], 4) for key in kept}
+        rows.append({"task": name, "n_token": n_token, "options": options, "n": overall["n"], **figures})
+    return rows
+
+
+def command(row: dict[str, Any]) -> str:
+    """What ``memlens evaluate`` is told to measure a row of ``task_rows`` again, after the model's name."""
+    given = " ".join(f"{key}={str(value).lower()}" for key, value in row["options"].items())
+    return f"--task {row['task']} --length {row['n_token']}" + (f" --set {given}" if given else "")
+
+
+def recall_rows(measured: Evaluation) -> list[dict[str, Any]]:
+    """A row a policy and modality ("all" over all): n, exact share, its Wilson 95 % interval, loss.
+
+    The rows of "all" also carry ``behind``, ``behind_low`` and ``behind_high``: how much less than the first policy it recalled.
+    """
+    rows = []
+    for entry in measured.results:
+        behind = entry["behind"] or {"accuracy": 0.0, "low": 0.0, "high": 0.0}
+        paired = {"behind": behind["accuracy"], "behind_low": behind["low"], "behind_high": behind["high"]}
+        slices = {"all": entry["overall"], **{row["modality"]: row for row in entry["by_modality"]}}
+        for name, row in slices.items():
+            share = {
+                "exact": row["accuracy"],
+                "low": row["wilson_low"],
+                "high": row["wilson_high"],
+                "loss": row["loss"],
+            }
+            figures = {key: round(value, 4) for key, value in (share | paired).items()}
+            blank = {} if name == "all" else dict.fromkeys(paired, "")
+            rows.append({"policy": entry["policy"], "modality": name, "n": row["n"], **figures, **blank})
+    return rows
 
 
 def write_card(
-    model: MemoryModel,
+    model: MemoryModel | StreamReader,
     config: TrainConfig,
     folder: Path,
     seconds: float,
     n_token: int,
     progress: Progress | None = None,
+    notes: Sequence[str] = (),
 ) -> None:
-    """Measure, then write metrics.json, train.json and README.md into a model folder."""
+    """Measure, then write metrics.json, train.json and README.md into a model folder; ``notes`` say what else to know of the run."""
     provenance = {
         "weights_sha256": file_sha256(folder / WEIGHTS),
         "parameters": sum(p.numel() for p in model.parameters()),
@@ -45,12 +121,13 @@ def write_card(
         "train_seconds": round(seconds),
         "train_tokens": n_token,
         "threads": config.threads,
-        "machine": f"{platform.machine()}, CPU",
+        "machine": f"{platform.machine()}, {config.device.upper()}",
         "commit": git_commit(),
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
         "versions": {"python": platform.python_version(), "torch": version("torch"), "memlens": version("memlens")},
         "card_seeds": list(CARD_SEEDS),
         "card_tokens": CARD_TOKENS,
+        "notes": list(notes),
     }
     metrics = {**provenance, **measure(model, progress)}
     (folder / "train.json").write_text(config.model_dump_json(indent=2) + "\n", encoding="utf-8")
@@ -61,13 +138,13 @@ def write_card(
 def render(name: str, metrics: dict[str, Any]) -> str:
     """The card, from metrics."""
     recall = metrics["recall"]
-    learned = [row for row in recall if row["policy"] == "learned"]
-    others = [row for row in recall if row["modality"] == "all" and row["policy"] != "learned"]
+    first = recall[0]["policy"]
+    own = [row for row in recall if row["policy"] == first]
+    others = [row for row in recall if row["modality"] == "all" and row["policy"] != first]
     lines = [
         f"# {name}",
         "",
-        "A memory model of memlens: text, image, audio and DNA positions into one memory of context slots, working memory and a",
-        "long-term store under a learned controller. For studying memory slots, not for answering questions about the world.",
+        *(_MEMORY if metrics["rate_distortion"] else _BASELINE),
         "",
         "## How it came to be",
         "",
@@ -87,8 +164,32 @@ def render(name: str, metrics: dict[str, Any]) -> str:
         "",
         "| asked for | n | exact | 95 % |",
         "|---|---|---|---|",
-        *(f"| {r['modality']} | {r['n']} | {r['exact']:.3f} | {r['low']:.3f} to {r['high']:.3f} |" for r in learned),
+        *(f"| {r['modality']} | {r['n']} | {r['exact']:.3f} | {r['low']:.3f} to {r['high']:.3f} |" for r in own),
         "",
+        "## By task",
+        "",
+        "Test streams of the same seeds, questions at their end; exact share with a bootstrap 95 % interval over streams and questions,",
+        f"macro F1, nats per answer token. Each row again: `memlens evaluate trained_models/{name} --seeds "
+        f"{' '.join(map(str, metrics['card_seeds']))}` and what stands in the row. What a task is: docs/tasks.md.",
+        "",
+        "| measured by | n | exact | 95 % | F1 | loss |",
+        "|---|---|---|---|---|---|",
+        *(
+            f"| `{command(r)}` | {r['n']} | {r['accuracy']:.3f} | {r['low']:.3f} to {r['high']:.3f} | {r['f1']:.3f} | {r['loss']:.3f} |"
+            for r in metrics["tasks"]
+        ),
+        "",
+        *(_memory_sections(others, metrics["rate_distortion"]) if metrics["rate_distortion"] else ()),
+        f"Reproduce: `memlens evaluate trained_models/{name} --seeds {' '.join(map(str, metrics['card_seeds']))}"
+        + (" --policies learned importance fifo lru reservoir random store_all`" if others else "`"),
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def _memory_sections(others: list[dict[str, Any]], curve: list[dict[str, Any]]) -> list[str]:
+    """What a card says of policies and of compression."""
+    return [
         "## Against heuristic policies",
         "",
         "The same weights, streams, capacities and mechanics; only the policy differs. The last column is learned minus heuristic on",
@@ -107,10 +208,6 @@ def render(name: str, metrics: dict[str, Any]) -> str:
         "",
         "| originals in one vector | cosine | explained |",
         "|---|---|---|",
-        *(f"| {r['originals']} | {r['cosine']:.3f} | {r['explained']:.3f} |" for r in metrics["rate_distortion"]),
-        "",
-        f"Reproduce: `memlens evaluate trained_models/{name} --seeds {' '.join(map(str, metrics['card_seeds']))} --policies learned "
-        "importance fifo lru reservoir random store_all`",
+        *(f"| {r['originals']} | {r['cosine']:.3f} | {r['explained']:.3f} |" for r in curve),
         "",
     ]
-    return "\n".join(lines)

@@ -1,4 +1,4 @@
-"""Training episodes: batches of rows of real prose with facts planted in them and questions about them."""
+"""Training episodes: batches of rows, each a scene of some task laid out in filler, and questions about it."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,12 +9,20 @@ import torch
 from tokenizers import Tokenizer
 from torch import Tensor
 
+from memlens.config import TaskConfig
 from memlens.dims import PAYLOAD_WIDTH, Modality
-from memlens.model.outputs import Questions, Segment
-from memlens.streams.codecs import text_ids
-from memlens.streams.facts import Fact, encode_fact, make_fact, restate, sample_keys
+from memlens.errors import TrainingError
+from memlens.model.outputs import Questions, Segment, Tensors
+from memlens.streams.codecs import Columns, concatenate, encode_dna, text_ids
+from memlens.streams.facts import encode_pieces
 from memlens.streams.prose import prose
+from memlens.streams.scene import FILLERS, Query, Scene, free_strand
+from memlens.streams.tasks import task
 from memlens.streams.tokenizer import encode_answer, encode_question
+
+_KINDS = {"image": Modality.IMAGE, "audio": Modality.AUDIO, "dna": Modality.DNA}
+#: Scenes that are drawn for a row before giving up on one that fits.
+_TRIES = 20
 
 
 @cache
@@ -26,30 +34,29 @@ def prose_ids(tokenizer: Tokenizer, split: str) -> np.ndarray:
 
 
 @dataclass(frozen=True)
-class Episode:
-    """B rows: segments, questions, and where each question's fact lies.
+class Episode(Tensors):
+    """B rows: segments, questions, and where each question's answer lies.
 
     fact_span int64 (B, Q, 2, 2): start and end, in positions of the row, of each of two statements (the same twice where there is one).
-    modality int64 (B, Q) of the fact asked for.
+    modality int64 (B, Q) of the fact asked for; task int64 (B,), index of the row's task.
     """
 
     segments: tuple[Segment, ...]
     questions: Questions
     fact_span: Tensor
     modality: Tensor
+    task: Tensor
 
 
 @dataclass(frozen=True)
 class EpisodeShape:
-    """How an episode is drawn. ``mix`` are the odds of text, image, audio and DNA facts; ``restated`` the share stated twice."""
+    """How an episode is drawn: B rows of ``n_token`` positions in ``n_segment`` segments, at most ``n_fact`` facts in a row."""
 
     n_row: int
     n_token: int
     n_segment: int
     n_fact: int
     n_question: int
-    mix: tuple[float, float, float, float] = (0.55, 0.15, 0.15, 0.15)
-    restated: float = 0.1
 
 
 def pad_rows(rows: Sequence[Sequence[int]], width: int | None = None) -> np.ndarray:
@@ -61,63 +68,120 @@ def pad_rows(rows: Sequence[Sequence[int]], width: int | None = None) -> np.ndar
     return out
 
 
-def _row(
-    rng: np.random.Generator, tokenizer: Tokenizer, shape: EpisodeShape, split: str
-) -> tuple[dict[str, np.ndarray], list[tuple[Fact, list[tuple[int, int]]]]]:
-    """Columns of one row, and the facts in it with the spans of their statements."""
-    filler = prose_ids(tokenizer, split)
-    keys = sample_keys(rng, shape.n_fact, split)
-    said: list[tuple[int, Fact]] = []
-    for i, key in enumerate(keys):
-        fact = make_fact(rng, Modality(int(rng.choice(4, p=shape.mix))), split, key)
-        said.append((i, fact))
-        if rng.random() < shape.restated:
-            said.append((i, restate(rng, fact)))
-    said = [said[i] for i in rng.permutation(len(said))]
-    encoded = [encode_fact(tokenizer, fact) for _, fact in said]
-    room, kept = shape.n_token, 0
-    for columns in encoded:
-        if len(columns.modality) > room:
-            break
-        room -= len(columns.modality)
-        kept += 1
-    said, encoded = said[:kept], encoded[:kept]
-    gaps = np.diff(np.concatenate(([0], np.sort(rng.integers(0, room + 1, kept)), [room])))
-    modality = np.zeros(shape.n_token, np.int8)
-    token = np.zeros(shape.n_token, np.int32)
-    payload = np.zeros((shape.n_token, PAYLOAD_WIDTH), np.float32)
-    place = int(rng.integers(0, len(filler) - shape.n_token))
+@dataclass(frozen=True)
+class Row:
+    """One laid-out scene: its columns, the queries that can be answered from it, and the span of every statement in it."""
+
+    columns: dict[str, np.ndarray]
+    queries: list[Query]
+    spans: dict[int, tuple[int, int]]
+    scene: Scene
+
+    def modality(self, query: Query) -> int:
+        """Of the fact asked for: its last piece that is not text."""
+        kinds = [_KINDS[kind] for kind, _ in self.scene.statements[query.support[-1]].pieces if kind in _KINDS]
+        return int(kinds[-1] if kinds else Modality.TEXT)
+
+
+class _Filler:
+    """Consecutive stretches of filler, from a random place on."""
+
+    def __init__(self, rng: np.random.Generator, tokenizer: Tokenizer, name: str, split: str):
+        self.rng, self.tokenizer, self.name, self.split = rng, tokenizer, name, split
+        self.ids = prose_ids(tokenizer, split) if name == "prose" else np.zeros(0, np.int32)
+        self.place = int(rng.integers(len(self.ids))) if name == "prose" else 0
+
+    def take(self, n: int) -> Columns | None:
+        """The next ``n`` positions; fewer, or None, where there is no filler."""
+        if n <= 0 or self.name == "none":
+            return None
+        if self.name == "prose":
+            index = np.arange(self.place, self.place + n) % len(self.ids)
+            self.place += n
+            return Columns(np.zeros(n, np.int8), self.ids[index], np.zeros((n, PAYLOAD_WIDTH), np.float32))
+        if self.name == "bases":
+            return encode_dna(free_strand(self.rng, n))
+        parts: list[Columns] = []
+        left = n
+        for piece in FILLERS[self.name](self.rng, self.split):
+            columns = encode_pieces(self.tokenizer, (piece,))
+            if len(columns) > left:
+                break
+            parts.append(columns)
+            left -= len(columns)
+        return concatenate(parts) if parts else None
+
+
+def lay_row(rng: np.random.Generator, tokenizer: Tokenizer, scene: Scene, n_token: int, filler: str, split: str) -> Row:
+    """Lay a scene out in ``n_token`` positions; statements that do not fit are left out from the first on, with their queries."""
+    encoded = [encode_pieces(tokenizer, statement.pieces) for statement in scene.statements]
+    room, first = n_token, len(encoded)
+    while first and len(encoded[first - 1]) <= room:
+        first -= 1
+        room -= len(encoded[first])
+    kept = range(first, len(encoded))
+    stretch = _Filler(rng, tokenizer, filler, split)
+    gaps = np.diff(np.concatenate(([0], np.sort(rng.integers(0, room + 1, len(kept))), [room])))
+    parts: list[Columns] = []
+    spans: dict[int, tuple[int, int]] = {}
     at = 0
-    spans: dict[int, list[tuple[int, int]]] = {}
-    for i in range(kept + 1):
-        n = int(gaps[i])
-        token[at : at + n] = filler[place : place + n]
-        at, place = at + n, place + n
-        if i < kept:
-            n = len(encoded[i].modality)
-            modality[at : at + n] = encoded[i].modality
-            token[at : at + n] = encoded[i].token
-            payload[at : at + n] = encoded[i].payload
-            spans.setdefault(said[i][0], []).append((at, at + n))
-            at += n
-    facts = dict(said)
-    columns = {"modality": modality, "token": token, "payload": payload, "valid": np.ones(shape.n_token, bool)}
-    return columns, [(facts[i], spans[i]) for i in spans]
+    for gap, number in zip(gaps, [*kept, -1], strict=True):
+        between = stretch.take(int(gap))
+        if between is not None:
+            parts.append(between)
+            at += len(between)
+        if number >= 0:
+            parts.append(encoded[number])
+            spans[number] = (at, at + len(encoded[number]))
+            at += len(encoded[number])
+    whole = concatenate(parts)
+    modality, token = np.zeros(n_token, np.int8), np.zeros(n_token, np.int32)
+    payload = np.zeros((n_token, PAYLOAD_WIDTH), np.float32)
+    modality[:at], token[:at], payload[:at] = whole.modality, whole.token, whole.payload
+    columns = {"modality": modality, "token": token, "payload": payload, "valid": np.arange(n_token) < at}
+    return Row(columns, [q for q in scene.queries if all(i in spans for i in q.support)], spans, scene)
 
 
-def make_episode(rng: np.random.Generator, tokenizer: Tokenizer, shape: EpisodeShape, split: str = "train") -> Episode:
-    """Draw one episode; the same generator state gives the same episode."""
-    rows, questions, answers, spans, kinds = [], [], [], [], []
+def _draw(rng: np.random.Generator, tokenizer: Tokenizer, config: TaskConfig, shape: EpisodeShape, split: str) -> Row:
+    """A row of one task that has something to ask."""
+    source = task(config.name)
+    for _ in range(_TRIES):
+        scene = source.draw(rng, split, min(shape.n_fact, config.most), **config.options)
+        row = lay_row(rng, tokenizer, scene, shape.n_token, config.filler or source.filler, split)
+        if row.queries:
+            return row
+    raise TrainingError(
+        f"task '{config.name}' has nothing to ask in rows of {shape.n_token} positions with {shape.n_fact} facts; "
+        "give it longer rows, or fewer facts"
+    )
+
+
+def make_episode(
+    rng: np.random.Generator,
+    tokenizer: Tokenizer,
+    shape: EpisodeShape,
+    tasks: Sequence[TaskConfig] = (TaskConfig(),),
+    split: str = "train",
+    stage: int | None = None,
+) -> Episode:
+    """Draw one episode, a task for each row by its share; the same generator state gives the same episode.
+
+    With ``stage`` only the tasks that the curriculum has come to.
+    """
+    share = np.array([config.share if stage is None or config.first_stage <= stage else 0.0 for config in tasks])
+    rows, questions, answers, spans, kinds, drawn = [], [], [], [], [], []
     for _ in range(shape.n_row):
-        columns, facts = _row(rng, tokenizer, shape, split)
-        rows.append(columns)
-        chosen = rng.choice(len(facts), shape.n_question, replace=len(facts) < shape.n_question)
-        for i in chosen:
-            fact, where = facts[int(i)]
-            questions.append(encode_question(tokenizer, fact.question))
-            answers.append(encode_answer(tokenizer, fact.answer))
-            spans.append((where * 2)[:2] if len(where) == 1 else where[:2])
-            kinds.append(int(fact.modality))
+        which = int(rng.choice(len(tasks), p=share / share.sum()))
+        row = _draw(rng, tokenizer, tasks[which], shape, split)
+        rows.append(row.columns)
+        drawn.append(which)
+        for i in rng.choice(len(row.queries), shape.n_question, replace=len(row.queries) < shape.n_question):
+            query = row.queries[int(i)]
+            questions.append(encode_question(tokenizer, query.text))
+            answers.append(encode_answer(tokenizer, query.answer))
+            where = [row.spans[j] for j in query.support[-2:]]
+            spans.append((where * 2)[:2])
+            kinds.append(row.modality(query))
     step = shape.n_token // shape.n_segment
     segments = tuple(
         Segment.stack([{k: v[s * step : (s + 1) * step] for k, v in row.items()} for row in rows])
@@ -133,4 +197,5 @@ def make_episode(rng: np.random.Generator, tokenizer: Tokenizer, shape: EpisodeS
         questions=Questions(token, answer, torch.ones(token.shape[:2], dtype=torch.bool)),
         fact_span=grouped(np.asarray(spans, np.int64)),
         modality=grouped(np.asarray(kinds, np.int64)),
+        task=torch.tensor(drawn),
     )

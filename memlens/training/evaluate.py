@@ -1,128 +1,267 @@
-"""What a model recalls of the built-in stream, under each policy, with intervals."""
+"""What a model recalls in the streams of a task, under each policy; of a stream that asks nothing, how well it predicts the text."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+import platform
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, fields
+from functools import partial
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from scipy.stats import binomtest
-
-from memlens.dims import Modality
+from memlens.errors import ConfigError, ModelError, StreamError
+from memlens.model.baseline import StreamReader
 from memlens.model.checkpoint import load_model
 from memlens.model.model import MemoryModel
-from memlens.model.run import run
-from memlens.streams import builtin
+from memlens.model.run import Result, Steps, run
+from memlens.provenance import git_commit, peak_rss
+from memlens.streams.encoded import AskedQuestion, EncodedStream
+from memlens.streams.named import NAMED
+from memlens.streams.options import default_length, resolve
+from memlens.streams.tokenizer import decode_answer
+from memlens.training import scores
+from memlens.training.language import NOTHING, predict_streams, score_language, without
+from memlens.training.scores import Answered
 
 Progress = Callable[[int, int, str], None]
+#: Segments between two calls of ``progress``.
+_TELL_EVERY = 10
+_LIBRARIES = ("memlens", "torch", "numpy", "scikit-learn")
 
 
 @dataclass(frozen=True)
-class Asked:
-    """One question and how it went."""
+class Evaluation:
+    """What was measured, and all it takes to measure it again.
 
-    seed: int
-    number: int
-    modality: int
-    distance: int
-    correct: bool
-    loss: float
+    Attributes
+    ----------
+    task : str
+    options : dict
+        All options of the task, those that were not given too.
+    n_token : int
+        Positions asked for in a stream.
+    seeds : tuple of int
+        One stream a seed, run as one batch.
+    split : str
+    model : dict
+        ``name`` and ``sha256`` of its weights ("" where it was not read from a folder).
+    versions, commit
+        Of the code.
+    seconds : float
+        Making the streams, and running over all of them under every policy.
+    tokens_per_second : float
+        Positions read, those of all streams, by second inside of ``step``.
+    peak_rss_bytes : int
+        The most memory that this process has ever held.
+    state_bytes : int
+        What is carried from segment to segment, for one stream, after the last one.
+    results : list of dict
+        One entry a policy, as ``scores.result`` gives it; for streams that ask nothing, ``policy`` and ``by_memory``, as
+        ``language.score_language`` gives it.
+    questions : tuple of Answered
+        Every question under every policy; empty for streams that ask nothing.
+    """
+
+    task: str
+    options: dict[str, Any]
+    n_token: int
+    seeds: tuple[int, ...]
+    split: str
+    model: dict[str, str]
+    versions: dict[str, str]
+    commit: str
+    seconds: float
+    tokens_per_second: float
+    peak_rss_bytes: int
+    state_bytes: int
+    results: list[dict[str, Any]]
+    questions: tuple[Answered, ...]
+
+    def as_dict(self, questions: bool = False) -> dict[str, Any]:
+        """Everything as JSON can hold it, with a row a question when wanted."""
+        named = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "questions"}
+        named["seeds"] = list(self.seeds)
+        return {**named, "questions": [asdict(row) for row in self.questions]} if questions else named
 
 
-def ask_stream(
-    model: MemoryModel, seeds: Sequence[int], n_token: int, progress: Progress | None = None, **stream: Any
-) -> list[Asked]:
-    """Run the built-in test stream of each seed, all as one batch, and note every question."""
-    streams = [builtin(n_token=n_token, seed=seed, **stream).encode(model.tokenizer) for seed in seeds]
-    n_segment = max(s.n_segment(model.cfg.segment_length) for s in streams)
-    counts = [0] * len(seeds)
-    rows = []
-    for result in run(model, streams, predict=False):
-        answers = result.outputs.answers
-        for b, questions in enumerate(result.asked):
-            for i, question in enumerate(questions):
-                assert answers is not None
-                rows.append(
-                    Asked(
-                        seeds[b],
-                        counts[b],
-                        int(question.fact_modality),
-                        int(question.distance),
-                        bool(answers.correct[b, i]),
-                        float(answers.loss[b, i]),
-                    )
-                )
-                counts[b] += 1
-        if progress is not None and result.segment % 10 == 0:
-            progress(result.segment + 1, n_segment, f"evaluating: policy {model.policy_name}")
-    return rows
+@dataclass
+class _Meter:
+    """What running costs, summed over all runs, and where progress is told."""
 
+    progress: Progress | None
+    total: int
+    n_token: int = 0
+    step_seconds: float = 0.0
+    done: int = 0
+    state_bytes: int = 0
 
-def summarise(rows: Sequence[Asked]) -> dict[str, Any]:
-    """n, exact share, its Wilson 95 % interval, mean loss (nats per answer token)."""
-    right = sum(row.correct for row in rows)
-    interval = binomtest(right, len(rows)).proportion_ci(method="wilson")
-    return {
-        "n": len(rows),
-        "exact": round(right / len(rows), 4),
-        "low": round(float(interval.low), 4),
-        "high": round(float(interval.high), 4),
-        "loss": round(float(np.mean([row.loss for row in rows])), 4),
-    }
+    def told(self, result: Result, what: str) -> None:
+        """Count one segment."""
+        self.done += 1
+        self.n_token += int(sum(row["valid"].sum() for row in result.rows))
+        self.step_seconds += result.seconds
+        if self.done == self.total:
+            named = result.state.flat().values()
+            self.state_bytes = sum(x.numel() * x.element_size() for x in named) // len(result.rows)
+        if self.progress is not None and (self.done % _TELL_EVERY == 0 or self.done == self.total):
+            self.progress(self.done, self.total, f"evaluating: {what}")
 
 
 def evaluate(
-    model: str | Path | MemoryModel,
+    model: str | Path | MemoryModel | StreamReader,
+    task: str = "builtin",
     *,
-    n_token: int = 100_000,
+    n_token: int | None = None,
     seeds: Sequence[int] = (0,),
-    policies: Sequence[str] = ("learned",),
+    policies: Sequence[str] | None = None,
+    split: str = "test",
+    options: Mapping[str, Any] | None = None,
     progress: Progress | None = None,
-) -> list[dict[str, Any]]:
-    """Exact recall on built-in test streams: a row a policy and modality ("all" over all), pooled over seeds.
+) -> Evaluation:
+    """Measure what a model recalls in the streams of a task.
 
-    The rows of "all" also carry ``behind``, ``behind_low`` and ``behind_high``: how much less than the first
-    policy it recalled of the same questions, with a paired bootstrap 95 % interval (streams resampled, then questions).
+    Parameters
+    ----------
+    model
+        A memory model or a baseline, or the folder of one.
+    task
+        Name of a stream: "builtin" or a task (``memlens.streams.named.NAMED``).
+    n_token
+        Positions in a stream; the task's own number when not given.
+    seeds
+        One stream a seed.
+    policies
+        Controller policies to run under; the first is what the others are compared with. When not given, the model's own.
+    split : {"train", "validation", "test"}
+        Whose keys, images and voices, and for tasks whose prose.
+    options
+        Options of the task, such as ``{"n_fact": 16}``.
+    progress
+        Called with segments done, segments in all (before that: streams made, streams in all), and what is being done.
+
+    Raises
+    ------
+    ModelError
+        When the folder holds no sound model, or policies are given to a model without a controller.
+    StreamError
+        For an unknown task, option or split, no seeds, or a seed that is given twice.
+    ConfigError
+        For an unknown policy.
     """
-    loaded = model if isinstance(model, MemoryModel) else load_model(model)
-    table: list[dict[str, Any]] = []
-    first: list[Asked] | None = None
-    before = loaded.controller.policy
+    began = time.perf_counter()
+    resolved = resolve(task, options or {})
+    n_token = default_length(task) if n_token is None else n_token
+    if not seeds or len(set(seeds)) < len(seeds):
+        raise StreamError(f"seeds are {list(seeds)}, expected at least one, and each only once")
+    loaded = load_model(model) if isinstance(model, str | Path) else model
+    policies = _policies(loaded, policies)
+    streams = []
+    for i, seed in enumerate(seeds):
+        if progress is not None:
+            progress(i, len(seeds), f"evaluating: making the stream of seed {seed}")
+        made = NAMED[task](n_token=n_token, seed=seed, split=split, **resolved)
+        streams.append(made.encode(loaded.tokenizer))
+    asks = any(stream.questions for stream in streams)
+    memories = NOTHING if asks else without(loaded)
+    n_segment = max(stream.n_segment(loaded.cfg.segment_length) for stream in streams)
+    meter = _Meter(progress, n_segment * len(policies) * len(memories))
+    results: list[dict[str, Any]] = []
+    questions: list[Answered] = []
     for policy in policies:
-        loaded.controller.policy = policy
-        rows = ask_stream(loaded, seeds, n_token, progress)
-        first = rows if first is None else first
-        behind = paired_difference(first, rows)
-        for name, chosen in groups(rows).items():
-            extra = behind if name == "all" else {"behind": "", "behind_low": "", "behind_high": ""}
-            table.append({"policy": policy, "modality": name, **summarise(chosen), **extra})
-    loaded.controller.policy = before
-    return table
+        with _policy(loaded, policy):
+            if asks:
+                rows = ask_streams(loaded, streams, seeds, policy, meter)
+                first = questions[: len(rows)] or None
+                results.append(scores.result(rows, first, n_token))
+                questions += rows
+            else:
+                measured = {
+                    name: predict_streams(loaded, streams, hooks, partial(meter.told, what=f"without {name}"))
+                    for name, hooks in memories.items()
+                }
+                results.append({"policy": policy, "by_memory": score_language(measured)})
+    return Evaluation(
+        task=task,
+        options=resolved,
+        n_token=n_token,
+        seeds=tuple(seeds),
+        split=split,
+        model={"name": str(loaded.name), "sha256": str(loaded.sha256)},
+        versions={"python": platform.python_version(), **{name: version(name) for name in _LIBRARIES}},
+        commit=git_commit(),
+        seconds=round(time.perf_counter() - began, 3),
+        tokens_per_second=round(meter.n_token / meter.step_seconds, 1),
+        peak_rss_bytes=peak_rss(),
+        state_bytes=meter.state_bytes,
+        results=results,
+        questions=tuple(questions),
+    )
 
 
-def groups(rows: Sequence[Asked]) -> dict[str, list[Asked]]:
-    """All rows, then those of each modality that was asked for."""
-    named = {"all": list(rows)}
-    for modality in Modality:
-        here = [row for row in rows if row.modality == modality]
-        if here:
-            named[modality.name.lower()] = here
-    return named
+def ask_streams(
+    model: Steps[Any], streams: Sequence[EncodedStream], seeds: Sequence[int], policy: str, meter: _Meter
+) -> list[Answered]:
+    """Run over the streams as one batch and note every question."""
+    counts = [0] * len(streams)
+    rows = []
+    for result in run(model, streams, predict=False):
+        answers = result.outputs.answers
+        for b, asked in enumerate(result.asked):
+            for i, question in enumerate(asked):
+                assert answers is not None
+                said = decode_answer(model.tokenizer, answers.token[b, i].tolist())
+                rows.append(
+                    Answered(
+                        policy=policy,
+                        seed=int(seeds[b]),
+                        number=counts[b],
+                        **_about(question, streams[b]),
+                        predicted=said,
+                        correct=bool(answers.correct[b, i]),
+                        loss=float(answers.loss[b, i]),
+                    )
+                )
+                counts[b] += 1
+        meter.told(result, f"policy {policy}")
+    return rows
 
 
-def paired_difference(first: Sequence[Asked], second: Sequence[Asked], n_draw: int = 2000) -> dict[str, float]:
-    """Mean of (first - second) over the same questions, and its bootstrap 95 % interval."""
-    seeds = sorted({row.seed for row in first})
-    other = {(row.seed, row.number): row.correct for row in second}
-    gains = [
-        np.array([float(row.correct) - other[row.seed, row.number] for row in first if row.seed == seed])
-        for seed in seeds
-    ]
-    rng = np.random.default_rng(0)
-    draws = [
-        np.concatenate([rng.choice(gains[i], len(gains[i])) for i in rng.integers(0, len(gains), len(gains))]).mean()
-        for _ in range(n_draw)
-    ]
-    low, high = np.quantile(draws, (0.025, 0.975))
-    mean = float(np.concatenate(gains).mean())
-    return {"behind": round(mean, 4), "behind_low": round(float(low), 4), "behind_high": round(float(high), 4)}
+def _about(question: AskedQuestion, stream: EncodedStream) -> dict[str, Any]:
+    """What is known of a question before it is answered."""
+    known = question.distance >= 0
+    return {
+        "modality": scores.UNKNOWN if question.fact_modality is None else question.fact_modality.name.lower(),
+        "distance": question.distance,
+        "depth": (question.position - question.distance - 1) / stream.n_token if known else -1.0,
+        "group": question.group,
+        "answer": question.answer,
+    }
+
+
+def _policies(model: MemoryModel | StreamReader, policies: Sequence[str] | None) -> Sequence[str]:
+    """The policies to run under, each checked before the first run."""
+    if policies is None:
+        return (model.policy_name,)
+    if isinstance(model, StreamReader):
+        raise ModelError(f"model '{model.name}' is a baseline; it has no controller, so leave the policies out")
+    if not policies:
+        raise ConfigError("policies are empty; name at least one, or leave them out for the model's own")
+    for policy in policies:
+        with _policy(model, policy):
+            pass
+    return policies
+
+
+@contextmanager
+def _policy(model: MemoryModel | StreamReader, name: str) -> Iterator[None]:
+    """Decide by the policy ``name`` inside of this; ConfigError for an unknown one. A baseline has none to change."""
+    if isinstance(model, StreamReader):
+        yield
+        return
+    before = model.controller.policy
+    model.controller.policy = name
+    try:
+        yield
+    finally:
+        model.controller.policy = before

@@ -1,4 +1,4 @@
-"""The loss of a memory phase: answers, which entry holds the answer, next tokens, fidelity of compression.
+"""The loss of a memory phase: answers, which entry holds the answer, next tokens, fidelity of compression, importance.
 
 The memory is trained under random policies without running the store: of all context slots of an episode, some are kept as they
 are, some compressed once or twice with a random other; the slots of other rows stand in as distractors for a long stream.
@@ -10,21 +10,16 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from memlens.config import LossWeights
+from memlens.model.baseline import ReaderState
 from memlens.model.compressor import fidelity_loss
 from memlens.model.layers import take
-from memlens.model.model import PAD, MemoryModel, answer_loss, next_text
+from memlens.model.model import PAD, MemoryModel, answer_loss, next_text, working_memory
 from memlens.model.outputs import Memory, MemoryState
 from memlens.training.episodes import Episode
 
-
-@dataclass(frozen=True)
-class LossWeights:
-    """Weights of the terms in the total."""
-
-    answer: float = 1.0
-    retrieval: float = 0.5
-    predict: float = 0.2
-    fidelity: float = 0.3
+#: Of the terms, unless a config says otherwise.
+WEIGHTS = LossWeights()
 
 
 @dataclass(frozen=True)
@@ -36,23 +31,25 @@ class MemoryLoss:
     retrieval: Tensor
     predict: Tensor
     fidelity: Tensor
+    importance: Tensor
     exact: Tensor
     modality: Tensor
     covered: Tensor
-    state: MemoryState
+    state: MemoryState | ReaderState
 
 
 def merge_random(
     model: MemoryModel, memory: Memory, holds: Tensor, share: float, generator: torch.Generator
-) -> tuple[Memory, Tensor, Tensor]:
+) -> tuple[Memory, Tensor, Tensor, Tensor]:
     """Compress ``share`` of the entries to level 1, and half as many again to level 2, each with a random other.
 
-    ``holds`` bool (B, Q, N): whether an entry holds the answer; a merge does when a parent does. Returns memory, holds, fidelity.
+    ``holds`` bool (B, Q, N): whether an entry holds the answer; a merge does when a parent does. Returns memory, holds, fidelity, and
+    int64 (n,), which entries were left whole: they come first in what is returned.
     """
     n = memory.content.shape[1]
     m = model.cfg.merge
     fidelity = memory.content.new_zeros(())
-    order = torch.randperm(n, generator=generator)
+    order = torch.randperm(n, generator=generator).to(memory.content.device)
     size = int(share * n) // (m * m) * (m * m)
     depth = len(model.cfg.capacities) - 1
     parts: list[tuple[Memory, Tensor]] = []
@@ -63,8 +60,12 @@ def merge_random(
             continue
         index = order[start : start + count]
         start += count
-        content = memory.content[:, index]
-        prior, there, held = memory.prior[:, index], memory.valid[:, index], holds[..., index]
+        # in each group the earlier ones come first, as in the store
+        group = memory.position[:, index].unflatten(1, (-1, m**level)).argsort(-1)
+        ordered = (index.view(-1, m**level).expand_as(group).gather(-1, group)).flatten(1)
+        content = take(memory.content, ordered)
+        prior, there = memory.prior[:, index], memory.valid[:, index]
+        held, latest = holds[..., index], memory.position[:, index].unflatten(1, (-1, m**level)).amax(-1)
         original = content
         for _ in range(level):
             content = model.compressor.merge(content.unflatten(1, (-1, m)))
@@ -78,7 +79,16 @@ def merge_random(
         whole = torch.zeros_like(there, dtype=torch.long)
         parts.append(
             (
-                Memory(content, prior, whole + level, memory.age[:, index[:: m**level]], whole - 1, whole + 2, there),
+                Memory(
+                    content,
+                    prior,
+                    whole + level,
+                    memory.age[:, index[:: m**level]],
+                    latest,
+                    whole - 1,
+                    whole + 2,
+                    there,
+                ),
                 held,
             )
         )
@@ -87,7 +97,17 @@ def merge_random(
     merged, held = kept, holds[..., rest]
     for part, part_held in parts:
         merged, held = merged.joined(part), torch.cat((held, part_held), -1)
-    return merged, held, fidelity
+    return merged, held, fidelity, rest
+
+
+def importance_loss(prior: Tensor, share: Tensor, valid: Tensor) -> Tensor:
+    """Importance is the log-prior of being read: cross-entropy of sigmoid(s) to the most that any question read of a slot.
+
+    ``prior`` (B, N) log sigmoid(s), nats; ``share`` (B, N) in [0, 1], no gradient; ``valid`` bool (B, N). Scalar, nats.
+    """
+    never = torch.log(-torch.expm1(prior.float().clamp(max=-1e-4)))
+    loss = -(share * prior + (1 - share) * never)
+    return (loss * valid).sum() / valid.sum().clamp_min(1)
 
 
 def memory_loss(
@@ -95,7 +115,7 @@ def memory_loss(
     episode: Episode,
     state: MemoryState,
     *,
-    weights: LossWeights = LossWeights(),
+    weights: LossWeights = WEIGHTS,
     noise: float = 0.3,
     distractors: int = 3,
     compress: float = 0.0,
@@ -104,7 +124,7 @@ def memory_loss(
 ) -> MemoryLoss:
     """Run an episode from ``state`` and take every term of the loss."""
     base = state.position
-    nats, n_text = torch.zeros(()), torch.zeros(())
+    nats = n_text = torch.zeros((), device=base.device)
     memory: Memory | None = None
     ends, starts = [], []
     window = model.cfg.slot_window
@@ -112,18 +132,17 @@ def memory_loss(
         hidden, context, blocks = model.perceive(segment, state, noise)
         target, text = next_text(segment)
         n_some = int(predict_share * text.shape[1])
-        some = (
-            torch.rand(text.shape, generator=generator).masked_fill(~text, 2.0).topk(n_some, 1, largest=False).indices
-        )
+        draw = torch.rand(text.shape, generator=generator).to(text.device)
+        some = draw.masked_fill(~text, 2.0).topk(n_some, 1, largest=False).indices
         logits = model.lm_head(take(hidden, some), state.working, model.encoders.text)
         there = text.gather(1, some)
         nats = nats + F.cross_entropy(logits[there], target.gather(1, some)[there], reduction="sum")
         n_text = n_text + there.sum()
         working = model.working(state.working, context.slot, context.prior, context.valid)
         entries = model.candidates(context, state)
-        age = torch.rand(entries.prior.shape, generator=generator) * 200
+        age = (torch.rand(entries.prior.shape, generator=generator) * 200).to(text.device)
         zero = torch.zeros_like(entries.entry)
-        fresh = Memory(context.slot, context.prior, zero, age, entries.entry, zero, context.valid)
+        fresh = Memory(context.slot, context.prior, zero, age, entries.position, entries.entry, zero, context.valid)
         memory = fresh if memory is None else memory.joined(fresh)
         position = entries.position - base[:, None]
         ends.append(position)
@@ -144,12 +163,12 @@ def memory_loss(
         other = own.map(lambda x, s=shift: x.roll(s, 0))
         memory = memory.joined(other)
     holds = F.pad(holds, (0, memory.content.shape[1] - holds.shape[-1]))
-    fidelity = torch.zeros(())
+    fidelity = torch.zeros((), device=state.working.device)
+    single = torch.arange(memory.content.shape[1], device=base.device)
     if compress:
-        memory, holds, fidelity = merge_random(model, memory, holds, compress, generator)
-    whole = torch.zeros(state.working.shape[:2], dtype=torch.long)
-    memory = memory.joined(Memory(state.working, whole.float(), whole, whole.float(), whole - 1, whole + 1, whole == 0))
-    holds = F.pad(holds, (0, whole.shape[1]))
+        memory, holds, fidelity, single = merge_random(model, memory, holds, compress, generator)
+    memory = memory.joined(working_memory(state.working))
+    holds = F.pad(holds, (0, state.working.shape[1]))
     read, m_q, there = model.read(episode.questions, memory)
     logits = model.decode(episode.questions.answer, read, m_q, there)
     answer = answer_loss(logits, episode.questions.answer).mean()
@@ -157,6 +176,10 @@ def memory_loss(
     covered = holds.any(-1)
     right = log_share.masked_fill(~holds, -torch.inf).logsumexp(-1)
     retrieval = -right[covered].sum() / covered.sum().clamp_min(1)
+    # slots of this row that were left whole: how much of a read they took
+    mine = torch.nonzero(single < own.content.shape[1]).squeeze(-1)
+    share = log_share.detach().amax(1).exp()[:, mine]
+    importance = importance_loss(memory.prior[:, mine], share, memory.valid[:, mine])
     predict = nats / n_text.clamp_min(1)
     wanted = episode.questions.answer
     exact = ((logits.argmax(-1) == wanted) | (wanted == PAD)).all(-1)
@@ -165,5 +188,6 @@ def memory_loss(
         + weights.retrieval * retrieval
         + weights.predict * predict
         + weights.fidelity * fidelity
+        + weights.importance * importance
     )
-    return MemoryLoss(total, answer, retrieval, predict, fidelity, exact, episode.modality, covered, state)
+    return MemoryLoss(total, answer, retrieval, predict, fidelity, importance, exact, episode.modality, covered, state)

@@ -2,6 +2,8 @@
 
 A log holds, for each segment, what every agent looked like, what was done with it, where it went, and what it earned at the
 questions asked of the next segments. From it come Monte-Carlo returns (phase B) and n-step double-DQN targets (phase C).
+
+Axes: T segments, B sequences, A agents: the K candidates of a segment, then the entries of the store.
 """
 
 import copy
@@ -13,14 +15,15 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from memlens.config import QConfig
+from memlens.config import ModelConfig, QConfig
 from memlens.dims import Action
 from memlens.errors import TrainingError
 from memlens.model.controller import QNetwork
-from memlens.model.model import MemoryModel
-from memlens.model.outputs import Segment
-from memlens.model.run import Encoded, encode_questions, segment_of
-from memlens.training.worth import entry_worth
+from memlens.model.outputs import Decisions
+
+#: Added to Q, it decides: returns are a few nats.
+FORCE = 100.0
+WEIGHT_DECAY = 1e-3
 
 
 @dataclass(frozen=True)
@@ -45,57 +48,50 @@ class QLog:
     accuracy: float
 
 
-@torch.no_grad()
-def collect(
-    model: MemoryModel, streams: Sequence[Encoded], config: QConfig, epsilon: float, generator: torch.Generator
-) -> QLog:
-    """Run the model under its present policy with exploration, and log.
+class QLogger:
+    """Takes a log down, segment by segment. It lies on the CPU."""
 
-    With probability ``epsilon`` a candidate, and epsilon / 10 a resident, takes a uniformly random action: a resident decides at
-    every segment again, so that the same rate would let none grow old.
-    """
-    length, n_candidates = model.cfg.segment_length, model.cfg.n_slots
-    n_agents = n_candidates + len(model.entry_level)
-    n_working = model.cfg.working_slots
-    state = model.initial_state(len(streams))
-    columns: dict[str, list[Tensor]] = {
-        k: [] for k in ("content", "control", "action", "destination", "live", "allowed", "reward", "rent")
-    }
-    right, asked_in_all = 0, 0
-    rent_of_level = torch.tensor([config.rent * config.rent_decay**i for i in range(len(model.cfg.capacities))])
-    rate = torch.full((n_agents,), epsilon / 10)
-    rate[:n_candidates] = epsilon
-    for t in range(max(stream.n_segment(length) for stream in streams)):
-        rows, asked = zip(*(segment_of(stream, t, length) for stream in streams), strict=True)
-        segment, questions = Segment.stack(list(rows)), encode_questions(model, asked)
-        chance = torch.rand(len(streams), n_agents, generator=generator) < rate
-        forced = torch.randint(len(Action), chance.shape, generator=generator)
-        explore = F.one_hot(forced, len(Action)).float() * chance[..., None] * 10.0
-        before = state
-        outputs, state = model.step(segment, state, questions, explore=explore, predict=False)
-        decisions = outputs.decisions
-        reward = torch.zeros(decisions.entry.shape)
-        if questions is not None and outputs.answers is not None:
-            _, context, _ = model.perceive(segment, before)
-            memory = model.memory(model.candidates(context, before), before)
-            index, worth = entry_worth(model, questions, memory, outputs.answers)
-            earned = torch.zeros_like(memory.prior).scatter_add(1, index.flatten(1), worth.flatten(1).float())
-            reward[:, n_candidates:] = earned[:, n_candidates + n_working :]
-            right += int(outputs.answers.correct.sum())
-            asked_in_all += int(questions.valid.sum())
+    COLUMNS = ("content", "control", "action", "destination", "live", "allowed", "reward", "rent")
+
+    def __init__(self, cfg: ModelConfig, entry_level: Tensor, config: QConfig):
+        self.cfg, self.entry_level = cfg, entry_level.cpu()
+        self.rent = torch.tensor([config.rent * config.rent_decay**i for i in range(len(cfg.capacities))])
+        self.columns: dict[str, list[Tensor]] = {name: [] for name in self.COLUMNS}
+
+    def add(self, content: Tensor, decisions: Decisions, reward: Tensor) -> None:
+        """One segment: content (B, A, d) and reward (B, A) of the agents that decided."""
+        decisions = decisions.to("cpu")
         landed = decisions.destination
-        held = model.entry_level[landed.clamp_min(0)]
-        share = torch.where(decisions.action == Action.COMPRESS, 1 / model.cfg.merge, 1.0)
-        columns["content"].append(torch.cat((outputs.slot, before.store.content), 1).half())
-        columns["control"].append(decisions.control)
-        columns["action"].append(decisions.action)
-        columns["destination"].append(landed)
-        columns["live"].append(decisions.entry >= 0)
-        columns["allowed"].append(decisions.allowed)
-        columns["reward"].append(reward)
-        columns["rent"].append(torch.where(landed >= 0, rent_of_level[held] * share, 0.0))
-    stacked = {k: torch.stack(v) for k, v in columns.items()}
-    return QLog(**stacked, n_candidates=n_candidates, merge=model.cfg.merge, accuracy=right / max(asked_in_all, 1))
+        share = torch.where(decisions.action == Action.COMPRESS, 1 / self.cfg.merge, 1.0)
+        held = self.entry_level[landed.clamp_min(0)]
+        rent = torch.where(landed >= 0, self.rent[held] * share, 0.0)
+        values = (
+            content.half().cpu(),
+            decisions.control,
+            decisions.action,
+            landed,
+            decisions.entry >= 0,
+            decisions.allowed,
+        )
+        for name, value in zip(self.COLUMNS, (*values, reward.cpu(), rent), strict=True):
+            self.columns[name].append(value)
+
+    def log(self, accuracy: float) -> QLog:
+        """All of it."""
+        stacked = {name: torch.stack(column) for name, column in self.columns.items()}
+        return QLog(**stacked, n_candidates=self.cfg.n_slots, merge=self.cfg.merge, accuracy=accuracy)
+
+
+def exploration(n_sequence: int, n_candidate: int, n_entry: int, epsilon: float, generator: torch.Generator) -> Tensor:
+    """What to add to Q, (B, A, 4), so that a candidate takes a random action with probability ``epsilon``.
+
+    A resident does with a tenth of it: it decides at every segment again, so that the same rate would let none grow old.
+    """
+    rate = torch.full((n_candidate + n_entry,), epsilon / 10)
+    rate[:n_candidate] = epsilon
+    chance = torch.rand(n_sequence, n_candidate + n_entry, generator=generator) < rate
+    forced = torch.randint(len(Action), chance.shape, generator=generator)
+    return F.one_hot(forced, len(Action)).float() * chance[..., None] * FORCE
 
 
 def returns(log: QLog, gamma: float, n_step: int | None = None, bootstrap: Tensor | None = None) -> Tensor:
@@ -125,67 +121,78 @@ def returns(log: QLog, gamma: float, n_step: int | None = None, bootstrap: Tenso
     return value
 
 
+@torch.no_grad()
+def values(log: QLog, network: QNetwork) -> Tensor:
+    """Q of every action of every logged agent, (T, B, A, 4), nats; -inf where an action was not allowed."""
+    device, out = network.norm.gain.device, []
+    for control, content in zip(log.control, log.content, strict=True):
+        out.append(network(control.to(device), content.to(device).float()).cpu())
+    return torch.stack(out).masked_fill(~log.allowed, -math.inf)
+
+
 def best_value(log: QLog, online: QNetwork, target: QNetwork) -> Tensor:
-    """Double-DQN value of each agent's state: the target's Q of the action that the online network prefers."""
-    out = []
-    with torch.no_grad():
-        for t in range(log.reward.shape[0]):
-            content = log.content[t].float()
-            choice = online(log.control[t], content).masked_fill(~log.allowed[t], -math.inf).argmax(-1, keepdim=True)
-            out.append(target(log.control[t], content).gather(-1, choice).squeeze(-1))
-    return torch.stack(out) * log.live
+    """Double-DQN value of each agent's state: the target's Q of the action that the online network prefers; 0 at the stream's end."""
+    value = values(log, target).gather(-1, values(log, online).argmax(-1, keepdim=True)).squeeze(-1)
+    value[-1] = 0
+    return torch.where(log.live, value, 0.0)
+
+
+def replay_weights(log: QLog) -> Tensor:
+    """How often each logged decision is drawn, (T, B, A): all actions alike, and of each action candidates and residents alike.
+
+    The last segment's decisions are never drawn: what they led to was not seen.
+    """
+    weight = log.live.float()
+    weight[-1] = 0
+    candidate = torch.arange(weight.shape[-1]) < log.n_candidates
+    for action in Action:
+        for group in (candidate, ~candidate):
+            here = (log.action == action) & group
+            weight = torch.where(here, weight / (weight * here).sum().clamp_min(1), weight)
+    return weight
 
 
 def regress(
-    model: MemoryModel,
+    network: QNetwork,
     logs: Sequence[QLog],
     config: QConfig,
     generator: torch.Generator,
     *,
     bootstrap: bool,
-    progress: Callable[[int, int, str], None] | None = None,
+    check: Callable[[int, float], bool] | None = None,
 ) -> float:
-    """Fit Q to returns: Monte-Carlo, or n-step double DQN with a soft target. Huber loss. Returns the last mean loss, nats.
+    """Fit Q to returns: Monte-Carlo, or n-step double DQN. Huber loss. Returns the last mean loss, nats.
 
-    Agents in the upper half of importance rank are drawn three times as often as the others, so that facts are not drowned in prose,
-    and all four actions equally often where they occur.
+    ``network`` is both the target network and what is learned: it follows, softly, a copy that takes the updates, and so is an average
+    over many of them (Polyak and Juditsky 1992).
+    ``check`` is told the updates done and the mean loss every ``config.check`` updates; False ends it early.
     """
-    online = model.controller.q_network
-    target = copy.deepcopy(online)
-    optimiser = torch.optim.AdamW(online.parameters(), lr=config.learning_rate, weight_decay=1e-3)
-    rank = model.control_names.index("importance_rank")
-    flat: list[tuple[Tensor, Tensor, Tensor]] = []
-    for log in logs:
-        weight = log.live.float() * torch.where(log.control[..., rank] > 0.5, 3.0, 1.0)
-        weight[-1] = 0
-        for action in Action:
-            here = log.action == action
-            total = (weight * here).sum()
-            if total > 0:
-                weight = torch.where(here, weight / total, weight)
-        flat.append((weight.flatten(), log.content.flatten(0, 2), log.control.flatten(0, 2)))
+    online, device = copy.deepcopy(network), network.norm.gain.device
+    optimiser = torch.optim.AdamW(online.parameters(), lr=config.learning_rate, weight_decay=WEIGHT_DECAY)
+    flat = [(replay_weights(log).flatten(), log.content.flatten(0, 2), log.control.flatten(0, 2)) for log in logs]
     mean = 0.0
     goal: list[Tensor] = [returns(log, config.gamma).flatten() for log in logs]
     for step in range(config.steps):
         which = int(torch.randint(len(logs), (1,), generator=generator))
         if bootstrap and step % config.refresh == 0:
             goal = [
-                returns(log, config.gamma, config.n_step, best_value(log, online, target)).flatten() for log in logs
+                returns(log, config.gamma, config.n_step, best_value(log, online, network)).flatten() for log in logs
             ]
         weight, content, control = flat[which]
         index = torch.multinomial(weight, config.batch, replacement=True, generator=generator)
-        q = online(control[index], content[index].float(), config.content_noise)
-        taken = q.gather(-1, logs[which].action.flatten()[index, None]).squeeze(-1)
-        loss = F.huber_loss(taken, goal[which][index])
+        q = online(control[index].to(device), content[index].to(device).float(), config.content_noise)
+        taken = q.gather(-1, logs[which].action.flatten()[index, None].to(device)).squeeze(-1)
+        loss = F.huber_loss(taken, goal[which][index].to(device))
         if not bool(torch.isfinite(loss)):
             raise TrainingError(f"Q loss is {loss.item()} at step {step} of a Q phase; lower its learning_rate")
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()
         with torch.no_grad():
-            for new, old in zip(online.parameters(), target.parameters(), strict=True):
-                old.lerp_(new, config.soft_target)
+            for new, slow in zip(online.parameters(), network.parameters(), strict=True):
+                slow.lerp_(new, config.soft_target)
         mean = loss.item() if step == 0 else 0.98 * mean + 0.02 * loss.item()
-        if progress is not None and step % 50 == 0:
-            progress(step, config.steps, f"Q regression: loss {mean:.4f}")
+        done = step + 1
+        if check is not None and (done % config.check == 0 or done == config.steps) and not check(done, mean):
+            break
     return mean

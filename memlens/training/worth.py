@@ -1,4 +1,7 @@
-"""What a memory entry was worth at a question: loss of the answer without it minus loss with it, nats per answer token."""
+"""What a memory entry was worth at a question: loss of the answer without it minus loss with it, nats per answer token.
+
+Axes: B sequences, Q questions, N the memory axis [M_ctx, M_{t-1}, L_{t-1}], k entries that a question read.
+"""
 
 import torch
 from torch import Tensor
@@ -8,6 +11,21 @@ from memlens.model.outputs import Answers, Memory, Questions
 
 #: A loss counts up to here, nats per token: about that of a guess among twenty. How confident a wrong answer is says nothing of worth.
 MOST_LOSS = 3.0
+
+
+def loss_without(model: MemoryModel, questions: Questions, memory: Memory, index: Tensor, hidden: Tensor) -> Tensor:
+    """Loss of each answer (B, Q), at most ``MOST_LOSS``, when some of the entries ``index`` int64 (B, Q, k) are ``hidden``, bool.
+
+    Each question is asked of its own copy of memory: retrieval, M_q and the answer are computed anew.
+    """
+    n_question = questions.token.shape[1]
+    own = memory.map(lambda x: x.repeat_interleave(n_question, 0))
+    gone = torch.zeros_like(own.valid).scatter_reduce(1, index.flatten(0, 1), hidden.flatten(0, 1), "amax")
+    own = Memory(**{**own.__dict__, "valid": own.valid & ~gone})
+    single = questions.map(lambda x: x.flatten(0, 1)[:, None])
+    read, m_q, there = model.read(single, own)
+    loss = answer_loss(model.decode(single.answer, read, m_q, there), single.answer)
+    return loss.clamp(max=MOST_LOSS).view(index.shape[:2])
 
 
 def entry_worth(model: MemoryModel, questions: Questions, memory: Memory, answers: Answers) -> tuple[Tensor, Tensor]:
@@ -27,26 +45,28 @@ def entry_worth(model: MemoryModel, questions: Questions, memory: Memory, answer
     _, top = answers.read_weight.masked_fill(~stored, -1.0).topk(2, -1)
     index = answers.read_index.gather(-1, top)
     real = stored.gather(-1, top) & questions.valid[..., None]
-
-    def loss_without(hidden: Tensor) -> Tensor:
-        """``hidden`` bool (B, Q, 2): which of the two are masked. Each question is asked of its own copy of memory."""
-        n_question = questions.token.shape[1]
-
-        def copied(x: Tensor) -> Tensor:
-            return x.repeat_interleave(n_question, 0)
-
-        own = memory.map(copied)
-        gone = torch.zeros_like(own.valid).scatter_reduce(1, index.flatten(0, 1), hidden.flatten(0, 1), "amax")
-        own = Memory(**{**own.__dict__, "valid": own.valid & ~gone})
-        single = questions.map(lambda x: x.flatten(0, 1)[:, None])
-        read, m_q, there = model.read(single, own)
-        loss = answer_loss(model.decode(single.answer, read, m_q, there), single.answer)
-        return loss.clamp(max=MOST_LOSS).view(real.shape[:2])
-
     first = torch.stack((real[..., 0], torch.zeros_like(real[..., 0])), -1)
     second = torch.stack((torch.zeros_like(real[..., 1]), real[..., 1]), -1)
     base = answers.loss.clamp(max=MOST_LOSS)
-    without_1, without_2, without_12 = loss_without(first), loss_without(second), loss_without(first | second)
+    without_1, without_2, without_12 = (
+        loss_without(model, questions, memory, index, hidden) for hidden in (first, second, first | second)
+    )
     worth_1 = ((without_1 - base) + (without_12 - without_2)) / 2
     worth_2 = ((without_2 - base) + (without_12 - without_1)) / 2
     return index, torch.stack((worth_1, worth_2), -1) * real
+
+
+def leave_one_out(model: MemoryModel, questions: Questions, memory: Memory, answers: Answers) -> Tensor:
+    """Plain leave-one-out worth of all of memory, (B, N): over the questions, the sum of loss without it minus loss with it.
+
+    What no question read is worth exactly 0 and is not run: hiding it changes no answer.
+    """
+    base = answers.loss.clamp(max=MOST_LOSS)
+    total = torch.zeros_like(memory.prior)
+    there = (answers.read_kind >= 0) & questions.valid[..., None]
+    for i in range(there.shape[-1]):
+        hidden = torch.zeros_like(there)
+        hidden[..., i] = there[..., i]
+        worth = loss_without(model, questions, memory, answers.read_index, hidden) - base
+        total = total.scatter_add(1, answers.read_index[..., i], (worth * there[..., i]).to(total.dtype))
+    return total

@@ -14,6 +14,12 @@ def test_count(text: str, value: int) -> None:
     assert arguments.count(text) == value
 
 
+def test_length_may_be_nothing() -> None:
+    assert arguments.length("0") == 0 and arguments.length("8K") == 8_000
+    with pytest.raises(ArgumentTypeError):
+        arguments.length("-1")
+
+
 @pytest.mark.parametrize("text", ["", "K", "0", "-1", "1.5", "0.0001K", "nan", "nanK", "1e400M", "ten", "1G"])
 def test_count_refuses(text: str) -> None:
     with pytest.raises(ArgumentTypeError):

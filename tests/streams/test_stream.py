@@ -129,7 +129,7 @@ def test_damaged_or_foreign_files_are_stream_errors(tmp_path):
     (tmp_path / "flipped.npz").write_bytes(flipped)
     with pytest.raises(StreamError):
         Stream.load(tmp_path / "flipped.npz")
-    base = {"format": "memlens-stream-1", "name": "x", "seed": 0, "config": {}}
+    base = {"format": "memlens-stream-2", "name": "x", "seed": 0, "config": {}}
     image = {"kind": "image", "text": "", "answer": "", "fact": -1}
     for number, parts in enumerate(([{"kind": "video", "fact": -1}], [image], [3], 7, [{"kind": "text"}])):
         with pytest.raises(StreamError):

@@ -1,0 +1,241 @@
+"""Baselines without memory: language models of the stream, by attention over a sliding window or by state-space layers alone.
+
+They take the memory model's encoders, its loss and its place in ``memlens.model.run``; a question is answered as a language model
+does: its tokens, <bos> and the answer go on from the stream, which then goes on as if nobody had asked.
+B sequences, S positions of a segment, Q questions, L tokens of a question with <bos> and its answer, La tokens of the answer.
+"""
+
+from dataclasses import dataclass
+from itertools import count
+from operator import itemgetter
+from typing import Any, Literal
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float, Int
+from tokenizers import Tokenizer
+from torch import Tensor, nn
+
+from memlens.config import BaselineConfig
+from memlens.dims import Modality
+from memlens.errors import ConfigError
+from memlens.model.backbone import Block
+from memlens.model.encoders import Encoders
+from memlens.model.layers import MLP, RMSNorm, take
+from memlens.model.model import BOS, PAD, answer_loss, exact, greedy, text_loss
+from memlens.model.outputs import Questions, Segment, Tensors
+from memlens.model.window_attention import Sight, WindowAttention, question_sight, segment_sight
+
+#: How far from the wanted number of parameters ``equal_config`` may end.
+TOLERANCE = 0.05
+#: What ``equal_config`` chooses from: widths in steps of one head, and widths of the MLP where the usual one does not fit.
+HEAD_WIDTH = 32
+MLP_RATIOS = (1.0, 1.5, 2.0, 2.5, 3.0, 3.5, 4.0)
+
+
+@dataclass(frozen=True)
+class ReaderState(Tensors):
+    """All that is carried from segment to segment; of constant size.
+
+    position int64 (B,), stream position of the next token; blocks, a pair a layer: for "attention" the keys and values of the last
+    window - 1 positions, (B, head, window - 1, head_feature) each; for "ssm" the convolution buffer and h.
+    """
+
+    position: Tensor
+    blocks: tuple[tuple[Tensor, Tensor], ...]
+
+
+@dataclass(frozen=True)
+class ReaderAnswers(Tensors):
+    """Answers to ``Questions``.
+
+    token int64 (B, Q, L) decoded greedily, up to and with <eos>, then 0; correct bool (B, Q), exact match;
+    loss (B, Q) nats per answer token under teacher forcing.
+    """
+
+    token: Tensor
+    correct: Tensor
+    loss: Tensor
+
+
+@dataclass(frozen=True)
+class ReaderOutputs(Tensors):
+    """What one step yields: nats and text (B, S) as in ``StepOutputs``, and the answers."""
+
+    nats: Tensor
+    text: Tensor
+    answers: ReaderAnswers | None
+
+
+class StreamReader(nn.Module):
+    """Encoders, layers of a mixer and an MLP, a norm; logits by the tied embedding."""
+
+    def __init__(self, cfg: BaselineConfig, tokenizer: Tokenizer | None = None, name: str = "unnamed"):
+        super().__init__()
+        self.cfg: Any = cfg
+        self.tokenizer: Any = tokenizer
+        self.name = name
+        self.sha256 = ""
+        d = cfg.d_model
+        mixer = WindowAttention if cfg.kind == "attention" else Block
+        self.encoders = Encoders(cfg)
+        self.mixers = nn.ModuleList(mixer(cfg) for _ in range(cfg.n_layers))
+        self.mlp_norms = nn.ModuleList(RMSNorm(d) for _ in range(cfg.n_layers))
+        self.mlps = nn.ModuleList(MLP(d, round(cfg.mlp_ratio * d), d) for _ in range(cfg.n_layers))
+        self.norm = RMSNorm(d)
+
+    @property
+    def device(self) -> torch.device:
+        """Where the weights are."""
+        return self.encoders.text.weight.device
+
+    @property
+    def policy_name(self) -> str:
+        """No policy decides: there is no memory."""
+        return "none"
+
+    def initial_state(self, n_sequence: int = 1) -> ReaderState:
+        """The state before the first segment."""
+        return ReaderState(
+            position=torch.zeros(n_sequence, dtype=torch.long, device=self.device),
+            blocks=tuple(mixer.initial_state(n_sequence, self.device) for mixer in self.mixers),  # type: ignore[operator]
+        )
+
+    def forward(
+        self, segment: Segment, state: ReaderState | None = None, questions: Questions | None = None
+    ) -> tuple[ReaderOutputs, ReaderState]:
+        """``step``, from the initial state unless one is given."""
+        return self.step(segment, self.initial_state(segment.token.shape[0]) if state is None else state, questions)
+
+    def step(
+        self, segment: Segment, state: ReaderState, questions: Questions | None = None, *, predict: bool = True
+    ) -> tuple[ReaderOutputs, ReaderState]:
+        """One segment. ``questions`` are asked at its end; ``predict`` computes the loss of the next tokens."""
+        hidden, state = self.perceive(segment, state)
+        if predict:
+            nats, text = text_loss(self.logits_of(hidden), segment)
+        else:
+            nats, text = torch.zeros_like(segment.token, dtype=hidden.dtype), torch.zeros_like(segment.valid)
+        return ReaderOutputs(nats, text, None if questions is None else self.answer(questions, state)), state
+
+    def perceive(
+        self, segment: Segment, state: ReaderState
+    ) -> tuple[Float[Tensor, "sequence token feature"], ReaderState]:
+        """Hidden vectors of a segment and the state after it; padding changes no state."""
+        where = segment.valid
+        if self.cfg.kind == "attention":
+            where = segment_sight(self.cfg.window, state.position, segment.valid)
+        hidden, blocks = self._layers(self.encoders(segment), where, state.blocks)
+        return hidden, ReaderState(state.position + segment.valid.sum(-1), blocks)
+
+    def logits_of(self, hidden: Float[Tensor, "*batch feature"]) -> Float[Tensor, "*batch vocab"]:
+        """Logits of the token that follows."""
+        embedding = self.encoders.text
+        return (F.linear(hidden, embedding.weight) / embedding.embedding_dim**0.5).float()
+
+    def answer_logits(
+        self, questions: Questions, state: ReaderState
+    ) -> Float[Tensor, "sequence question answer vocab"]:
+        """Teacher-forced logits of the answers, from the state after the segment that the questions end."""
+        start = torch.full_like(questions.answer[..., :1], BOS)
+        return self.logits_of(self._answering(questions, torch.cat((start, questions.answer[..., :-1]), -1), state))
+
+    def answer(self, questions: Questions, state: ReaderState) -> ReaderAnswers:
+        """Greedy answers and their loss."""
+        loss = answer_loss(self.answer_logits(questions, state), questions.answer)
+
+        def following(token: Tensor) -> Tensor:
+            return self.logits_of(self._answering(questions, token, state)[..., -1, :])
+
+        token = greedy(following, questions, self.cfg.max_answer)
+        return ReaderAnswers(token, exact(token, questions), loss)
+
+    def _answering(
+        self, questions: Questions, given: Int[Tensor, "sequence question answer"], state: ReaderState
+    ) -> Float[Tensor, "sequence question answer feature"]:
+        """Hidden vectors at ``given``, the beginnings of the answers with their <bos>, each right after its question's tokens."""
+        there = questions.token != PAD
+        # a question's padding goes to the very end, where nothing comes after it
+        order = F.pad(~there, (0, given.shape[-1])).long().argsort(dim=-1, stable=True)
+        token = torch.cat((questions.token, given), -1).gather(-1, order)
+        hidden = self._continue(token, state).flatten(0, 1)
+        at = there.sum(-1, keepdim=True) + torch.arange(given.shape[-1], device=given.device)
+        return take(hidden, at.flatten(0, 1)).unflatten(0, given.shape[:2])
+
+    def _continue(
+        self, token: Int[Tensor, "sequence question text"], state: ReaderState
+    ) -> Float[Tensor, "sequence question text feature"]:
+        """Hidden vectors of texts that go on from the stream, none of them seeing another."""
+        n_sequence, n_question, length = token.shape
+        x = self.encoders.text(token) + self.encoders.modality.weight[Modality.TEXT]
+        if self.cfg.kind == "attention":
+            where = question_sight(self.cfg.window, state.position, n_question, length)
+            hidden, _ = self._layers(x.flatten(1, 2), where, state.blocks)
+            return hidden.unflatten(1, (n_question, length))
+        blocks = tuple(
+            (a.repeat_interleave(n_question, 0), b.repeat_interleave(n_question, 0)) for a, b in state.blocks
+        )
+        there = torch.ones(n_sequence * n_question, length, dtype=torch.bool, device=token.device)
+        hidden, _ = self._layers(x.flatten(0, 1), there, blocks)
+        return hidden.unflatten(0, (n_sequence, n_question))
+
+    def _layers(
+        self,
+        x: Float[Tensor, "batch token feature"],
+        where: Tensor | Sight,
+        blocks: tuple[tuple[Tensor, Tensor], ...],
+    ) -> tuple[Float[Tensor, "batch token feature"], tuple[tuple[Tensor, Tensor], ...]]:
+        """All layers. ``where`` tells the mixers what they may use: the valid positions ("ssm") or what each sees ("attention")."""
+        after = []
+        for mixer, norm, mlp, carried in zip(self.mixers, self.mlp_norms, self.mlps, blocks, strict=True):
+            x, carried = mixer(x, where, carried)
+            x = x + mlp(norm(x))
+            after.append(carried)
+        return self.norm(x), tuple(after)
+
+
+def count_parameters(cfg: BaselineConfig) -> int:
+    """Parameters of a StreamReader of these sizes; none is allocated."""
+    with torch.device("meta"):
+        return sum(p.numel() for p in StreamReader(cfg).parameters())
+
+
+def equal_config(kind: Literal["attention", "ssm"], n_parameter: int, **fixed: Any) -> BaselineConfig:
+    """The baseline whose number of parameters comes closest to ``n_parameter``.
+
+    Its width is chosen, in heads of 32 ("ssm": twice as many heads, the expansion of Mamba, Gu and Dao 2023); where no width comes
+    within 5 %, the MLP's too.
+
+    Parameters
+    ----------
+    fixed
+        Other fields of BaselineConfig, such as ``n_layers``.
+
+    Raises
+    ------
+    ConfigError
+        When nothing comes within 5 %, when ``d_model`` is fixed, or when a field is unknown or out of range.
+    """
+    if "d_model" in fixed:
+        raise ConfigError("equal_config chooses d_model: leave it out, or make a BaselineConfig")
+
+    def nearest(mlp_ratio: float) -> tuple[int, BaselineConfig]:
+        tried = []
+        for heads in count(1):
+            chosen = {"d_model": HEAD_WIDTH * heads, "n_heads": heads, "ssd_heads": 2 * heads, "mlp_ratio": mlp_ratio}
+            cfg = BaselineConfig.parse({"kind": kind, **chosen, **fixed}, where="equal_config")
+            n = count_parameters(cfg)
+            tried.append((abs(n - n_parameter), cfg))
+            if n >= n_parameter:
+                break
+        return min(tried, key=itemgetter(0))
+
+    miss, cfg = nearest(fixed.get("mlp_ratio", BaselineConfig.model_fields["mlp_ratio"].default))
+    if miss > TOLERANCE * n_parameter and "mlp_ratio" not in fixed:
+        miss, cfg = min(map(nearest, MLP_RATIOS), key=itemgetter(0))
+    if miss > TOLERANCE * n_parameter:
+        raise ConfigError(
+            f"no '{kind}' baseline of {cfg.n_layers} layers has {n_parameter} parameters within {TOLERANCE:.0%}: the nearest has "
+            f"{count_parameters(cfg)}; give another n_layers"
+        )
+    return cfg

@@ -1,0 +1,59 @@
+"""The curriculum: stages of rows that get longer, fuller and longer in segments, each left when the first task goes well."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from memlens.config import StageConfig, TrainConfig
+from memlens.training.episodes import EpisodeShape
+
+#: Weight of a step in the moving average of exact answers.
+_AVERAGE = 0.03
+#: The fewest facts of a sparse row.
+_FEWEST = 3
+
+
+@dataclass(frozen=True)
+class Batch:
+    """What one update trains on: a stage, the shape of each of its shards, and whether rows go on from the last final state."""
+
+    number: int
+    stage: StageConfig
+    shape: EpisodeShape
+    carry: bool
+
+
+@dataclass
+class Curriculum:
+    """Where a run is: its stage, the updates it has had there, the moving average of exact answers since (0 at first)."""
+
+    config: TrainConfig
+    stage: int = 0
+    stage_step: int = 0
+    accuracy: float = 0.0
+
+    def draw(self, rng: np.random.Generator) -> Batch:
+        """The next batch: of this stage, or of an earlier one by the odds of ``mixed``."""
+        c = self.config
+        number = self.stage
+        if number and rng.random() < c.mixed:
+            number = int(rng.integers(number))
+        stage = c.stages[number]
+        n_fact, n_segment = stage.n_fact, stage.n_segment
+        if stage.sparse:
+            # as sparse as a real stream, and as dense as before
+            n_fact = round(_FEWEST * (stage.n_fact / _FEWEST) ** rng.random())
+            n_segment *= 2 if rng.random() < c.two_segments else 1
+        shape = EpisodeShape(stage.n_row // c.shards, stage.n_token, n_segment, n_fact, stage.n_question)
+        return Batch(number, stage, shape, bool(rng.random() < c.carry))
+
+    def learn(self, batch: Batch, exact: float | None) -> None:
+        """Note the share of the first task's questions that were answered exactly (None: none was asked), and move on when due."""
+        if batch.number != self.stage:
+            return
+        self.stage_step += 1
+        if exact is not None:
+            self.accuracy += _AVERAGE * (exact - self.accuracy)
+        last = self.stage == len(self.config.stages) - 1
+        if not last and self.accuracy > batch.stage.until and self.stage_step >= batch.stage.at_least:
+            self.stage, self.stage_step, self.accuracy = self.stage + 1, 0, 0.0

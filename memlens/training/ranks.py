@@ -1,0 +1,146 @@
+"""The processes of a training run, as torchrun starts them; a run without torchrun is one process.
+
+A batch is cut into shards, groups of rows with a loss of their own. Every process holds all weights and takes an equal share of the
+shards; gradients are summed and figures gathered, so that every process takes the same update and the same turn in the curriculum.
+``DistributedDataParallel`` is not used: it wraps ``forward``, and a loss here goes through a model's methods, many times a step.
+"""
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import timedelta
+from itertools import count
+from typing import Any, TypeVar
+
+import torch
+import torch.distributed as dist
+from torch import Tensor, nn
+from torch.distributed.rendezvous import rendezvous
+
+from memlens.errors import MemlensError, TrainingError
+
+T = TypeVar("T")
+#: How long a process waits for the others. Q phases run on the first one alone; torchrun ends all when one of them dies.
+PATIENCE = timedelta(days=7)
+
+
+@dataclass(frozen=True)
+class Ranks:
+    """This process among ``world``: its number from 0, and where its tensors are. The first one writes files and shows progress."""
+
+    rank: int = 0
+    world: int = 1
+    device: torch.device = field(default_factory=lambda: torch.device("cpu"))
+
+    @property
+    def leads(self) -> bool:
+        """Whether this is the first process."""
+        return self.rank == 0
+
+    def mine(self, n_shard: int) -> range:
+        """The shards that this process computes.
+
+        Raises
+        ------
+        TrainingError
+            When the shards cannot be shared out evenly.
+        """
+        if n_shard % self.world:
+            raise TrainingError(
+                f"{self.world} processes cannot share {n_shard} shards evenly; set shards in the config to a multiple of {self.world}, "
+                "or start fewer processes"
+            )
+        share = n_shard // self.world
+        return range(self.rank * share, (self.rank + 1) * share)
+
+    def gathered(self, values: Sequence[T]) -> list[T]:
+        """The values of all processes, those of the first one first, for all of them."""
+        if self.world == 1:
+            return list(values)
+        parts: list[Any] = [None] * self.world
+        dist.all_gather_object(parts, list(values))
+        return [value for part in parts for value in part]
+
+    def first(self, function: Callable[[], T]) -> T:
+        """What ``function`` gives on the first process, for all of them; also an error that it raises for the user."""
+        if self.world == 1:
+            return function()
+        box: list[Any] = [None, None]
+        if self.leads:
+            try:
+                box[0] = function()
+            except MemlensError as error:
+                box[1] = error
+        dist.broadcast_object_list(box, src=0)
+        if box[1] is not None:
+            raise box[1]
+        return box[0]
+
+    def copy_first(self, tensors: Sequence[Tensor]) -> None:
+        """Give the tensors of all processes the values of the first one's."""
+        if self.world > 1:
+            for tensor in tensors:
+                dist.broadcast(tensor, src=0)
+
+    def sum_gradients(self, parameters: Sequence[nn.Parameter]) -> None:
+        """Sum gradients over the processes, in one message. Where no process has one, there is none afterwards either."""
+        if self.world == 1:
+            return
+        there = torch.tensor([float(p.grad is not None) for p in parameters], device=self.device)
+        grads = [torch.zeros_like(p) if p.grad is None else p.grad for p in parameters]
+        flat = torch.cat([there, *(g.flatten() for g in grads)])
+        dist.all_reduce(flat)
+        summed = flat[len(parameters) :].split([p.numel() for p in parameters])
+        for p, one, total in zip(parameters, flat[: len(parameters)].tolist(), summed, strict=True):
+            p.grad = total.view_as(p).clone() if one else None
+
+
+#: Numbers the groups that this process has been in.
+_JOINED = count()
+#: One process, on the CPU.
+ALONE = Ranks()
+
+
+def leads() -> bool:
+    """Whether this process is the first, or the only one; known before it has joined the others."""
+    return os.environ.get("RANK", "0") == "0"
+
+
+def find_device(name: str) -> torch.device:
+    """The device of this process: with "cuda" a GPU of its own.
+
+    Raises
+    ------
+    TrainingError
+        When there is no GPU for this process.
+    """
+    if name == "cpu":
+        return torch.device(name)
+    place = int(os.environ.get("LOCAL_RANK", "0"))
+    if torch.cuda.device_count() <= place:
+        raise TrainingError(
+            f"device is '{name}' and process {place} of this machine needs a GPU of its own; torch sees "
+            f"{torch.cuda.device_count()}; start fewer processes, or set device to 'cpu'"
+        )
+    torch.cuda.set_device(place)
+    return torch.device(name, place)
+
+
+@contextmanager
+def join(device: str) -> Iterator[Ranks]:
+    """Join the processes that torchrun started: over gloo on the CPU, over NCCL between GPUs. Raises as ``find_device``."""
+    here = find_device(device)
+    world = int(os.environ.get("WORLD_SIZE", "1"))
+    if world == 1:
+        yield Ranks(device=here)
+        return
+    # torchrun's store outlives a group: names that an earlier one left there would lead nowhere
+    shared, rank, world = next(rendezvous("env://", timeout=PATIENCE))
+    store = dist.PrefixStore(f"memlens{next(_JOINED)}", shared)  # pyright: ignore[reportPrivateImportUsage]
+    backend = "gloo" if device == "cpu" else "cpu:gloo,cuda:nccl"
+    dist.init_process_group(backend, store=store, rank=rank, world_size=world, timeout=PATIENCE)
+    try:
+        yield Ranks(rank, world, here)
+    finally:
+        dist.destroy_process_group()

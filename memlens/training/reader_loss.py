@@ -1,0 +1,51 @@
+"""The loss of a baseline: answers as the stream's continuation, and next tokens. The terms that need a memory are 0."""
+
+import torch
+import torch.nn.functional as F
+
+from memlens.config import LossWeights
+from memlens.model.baseline import ReaderState, StreamReader
+from memlens.model.layers import take
+from memlens.model.model import PAD, answer_loss, next_text
+from memlens.training.episodes import Episode
+from memlens.training.memory_loss import WEIGHTS, MemoryLoss
+
+
+def reader_loss(
+    reader: StreamReader,
+    episode: Episode,
+    state: ReaderState,
+    *,
+    weights: LossWeights = WEIGHTS,
+    predict_share: float = 0.25,
+    generator: torch.Generator,
+) -> MemoryLoss:
+    """Run an episode from ``state``; its questions are asked at the end of the row, as ``memory_loss`` asks them."""
+    zero = torch.zeros((), device=reader.device)
+    nats, n_text = zero, zero
+    for segment in episode.segments:
+        hidden, state = reader.perceive(segment, state)
+        target, text = next_text(segment)
+        n_some = int(predict_share * text.shape[1])
+        draw = torch.rand(text.shape, generator=generator).to(text.device)
+        some = draw.masked_fill(~text, 2.0).topk(n_some, 1, largest=False).indices
+        there = text.gather(1, some)
+        logits = reader.logits_of(take(hidden, some)[there])
+        nats = nats + F.cross_entropy(logits, target.gather(1, some)[there], reduction="sum")
+        n_text = n_text + there.sum()
+    wanted = episode.questions.answer
+    logits = reader.answer_logits(episode.questions, state)
+    answer = answer_loss(logits, wanted).mean()
+    predict = nats / n_text.clamp_min(1)
+    return MemoryLoss(
+        total=weights.answer * answer + weights.predict * predict,
+        answer=answer,
+        retrieval=zero,
+        predict=predict,
+        fidelity=zero,
+        importance=zero,
+        exact=((logits.argmax(-1) == wanted) | (wanted == PAD)).all(-1),
+        modality=episode.modality,
+        covered=torch.zeros_like(episode.questions.valid),
+        state=state,
+    )

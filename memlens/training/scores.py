@@ -1,0 +1,211 @@
+"""Scores of answered questions: accuracy, loss, macro precision, recall and F1, with intervals, over all and over slices.
+
+Axes: row (one question), stream (the sequence that asked it), measure (correct, loss), draw (one resample of the bootstrap).
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from scipy.stats import binomtest
+from sklearn.metrics import precision_recall_fscore_support
+
+from memlens.dims import Modality
+
+#: Modality of a fact that the stream does not name.
+UNKNOWN = "unknown"
+#: Resamples of a bootstrap, and the quantiles that its 95 % interval lies between.
+N_DRAW = 2000
+QUANTILES = (0.025, 0.975)
+#: The first edge of the distance bins, in positions, and how much further each next one lies.
+FIRST_EDGE, EDGE_RATIO = 512, 4
+#: How many numbers of a bootstrap are held at a time.
+_AT_ONCE = 2**20
+
+
+@dataclass(frozen=True)
+class Answered:
+    """One question and how it went.
+
+    Attributes
+    ----------
+    policy : str
+    seed, number : int
+        Which stream asked it, and its place among the questions of that stream.
+    modality : str
+        Of the fact asked for; ``UNKNOWN`` where the stream does not say.
+    distance : int
+        Positions between the fact's last statement and the question; -1 when unknown.
+    depth : float
+        Where that statement ends, as a share of the stream; -1 when unknown.
+    group : str
+        What sets the question apart from others of its task.
+    answer, predicted : str
+        The right answer, and what the model said.
+    correct : bool
+        Whether every token of the answer is right, its end too.
+    loss : float
+        Nats per token of the right answer.
+    """
+
+    policy: str
+    seed: int
+    number: int
+    modality: str
+    distance: int
+    depth: float
+    group: str
+    answer: str
+    predicted: str
+    correct: bool
+    loss: float
+
+
+def bootstrap(values: np.ndarray, stream: np.ndarray, n_draw: int = N_DRAW, seed: int = 0) -> np.ndarray:
+    """Means of resampled rows: streams are drawn with replacement, then rows within each (Davison and Hinkley 1997, section 3.8).
+
+    With one stream only rows are drawn.
+
+    Parameters
+    ----------
+    values : float [row, measure]
+    stream : [row]
+        Which stream a row belongs to.
+
+    Returns
+    -------
+    float [draw, measure]
+    """
+    rng = np.random.default_rng(seed)
+    groups = [values[stream == one] for one in np.unique(stream)]
+    picks = rng.integers(len(groups), size=(n_draw, len(groups)))
+    total, count = np.zeros((n_draw, values.shape[1])), np.zeros(n_draw)
+    for i, group in enumerate(groups):
+        draws = np.repeat(np.arange(n_draw), (picks == i).sum(1))
+        step = max(1, _AT_ONCE // len(group))
+        for start in range(0, len(draws), step):
+            some = draws[start : start + step]
+            rows = rng.integers(len(group), size=(len(some), len(group)))
+            np.add.at(total, some, group[rows].sum(1))
+            np.add.at(count, some, len(group))
+    return total / count[:, None]
+
+
+def interval(draws: np.ndarray) -> tuple[float, float]:
+    """The percentile interval (95 %) of draws [draw]."""
+    low, high = np.quantile(draws, QUANTILES)
+    return round(float(low), 6), round(float(high), 6)
+
+
+def mean_scores(values: np.ndarray, stream: np.ndarray) -> dict[str, float]:
+    """Means of (accuracy, loss) [row, 2], each with its bootstrap interval."""
+    draws = bootstrap(values, stream)
+    accuracy, loss = (round(float(mean), 6) for mean in values.mean(0))
+    (low, high), (loss_low, loss_high) = interval(draws[:, 0]), interval(draws[:, 1])
+    return {
+        "accuracy": accuracy,
+        "low": low,
+        "high": high,
+        "loss": loss,
+        "loss_low": loss_low,
+        "loss_high": loss_high,
+    }
+
+
+def score(rows: Sequence[Answered]) -> dict[str, Any]:
+    """n, accuracy with its bootstrap and Wilson intervals, loss (nats per answer token) with its bootstrap interval."""
+    values = np.array([(row.correct, row.loss) for row in rows], float)
+    wilson = binomtest(sum(row.correct for row in rows), len(rows)).proportion_ci(method="wilson")
+    return {
+        "n": len(rows),
+        **mean_scores(values, np.array([row.seed for row in rows])),
+        "wilson_low": round(float(wilson.low), 6),
+        "wilson_high": round(float(wilson.high), 6),
+    }
+
+
+def classification(rows: Sequence[Answered]) -> dict[str, float]:
+    """Macro precision, recall and F1 over the answers as classes; the classes are the strings that are right somewhere.
+
+    A class that was never said has precision 0. What was said and is nowhere right counts as a miss of the right class only.
+    """
+    names = sorted({row.answer for row in rows})
+    number = {name: i for i, name in enumerate(names)}
+    right = [number[row.answer] for row in rows]
+    said = [number.get(row.predicted, len(names)) for row in rows]
+    scores = precision_recall_fscore_support(
+        right,
+        said,
+        labels=list(range(len(names))),
+        average="macro",
+        zero_division=0,  # pyright: ignore[reportArgumentType]
+    )
+    return {name: round(float(value), 6) for name, value in zip(("precision", "recall", "f1"), scores[:3], strict=True)}
+
+
+def behind(first: Sequence[Answered], rows: Sequence[Answered]) -> dict[str, float]:
+    """How much worse ``rows`` went than ``first`` on the same questions: accuracy lost and loss gained, with paired intervals."""
+    other = {(row.seed, row.number): row for row in rows}
+    pairs = [(row, other[row.seed, row.number]) for row in first]
+    values = np.array([(float(a.correct) - float(b.correct), b.loss - a.loss) for a, b in pairs])
+    return mean_scores(values, np.array([row.seed for row in first]))
+
+
+def distance_edges(n_token: int) -> list[int]:
+    """Edges of the distance bins: 0, 512, 2048, 8192, ... below ``n_token``; the last bin is open."""
+    edges = [0]
+    while (following := max(FIRST_EDGE, edges[-1] * EDGE_RATIO)) < n_token:
+        edges.append(following)
+    return edges
+
+
+def _sliced(rows: Sequence[Answered], label: Callable[[Answered], Any]) -> list[tuple[Any, list[Answered]]]:
+    """Rows by their label, in the order of the labels."""
+    slices: dict[Any, list[Answered]] = {}
+    for row in rows:
+        slices.setdefault(label(row), []).append(row)
+    return sorted(slices.items())
+
+
+def by_distance(rows: Sequence[Answered], n_token: int) -> list[dict[str, Any]]:
+    """A score a distance bin that holds questions; a bin holds its lower edge, the last one's upper edge is None."""
+    edges = distance_edges(n_token)
+    known = [row for row in rows if row.distance >= 0]
+    return [
+        {"distance_low": edges[i], "distance_high": edges[i + 1] if i + 1 < len(edges) else None, **score(some)}
+        for i, some in _sliced(known, lambda row: int(np.searchsorted(edges, row.distance, side="right")) - 1)
+    ]
+
+
+def by_depth(rows: Sequence[Answered]) -> list[dict[str, Any]]:
+    """A score a tenth of the stream that the facts asked for lie in."""
+    known = [row for row in rows if row.depth >= 0]
+    return [
+        {"depth_low": tenth / 10, "depth_high": (tenth + 1) / 10, **score(some)}
+        for tenth, some in _sliced(known, lambda row: min(int(row.depth * 10), 9))
+    ]
+
+
+def by_modality(rows: Sequence[Answered]) -> list[dict[str, Any]]:
+    """A score a modality of the facts asked for, in the order of ``Modality``, "unknown" last."""
+    order = [*(modality.name.lower() for modality in Modality), UNKNOWN]
+    return [{"modality": order[i], **score(some)} for i, some in _sliced(rows, lambda row: order.index(row.modality))]
+
+
+def by_group(rows: Sequence[Answered]) -> list[dict[str, Any]]:
+    """A score a group of questions; "" are those that nothing sets apart."""
+    return [{"group": name, **score(some)} for name, some in _sliced(rows, lambda row: row.group)]
+
+
+def result(rows: Sequence[Answered], first: Sequence[Answered] | None, n_token: int) -> dict[str, Any]:
+    """Everything that one policy scored. ``first`` are the rows of the policy it is compared with, None for none."""
+    return {
+        "policy": rows[0].policy,
+        "overall": {**score(rows), **classification(rows)},
+        "by_distance": by_distance(rows, n_token),
+        "by_depth": by_depth(rows),
+        "by_modality": by_modality(rows),
+        "by_group": by_group(rows),
+        "behind": None if first is None else behind(first, rows),
+    }

@@ -1,0 +1,271 @@
+"""The training loop: memory phases and Q phases in turn, over shards and processes, and all that a checkpoint has to hold."""
+
+import math
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor
+
+from memlens.config import TrainConfig
+from memlens.dims import Modality
+from memlens.errors import MemlensError, TrainingError
+from memlens.model.baseline import StreamReader
+from memlens.model.model import MemoryModel
+from memlens.streams import default_tokenizer
+from memlens.training import finite
+from memlens.training.curriculum import Batch, Curriculum
+from memlens.training.episodes import Episode, make_episode
+from memlens.training.memory_loss import MemoryLoss, memory_loss
+from memlens.training.monitor import LEADING, Figures, Row, gradient_norms, loss_figures, merge, watch
+from memlens.training.q_phase import learn_control
+from memlens.training.ranks import ALONE, Ranks
+from memlens.training.reader_loss import reader_loss
+from memlens.training.shards import batch_rng, control_seed, shard_rng
+
+#: What a checkpoint holds besides tensors and the curriculum.
+_COUNTS = ("step", "alternation", "n_token", "seconds")
+
+
+class Progress(Protocol):
+    """Told how far a run is: done, in all, what is being done, and figures of the last step when there are new ones."""
+
+    def __call__(self, done: int, total: int, what: str, figures: Mapping[str, float] = ..., /) -> None: ...
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a shard came to: its figures, or why it failed."""
+
+    figures: Figures
+    error: MemlensError | None = None
+
+
+class Trainer:
+    """All that a run carries: model, optimiser, place in the curriculum, the state that each shard left. A checkpoint holds just this.
+
+    Raises
+    ------
+    TrainingError
+        When the processes cannot share the shards evenly.
+    """
+
+    def __init__(self, config: TrainConfig, ranks: Ranks = ALONE):
+        self.config, self.ranks = config, ranks
+        self.shards = ranks.mine(config.shards)
+        self.tokenizer = default_tokenizer()
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(config.seed)
+            self.model = self._make_model().to(ranks.device)
+        self.trained = [p for name, p in self.model.named_parameters() if not name.startswith("controller.")]
+        self.optimiser = torch.optim.AdamW(
+            [
+                {"params": [p for p in self.trained if p.dim() > 1], "weight_decay": config.weight_decay},
+                {"params": [p for p in self.trained if p.dim() <= 1], "weight_decay": 0.0},
+            ],
+            lr=config.learning_rate,
+            betas=(0.9, 0.95),
+        )
+        self.curriculum = Curriculum(config)
+        self.step, self.alternation, self.n_token, self.seconds = 0, 0, 0, 0.0
+        self.carried: dict[int, Any] = {}
+
+    def _make_model(self) -> MemoryModel | StreamReader:
+        c = self.config
+        if c.baseline is not None:
+            return StreamReader(c.baseline, self.tokenizer, c.name)
+        return MemoryModel(c.model, self.tokenizer, c.name)
+
+    def learning_rate(self) -> float:
+        """Warm-up, then a cosine to the last rate."""
+        c = self.config
+        if self.step < c.warmup:
+            return c.learning_rate * (self.step + 1) / c.warmup
+        done = (self.step - c.warmup) / max(1, c.steps - c.warmup)
+        return c.learning_rate_last + (c.learning_rate - c.learning_rate_last) * 0.5 * (1 + math.cos(math.pi * done))
+
+    # one update
+
+    def memory_step(self, watched: bool = True) -> Row:
+        """One update of everything but the controller; its figures, with those of hooks and parts of the model when ``watched``.
+
+        Raises
+        ------
+        TrainingError
+            When a loss or a gradient is not finite, on any process; on all of them.
+        """
+        c = self.config
+        batch = self.curriculum.draw(batch_rng(c.seed, self.step))
+        if isinstance(self.model, MemoryModel):
+            self.model.context.pick_width = batch.stage.pick_width or c.model.pick_width
+        rate = self.learning_rate()
+        for group in self.optimiser.param_groups:
+            group["lr"] = rate
+        self.model.zero_grad()  # the controller's too: a Q phase leaves some
+        outcomes = self.ranks.gathered([self._outcome(shard, batch, watched) for shard in self.shards])
+        for outcome in outcomes:
+            if outcome.error is not None:
+                raise outcome.error
+        self.ranks.sum_gradients(self.trained)
+        norm = finite.check_gradient(self.step, self.model, self.trained)
+        norms = gradient_norms(self.model) if watched else {}
+        torch.nn.utils.clip_grads_with_norm_(self.trained, c.clip, norm)
+        self.optimiser.step()
+        figures = merge([outcome.figures for outcome in outcomes])
+        self.curriculum.learn(batch, figures.pop(LEADING, None))
+        self.step += 1
+        self.n_token += batch.stage.n_row * batch.stage.n_token
+        place = {"step": self.step, "stage": batch.number, "tokens": self.n_token, "rate": rate}
+        return {**place, **figures, "exact_mean": self.curriculum.accuracy, "gradient_norm": norm.item(), **norms}
+
+    def _outcome(self, shard: int, batch: Batch, watched: bool) -> Outcome:
+        """Learn from a shard. An error is kept, for all processes to raise it together."""
+        try:
+            return Outcome(self._learn_shard(shard, batch, watched))
+        except MemlensError as error:
+            return Outcome({}, error)
+
+    def _learn_shard(self, shard: int, batch: Batch, watched: bool) -> Figures:
+        """Add a shard's part to the gradients, and keep the state that it ends in."""
+        state = self.model.initial_state(batch.shape.n_row)
+        before = self.carried.get(shard)
+        if batch.carry and before is not None and before.position.shape == state.position.shape:
+            state = before
+        with watch(self.model, watched) as seen:
+            episode, loss = self._shard_loss(shard, batch, state)
+
+        def again() -> MemoryLoss:
+            return self._shard_loss(shard, batch, state)[1]
+
+        finite.check_loss(self.step, self.model, state, loss, again)
+        (loss.total / self.config.shards).backward()
+        finite.check_gradient(self.step, self.model, self.trained, again)
+        self.carried[shard] = loss.state.detach()
+        has_memory = isinstance(self.model, MemoryModel)
+        return loss_figures(loss, episode, self.config.tasks, has_memory) | seen.figures()
+
+    def _shard_loss(self, shard: int, batch: Batch, state: Any) -> tuple[Episode, MemoryLoss]:
+        """The rows of a shard and their loss; the same each time."""
+        c, device = self.config, self.ranks.device
+        with shard_rng(c.seed, self.step, shard, device) as (rng, generator):
+            episode = make_episode(rng, self.tokenizer, batch.shape, c.tasks, stage=batch.number).to(device)
+            # rows full of facts do not tell what is important
+            weights = c.weights if batch.stage.sparse else c.weights.model_copy(update={"importance": 0.0})
+            with torch.autocast(device.type, torch.bfloat16, enabled=c.bfloat16):
+                if isinstance(self.model, StreamReader):
+                    return episode, reader_loss(self.model, episode, state, weights=c.weights, generator=generator)
+                return episode, memory_loss(
+                    self.model, episode, state, weights=weights, noise=c.noise, distractors=c.distractors,
+                    compress=batch.stage.compress, generator=generator,
+                )  # fmt: skip
+
+    # the run
+
+    def run(
+        self, keep: Callable[[Row], None], save: Callable[[], None] | None = None, progress: Progress | None = None
+    ) -> None:
+        """Go on to the end. ``keep`` takes every row of figures; ``save`` is called when a checkpoint is due."""
+        c = self.config
+        start = time.monotonic() - self.seconds
+        ends = phase_ends(c)
+        self.model.train()
+        while self.alternation < len(ends):
+            while self.step < ends[self.alternation]:
+                due = (self.step + 1) % c.log_every == 0 or self.step + 1 == ends[self.alternation]
+                row = self.memory_step(due)
+                self.seconds = time.monotonic() - start
+                if due:
+                    keep({**row, "seconds": self.seconds})
+                    if progress is not None:
+                        progress(self.step, c.steps, _line(row), _shown(row))
+                if save is not None and self.step % c.checkpoint_every == 0:
+                    save()
+            if c.alternations and c.baseline is None:
+                for row in self.q_phase(progress):
+                    keep({**row, "seconds": time.monotonic() - start})
+            finite.check_weights(self.step, self.model)
+            self.alternation += 1
+            self.seconds = time.monotonic() - start
+            if save is not None:
+                save()
+        if isinstance(self.model, MemoryModel):
+            self.model.context.pick_width = self.model.cfg.pick_width
+        self.model.eval()
+
+    def q_phase(self, progress: Progress | None) -> list[Row]:
+        """Learn to control, with the memory frozen, on the first process. Rows for the log of metrics.
+
+        Its random numbers are its own: memory phases go on as if there had been no Q phase.
+        """
+        model = self.model
+        assert isinstance(model, MemoryModel)
+        seed = control_seed(self.config.seed, self.alternation)
+        rows = self.ranks.first(lambda: learn_control(model, self.config.q, seed, progress))
+        self.ranks.copy_first(list(model.controller.state_dict().values()))
+        model.controller.policy = "learned"
+        return [{"alternation": self.alternation, **row} for row in rows]
+
+    # what a checkpoint holds
+
+    def snapshot(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
+        """All that the run carries, on all processes: tensors by name, and values that JSON can hold."""
+        tensors = {f"model.{k}": v for k, v in self.model.state_dict().items()}
+        for number, state in self.optimiser.state_dict()["state"].items():
+            tensors |= {f"optimiser.{number}.{k}": v for k, v in state.items()}
+        mine = [(shard, state.to("cpu").flat()) for shard, state in sorted(self.carried.items())]
+        for shard, flat in self.ranks.gathered(mine):
+            tensors |= {f"carried.{shard}.{k}": v for k, v in flat.items()}
+        c = self.curriculum
+        return tensors, {
+            **{name: getattr(self, name) for name in _COUNTS},
+            "curriculum": {"stage": c.stage, "stage_step": c.stage_step, "accuracy": c.accuracy},
+            "config": self.config.model_dump(mode="json"),
+        }
+
+    def restore(self, tensors: Mapping[str, Tensor], values: Mapping[str, Any]) -> None:
+        """Put back what ``snapshot`` gave; the number of processes may differ.
+
+        Raises
+        ------
+        TrainingError
+            When another config made it.
+        """
+        if values["config"] != self.config.model_dump(mode="json"):
+            raise TrainingError("the checkpoint was made with another config; give the config that the run began with")
+
+        def under(prefix: str) -> dict[str, Tensor]:
+            return {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
+
+        self.model.load_state_dict(under("model."))
+        state = self.optimiser.state_dict()
+        for name, tensor in under("optimiser.").items():
+            number, key = name.split(".", 1)
+            state["state"].setdefault(int(number), {})[key] = tensor
+        self.optimiser.load_state_dict(state)
+        for shard in self.shards:
+            if flat := under(f"carried.{shard}."):
+                empty = self.model.initial_state(flat["position"].shape[0])
+                self.carried[shard] = empty.filled(flat).to(self.ranks.device)
+        self.curriculum = replace(self.curriculum, **values["curriculum"])
+        for name in _COUNTS:
+            setattr(self, name, values[name])
+
+
+def phase_ends(config: TrainConfig) -> list[int]:
+    """Updates after which a memory phase ends, each but a baseline's followed by a Q phase; after the first, they are short."""
+    if config.baseline is not None or not config.alternations:
+        return [config.steps]
+    return [round(config.steps * (1 - config.last_share * i)) for i in reversed(range(config.alternations))]
+
+
+def _line(row: Row) -> str:
+    parts = [f"{m.name.lower()} {row[k]:.2f}" for m in Modality if (k := f"exact_{m.name.lower()}") in row]
+    return f"memory phase: stage {row['stage']:.0f} loss {row['loss']:.3f} exact {row['exact_mean']:.3f} ({', '.join(parts)})"
+
+
+def _shown(row: Row) -> Row:
+    """The figures to watch while a run goes on: all but where it is and what is told by part of the model."""
+    hidden = ("step", "tokens", "gradient_norm_")
+    return {name: value for name, value in row.items() if not name.startswith(hidden)}

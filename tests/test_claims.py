@@ -1,0 +1,106 @@
+"""docs/claims.md says what the kept results say, and every kept result has its provenance."""
+
+# ruff: noqa: E402
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT / "analyses"))  # scripts, and what they share, are no package
+
+import claims
+import study
+import study_provenance
+from study import RESULTS, Claim, Verdict
+from study_page import write_page
+
+TIME = re.compile(r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\+00:00$")
+SHA = re.compile(r"^[0-9a-f]{64}$")
+
+
+def test_claims_page_is_what_the_results_say() -> None:
+    assert claims.PAGE.read_text(encoding="utf-8") == claims.page(), "run `python analyses/claims.py`"
+
+
+def test_claims_are_numbered_apart() -> None:
+    numbers = [claim.number for claim in claims.studies().values()]
+    assert len(set(numbers)) == len(numbers) >= 1
+
+
+def test_a_claim_without_a_result_is_not_measured_yet() -> None:
+    toy = Claim(1, "Squares", "squares are positive", lambda result: Verdict("holds", ()))
+    lines = claims.entry("toy", toy, claims.NOT_MEASURED, None)
+    assert "**Verdict: not measured yet.**" in lines
+    assert lines[-1] == "Measure it: `python analyses/toy.py`"
+    assert not any("svg" in line for line in lines)
+
+
+@pytest.mark.parametrize("name", list(claims.studies()))
+def test_kept_results_have_their_provenance(name: str) -> None:
+    result = claims.kept(name)
+    if result is None:
+        return  # the page says "not measured yet", which the page's own test checks
+    assert set(result) == {"study", "quick", "provenance", "config", "summary", "rows"}
+    told = result["provenance"]
+    assert result["study"] == name and result["quick"] is False and result["rows"] and result["config"]
+    assert told["command"].startswith(f"python analyses/{name}.py") and "--quick" not in told["command"]
+    assert len(set(told["seeds"])) >= study.LEAST_SEEDS
+    assert told["measured"] and all(SHA.match(sha) for sha in told["measured"].values())
+    assert set(told["versions"]) == {"python", *study_provenance.PACKAGES}
+    assert set(told["machine"]) == {"platform", "processor", "cpu_count", "threads", "load_average"}
+    assert TIME.match(told["started"]) and TIME.match(told["finished"]) and told["started"] <= told["finished"]
+    assert told["sessions"]
+    for session in told["sessions"]:
+        assert re.match(r"^[0-9a-f]{40}$", session["commit"]) and SHA.match(session["source_sha256"])
+        assert TIME.match(session["started"]) and len(session["load_average"]) == 3
+    text = json.dumps(result)
+    assert str(ROOT) not in text and "/home/" not in text and "/tmp/" not in text
+    claim = claims.studies()[name]
+    for drawing in claim.drawings:
+        path = RESULTS / claims.figure_name(name, drawing)
+        assert 0 < path.stat().st_size < 300_000
+        assert drawing.caption(result).count(". ") <= 1, "a caption claims one thing"
+    assert (RESULTS / f"{name}.html").stat().st_size < 1_000_000
+    assert claim.verdict(result).sentences
+
+
+def test_every_kept_file_belongs_to_a_script() -> None:
+    scripts = {path.stem for path in (ROOT / "analyses").glob("*.py")}
+    for path in RESULTS.iterdir():
+        if path.suffix in {".jsonl", ".tmp"}:
+            continue  # a study is running, or was cut off
+        assert any(path.stem == name or path.stem.startswith(f"{name}-") for name in scripts), path.name
+        assert path.suffix in {".json", ".html", ".svg"}, path.name
+
+
+def test_pages_are_redrawn_equal_from_kept_results(tmp_path: Path) -> None:
+    for name, claim in claims.studies().items():
+        result = claims.kept(name)
+        if result is not None:
+            write_page(result, claim, tmp_path / f"{name}.json")
+            kept = re.search(r"<h2>Verdict:.*?<h2>Figures", (RESULTS / f"{name}.html").read_text(), re.S)
+            drawn = re.search(r"<h2>Verdict:.*?<h2>Figures", (tmp_path / f"{name}.html").read_text(), re.S)
+            assert kept is not None and drawn is not None
+            assert kept.group() == drawn.group(), f"run `python analyses/{name}.py --redraw`"
+
+
+def test_scripts_say_what_they_measure() -> None:
+    for name, claim in claims.studies().items():
+        done = subprocess.run([sys.executable, str(ROOT / "analyses" / f"{name}.py"), "--help"],
+                              capture_output=True, text=True, check=True)  # fmt: skip
+        assert claim.title in " ".join(done.stdout.split()) and "--redraw" in done.stdout
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", list(claims.studies()))
+def test_quick_runs_reach_their_end(name: str, tmp_path: Path) -> None:
+    command = [sys.executable, str(ROOT / "analyses" / f"{name}.py"), "--quick", "-o", str(tmp_path)]
+    subprocess.run(command, check=True, cwd=tmp_path, timeout=900)
+    result = json.loads((tmp_path / f"{name}-quick.json").read_text())
+    assert result["quick"] and result["rows"] and claims.studies()[name].verdict(result).sentences
+    assert not list(tmp_path.glob("*.jsonl"))

@@ -1,0 +1,271 @@
+"""Studies: rows survive a kill, quick runs stay apart, pages come from results alone, intervals are right."""
+
+# ruff: noqa: E402
+
+import argparse
+import json
+import re
+import sys
+from pathlib import Path
+
+import matplotlib
+import numpy as np
+import pytest
+from scipy.stats import binomtest
+
+from memlens.errors import AnalysisError, ConfigError
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT / "analyses"))  # scripts, and what they share, are no package
+
+import study_provenance
+from study import RESULTS, Claim, Drawing, Run, Table, Verdict, place, run_study
+from study_statistics import bootstrap, by_seed, paired, share, words
+
+
+def draw(result):
+    from memlens.figures.style import label, sheet
+
+    page, [axes] = sheet(columns=1)
+    axes.plot([row["seed"] for row in result["rows"]], [row["square"] for row in result["rows"]])
+    label(axes, "Squares", "seed", "square")
+    return page
+
+
+TOY = Claim(
+    number=1,
+    title="Squares & co",
+    stated="squares are <positive>",
+    verdict=lambda result: Verdict(
+        "holds" if result["summary"]["least"] > 0 else "does not hold",
+        ("All of them.",),
+        (Table(("seed",), (("1",),)),),
+    ),
+    drawings=(Drawing("squares", draw, lambda result: f"Squares of {len(result['rows'])} seeds"),),
+)
+
+
+class Toy:
+    """Measures squares; stops, as a kill would, before ``stop``."""
+
+    def __init__(self, stop: int | None = None, sizes: tuple[int, ...] = (2, 3)):
+        self.stop, self.sizes, self.measured = stop, sizes, []
+
+    def square(self, seed: int, size: int) -> dict[str, float]:
+        if (seed, size) == (self.stop, self.sizes[-1]):
+            raise KeyboardInterrupt
+        self.measured.append((seed, size))
+        return {"square": np.float64(seed**2 * size)}
+
+    def __call__(self, run: Run) -> dict[str, float]:
+        run.begin({"sizes": self.sizes}, {"toy": "0" * 64})
+        rows = [
+            run.row(lambda s=seed, n=size: self.square(s, n), seed=seed, size=size)
+            for seed in run.seeds
+            for size in self.sizes
+        ]
+        return {"least": min(row["square"] for row in rows)}
+
+
+@pytest.fixture
+def script(tmp_path: Path) -> str:
+    path = tmp_path / "toy.py"
+    path.write_text("CLAIM = 1\n")
+    return str(path)
+
+
+def run_toy(script: str, toy: Toy, *argv: str) -> Path:
+    out = Path(script).parent / "out"
+    run_study(script, TOY, toy, seeds=(1, 2, 3), argv=["-o", str(out), *argv])
+    return out
+
+
+# running
+
+
+def test_a_study_that_was_cut_off_measures_only_what_is_missing(script: str) -> None:
+    first = Toy(stop=3)
+    with pytest.raises(KeyboardInterrupt):
+        run_toy(script, first)
+    out = Path(script).parent / "out"
+    [partial] = out.glob("toy.*.jsonl")
+    assert not (out / "toy.json").exists()
+    with partial.open("a") as file:
+        file.write('{"settings": {"seed": 3, "si')  # a line that a kill has torn
+    second = Toy()
+    run_toy(script, second)
+    assert first.measured == [(1, 2), (1, 3), (2, 2), (2, 3), (3, 2)]
+    assert second.measured == [(3, 3)]
+    result = json.loads((out / "toy.json").read_text())
+    assert [(row["seed"], row["size"], row["square"]) for row in result["rows"]] == [
+        (s, n, s * s * n) for s in (1, 2, 3) for n in (2, 3)
+    ]
+    assert len(result["provenance"]["sessions"]) == 2
+    assert result["provenance"]["started"] == result["provenance"]["sessions"][0]["started"]
+    assert not partial.exists() and not list(out.glob("*.tmp"))
+
+
+def test_rows_of_other_settings_are_neither_taken_up_nor_lost(script: str) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        run_toy(script, Toy(stop=3))
+    other = Toy(sizes=(2, 5))
+    out = run_toy(script, other)
+    assert len(other.measured) == 6
+    last = Toy()
+    run_toy(script, last)
+    assert last.measured == [(3, 3)] and not list(out.glob("*.jsonl"))
+
+
+def test_more_seeds_keep_the_rows_of_those_before(script: str) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        run_toy(script, Toy(stop=3))
+    toy = Toy()
+    out = run_toy(script, toy, "--seeds", "2", "1", "7")
+    assert toy.measured == [(7, 2), (7, 3)]
+    result = json.loads((out / "toy.json").read_text())
+    assert [row["seed"] for row in result["rows"]] == [2, 2, 1, 1, 7, 7], "rows that were not asked for are left out"
+    assert result["provenance"]["seeds"] == [2, 1, 7]
+
+
+def test_a_failed_run_leaves_the_result_that_is_there(script: str) -> None:
+    out = run_toy(script, Toy())
+    before = (out / "toy.json").read_bytes()
+    with pytest.raises(KeyboardInterrupt):
+        run_toy(script, Toy(stop=2))
+    assert (out / "toy.json").read_bytes() == before
+
+
+def test_quick_runs_stay_apart(script: str) -> None:
+    out = run_toy(script, Toy())
+    before = (out / "toy.json").read_bytes()
+    run_toy(script, Toy(), "--quick", "--seeds", "5")
+    assert (out / "toy.json").read_bytes() == before
+    assert json.loads((out / "toy-quick.json").read_text())["quick"]
+    assert "no evidence" in (out / "toy-quick.html").read_text()
+    assert place("toy", True, None).parent == ROOT / "runs" / "studies"
+    with pytest.raises(ConfigError, match="keeps full runs"):
+        place("toy", True, RESULTS)
+    with pytest.raises(SystemExit, match="keeps full runs"):
+        run_study(script, TOY, Toy(), argv=["--quick", "-o", str(RESULTS)])
+    assert not list(RESULTS.glob("toy*"))
+
+
+def test_a_kept_result_needs_three_seeds(script: str) -> None:
+    args = argparse.Namespace(quick=False, out=None)
+    with pytest.raises(ConfigError, match="got 2 seeds"):
+        Run(Path(script), args, (0, 1, 1))
+    assert Run(Path(script), args, (0, 1, 2)).path == RESULTS / "toy.json"
+
+
+def test_a_row_needs_its_settings_said_first(script: str) -> None:
+    run = Run(Path(script), argparse.Namespace(quick=True, out=Path(script).parent), (0,))
+    with pytest.raises(RuntimeError, match="begin"):
+        run.row(dict, seed=0)
+
+
+def test_values_that_are_not_finite_are_refused(script: str) -> None:
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        run_study(script, TOY, lambda run: (run.begin({}, {}), run.row(lambda: {"x": np.nan}, seed=0))[1],
+                  argv=["--quick", "-o", str(Path(script).parent)])  # fmt: skip
+
+
+# drawing
+
+
+def test_page_and_figures_come_from_the_result_alone(script: str) -> None:
+    out = run_toy(script, Toy())
+    files = [out / "toy-squares.svg", out / "toy.html"]
+    before = [path.read_bytes() for path in files]
+    for path in files:
+        path.unlink()
+    run_toy(script, Toy(stop=1), "--redraw")
+    assert [path.read_bytes() for path in files] == before
+    text = before[1].decode()
+    assert "squares are &lt;positive&gt;" in text and "<positive>" not in text
+    assert "Squares of 6 seeds" in text and "Verdict: holds" in text
+    assert not re.search(r'(src|href)="(?!#)', text), "the page fetches nothing"
+    ids = re.findall(r'\bid="([^"]+)"', text)
+    assert len(set(ids)) == len(ids)
+    assert set(re.findall(r'href="#([^"]+)"|url\(#([^)]+)\)', text)) <= {(i, "") for i in ids} | {("", i) for i in ids}
+    assert matplotlib.rcParams["svg.hashsalt"] is None, "settings of other figures are left alone"
+
+
+def test_a_result_that_is_not_there_is_said(script: str) -> None:
+    with pytest.raises(SystemExit, match="run the study first"):
+        run_toy(script, Toy(), "--redraw")
+
+
+# provenance
+
+
+def test_commands_name_no_path_outside() -> None:
+    argv = ["--quick", "-o", "/tmp/somewhere/mine", f"--model={ROOT}/trained_models/nano", "--out=/tmp/x/y", "3"]
+    got = study_provenance.command_of(ROOT / "analyses" / "efficiency.py", argv)
+    assert got == "python analyses/efficiency.py --quick -o mine --model=trained_models/nano --out=y 3"
+
+
+def test_fingerprint_of_files_sees_every_change(tmp_path: Path) -> None:
+    one, two = tmp_path / "a.py", tmp_path / "b.py"
+    one.write_text("x"), two.write_text("y")
+    before = study_provenance.digest([one, two])
+    assert study_provenance.digest([two, one]) == before
+    one.write_text("y"), two.write_text("x")
+    assert study_provenance.digest([one, two]) != before
+
+
+# statistics
+
+
+def test_bootstrap_of_known_data() -> None:
+    rng = np.random.default_rng(1)
+    one = bootstrap([rng.normal(5, 2, 400)])
+    assert one["low"] < one["value"] < one["high"]
+    half = 1.96 * 2 / np.sqrt(400)
+    assert (one["high"] - one["low"]) / 2 == pytest.approx(half, rel=0.15)
+    assert bootstrap([[3.0, 3.0], [3.0]]) == {"value": 3.0, "low": 3.0, "high": 3.0, "n": 3, "groups": 2}
+    assert bootstrap([[1.0], [2.0], [9.0]], np.median)["value"] == 2.0
+
+
+def test_bootstrap_covers_the_truth_when_seeds_differ() -> None:
+    """Seeds that differ by more than their rows do: resampling rows alone would miss the truth most of the time."""
+    rng = np.random.default_rng(2)
+    hit = pooled = 0
+    for _ in range(60):
+        groups = [rng.normal(mean, 0.1, 50) for mean in rng.normal(0, 1, 30)]
+        found = bootstrap(groups, n_draw=200)
+        hit += found["low"] <= 0 <= found["high"]
+        found = bootstrap([np.concatenate(groups)], n_draw=200)
+        pooled += found["low"] <= 0 <= found["high"]
+    assert hit >= 52
+    assert pooled < 30
+
+
+def test_paired_difference_cancels_what_both_share() -> None:
+    rng = np.random.default_rng(3)
+    shared = [rng.normal(0, 10, 100) for _ in range(4)]
+    first = [s + 1 + rng.normal(0, 0.1, 100) for s in shared]
+    found = paired(first, shared)
+    assert found["low"] < found["value"] < found["high"]
+    assert found["value"] == pytest.approx(1, abs=0.05) and found["high"] - found["low"] < 0.1
+    with pytest.raises(AnalysisError, match="group 0 has 2 and 1"):
+        paired([[1.0, 2.0]], [[1.0]])
+
+
+def test_shares_are_wilson() -> None:
+    expected = binomtest(7, 9).proportion_ci(method="wilson")
+    got = share(7, 9)
+    assert (got["low"], got["high"]) == pytest.approx((expected.low, expected.high), abs=1e-6)
+    assert words(got, "{:.2f}") == f"0.78 ({expected.low:.2f} to {expected.high:.2f})"
+    with pytest.raises(AnalysisError, match="no proportion"):
+        share(3, 2)
+
+
+@pytest.mark.parametrize("groups", [[], [[]], [[1.0, float("nan")]]])
+def test_bootstrap_of_nothing_is_an_error(groups: list) -> None:
+    with pytest.raises(AnalysisError, match="no observations"):
+        bootstrap(groups)
+
+
+def test_rows_are_grouped_by_seed() -> None:
+    rows = [{"seed": 2, "x": 1}, {"seed": 0, "x": 2}, {"seed": 2, "x": 3}]
+    assert [g.tolist() for g in by_seed(rows, "x")] == [[2], [1, 3]]
