@@ -339,7 +339,9 @@ def test_split_memories_see_their_own_modality_and_the_text(model: MemoryModel) 
         assert set(part.modality.tolist()) == {Modality.TEXT, Modality[name.upper()]}
         assert (part.modality == Modality[name.upper()]).sum() == own > 0
         there = stream.modality == Modality[name.upper()]
-        assert np.array_equal(part.payload_row[part.payload_row >= 0], stream.payload_row[there]), "with its own payload"
+        assert np.array_equal(part.payload_row[part.payload_row >= 0], stream.payload_row[there]), (
+            "with its own payload"
+        )
 
 
 def test_arrangements_ask_every_question_in_the_same_order(model: MemoryModel) -> None:

@@ -23,7 +23,7 @@ from memlens.training.trainer import Trainer, phase_ends
 
 ROOT = Path(__file__).resolve().parents[2]
 #: Updates of the slow test, and the share answered exactly that it must come to.
-SLOW_STEPS, SLOW_EXACT = 900, 0.3
+SLOW_STEPS, SLOW_EXACT = 900, 0.45
 #: One short Q phase.
 Q_PHASE = """
 [q]
