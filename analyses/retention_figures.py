@@ -148,7 +148,7 @@ def _number(start: int) -> int:
 def _edges(axes: "Axes", found: Found) -> None:
     """Ticks at the bins, with their spans."""
     edges = [0, *(FIRST_EDGE * 4**i for i in range(_number(max(each["from"] for each in found)) + 1))]
-    axes.set_xticks(range(len(edges) - 1), spans(edges, edges[1:]), fontsize=8, rotation=30)
+    axes.set_xticks(range(len(edges) - 1), spans(edges[:-1], edges[1:]), fontsize=8, rotation=30)
 
 
 def _lengths(axes: "Axes", lengths: Sequence[int]) -> None:
