@@ -28,8 +28,8 @@ from memlens.model.layers import RMSNorm
 ROTARY_BASE = 10_000.0
 #: Tokens that attend at once: keys out of the window of all of them are left out instead of masked.
 QUERY_BLOCK = 256
-#: How far back some heads look at first, through how many feature pairs, by which bias and temperature: of a window of 512, nine
-#: tenths of their weight fall on that position.
+#: How far back some heads look at first, through how many feature pairs, by which bias and temperature: in heads of 32, nine
+#: tenths of the weight fall on that position, of 512 that could be seen.
 LOOK_BACK, LOOK_PAIRS, LOOK_BIAS, LOOK_TEMPERATURE = (1, 2, 3), 5, 8.0, 4.0
 
 
@@ -121,10 +121,10 @@ class WindowAttention(nn.Module):
 
     @torch.no_grad()
     def _look_back(self) -> None:
-        """Let up to half of the heads start at the 1st, 2nd and 3rd position back, as a short convolution does.
+        """Let up to half of the heads start out at the 1st, 2nd and 3rd position back, which the short convolution of "ssm" sees too.
 
-        Without it the previous token, which recall of any kind begins with, is not found in thousands of steps. A bias that outweighs
-        the content, in the pairs that turn fastest, makes a head look at a place; training is free to undo it.
+        Recall begins with the token before; left to chance, thousands of steps do not find it. A bias that outweighs the content, in
+        the pairs that turn fastest, makes a head look at a place; training is free to undo it.
         """
         query, key, _ = self.project.bias.view(3, self.n_heads, 1, 2, -1)
         for head, back in zip(range(self.n_heads // 2), LOOK_BACK, strict=False):
