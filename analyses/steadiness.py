@@ -145,8 +145,8 @@ def verdict(result: Result) -> Verdict:
             f"Of {own['runs']} runs of memory {round(own['converged']['value'] * own['runs'])} converge (final accuracy of {CONVERGED} or "
             f"more; the least is {own['least']:.4f}), with {own['spikes']} loss spikes. The goals are all runs and none.",
             f"Behind in nothing, of share converged, spread between seeds and spikes: memory against {told_of}.",
-            f"{train['steps']} updates of {train['stages'][-1]['n_row']} rows on configs/mqar.toml, one learning rate for all: "
-            f"{train['learning_rate']}. A rival may be steadier at a rate of its own.",
+            f"{train['steps']} updates of {train['stages'][-1]['n_row']} rows on configs/mqar.toml, the same learning rates for all: "
+            f"{train['matrix_rate']} of matrices, {train['learning_rate']} of all else. A rival may be steadier at rates of its own.",
         ),
         (_table(told),),
     )  # fmt: skip

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from study import ROOT
-from study_statistics import Interval, bootstrap, share
+from study_statistics import Interval, share
 
 from memlens.errors import AnalysisError, ConfigError
 
@@ -181,36 +181,37 @@ def accuracy(groups: Iterable[np.ndarray]) -> Interval:
     A bootstrap of right answers alone has no width; Wilson's interval takes questions of one seed as independent. Neither is to make an
     accuracy look surer than the other says.
     """
-    told = [np.asarray(group, float) for group in groups]
-    told = [group for group in told if group.size]
-    found = bootstrap(told, n_draw=N_DRAW)
+    told = [group for group in groups if group.size]
+    picks = np.random.default_rng(0).integers(len(told), size=(N_DRAW, len(told))) if told else np.zeros(0)
+    low, high = np.quantile(_resampled(told, picks), (0.025, 0.975))
     whole = np.concatenate(told)
     alone = share(int(whole.sum()), len(whole))
-    return found | {"low": min(found["low"], alone["low"]), "high": max(found["high"], alone["high"])}
+    return alone | {"low": min(float(low), alone["low"]), "high": max(float(high), alone["high"]), "groups": len(told)}
 
 
 def contrast(first: Sequence[np.ndarray], second: Sequence[np.ndarray]) -> Interval:
-    """Mean of the first minus mean of the second, over different questions of the same seeds: only seeds are drawn together."""
-    pairs = [(a, b) for a, b in zip(first, second, strict=True) if len(a) and len(b)]
-    if not pairs:
-        raise AnalysisError("a contrast got no seed with questions on both sides; give it at least one")
-    rng = np.random.default_rng(0)
-    draws = []
-    for _ in range(N_DRAW):
-        sides: tuple[list[np.ndarray], list[np.ndarray]] = ([], [])
-        for i in rng.integers(len(pairs), size=len(pairs)):
-            for side, values in zip(sides, pairs[i], strict=True):
-                side.append(rng.choice(values, len(values)))
-        draws.append(np.concatenate(sides[0]).mean() - np.concatenate(sides[1]).mean())
-    whole = [np.concatenate([pair[side] for pair in pairs]) for side in (0, 1)]
+    """Accuracy of the first minus that of the second, over different questions of the same seeds: only seeds are drawn together."""
+    pairs = [(a, b) for a, b in zip(first, second, strict=True) if a.size and b.size]
+    sides = [[pair[side] for pair in pairs] for side in (0, 1)]
+    picks = np.random.default_rng(0).integers(len(pairs), size=(N_DRAW, len(pairs))) if pairs else np.zeros(0)
+    draws = _resampled(sides[0], picks, 1) - _resampled(sides[1], picks, 2)
     low, high = np.quantile(draws, (0.025, 0.975))
+    one, other = (np.concatenate(side) for side in sides)
     return {
-        "value": float(whole[0].mean() - whole[1].mean()),
+        "value": float(one.mean() - other.mean()),
         "low": float(low),
         "high": float(high),
-        "n": sum(map(len, whole)),
+        "n": len(one) + len(other),
         "groups": len(pairs),
     }
+
+
+def _resampled(groups: Sequence[np.ndarray], picks: np.ndarray, seed: int = 1) -> np.ndarray:
+    """Shares of right answers [draw] when groups are picked [draw, group] and answers drawn within each: binomial counts."""
+    if not groups:
+        raise AnalysisError("nothing to resample: no seed has questions; give it at least one")
+    n, odds = np.array([group.size for group in groups]), np.array([group.mean() for group in groups])
+    return np.random.default_rng(seed).binomial(n[picks], odds[picks]).sum(1) / n[picks].sum(1)
 
 
 def where(found: Iterable[Mapping[str, Any]], **wanted: Any) -> list[Mapping[str, Any]]:

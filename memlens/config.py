@@ -237,8 +237,9 @@ class TrainConfig(Config):
     name: str = "model"
     seed: int = Field(default=0, ge=0)
     steps: int = Field(default=4000, ge=1)
-    learning_rate: float = 2e-3
-    learning_rate_last: float = 1e-4
+    learning_rate: float = Field(default=2e-3, gt=0)
+    matrix_rate: float = Field(default=5e-3, gt=0)
+    last_rate: float = Field(default=0.05, ge=0, le=1)
     warmup: int = 100
     weight_decay: float = 0.01
     clip: float = 1.0

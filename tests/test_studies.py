@@ -204,7 +204,7 @@ def test_a_contrast_is_the_difference_of_means() -> None:
     assert found["low"] < 0.3 < found["high"] and found["low"] > 0.15
     same = recall.contrast(sides[0], sides[0])
     assert same["low"] < 0 < same["high"]
-    with pytest.raises(AnalysisError, match="no seed"):
+    with pytest.raises(AnalysisError, match="no seed has questions"):
         recall.contrast([np.array([])], [np.ones(3)])
 
 

@@ -20,6 +20,7 @@ from memlens.training.curriculum import Batch, Curriculum
 from memlens.training.episodes import Episode, make_episode
 from memlens.training.memory_loss import MemoryLoss, memory_loss
 from memlens.training.monitor import LEADING, Figures, Row, gradient_norms, loss_figures, merge, watch
+from memlens.training.optimiser import Optimiser
 from memlens.training.q_phase import learn_control
 from memlens.training.ranks import ALONE, Ranks
 from memlens.training.reader_loss import reader_loss
@@ -60,14 +61,7 @@ class Trainer:
             torch.manual_seed(config.seed)
             self.model = self._make_model().to(ranks.device)
         self.trained = [p for name, p in self.model.named_parameters() if not name.startswith("controller.")]
-        self.optimiser = torch.optim.AdamW(
-            [
-                {"params": [p for p in self.trained if p.dim() > 1], "weight_decay": config.weight_decay},
-                {"params": [p for p in self.trained if p.dim() <= 1], "weight_decay": 0.0},
-            ],
-            lr=config.learning_rate,
-            betas=(0.9, 0.95),
-        )
+        self.optimiser = Optimiser(self.model, self.trained, config)
         self.curriculum = Curriculum(config)
         self.step, self.alternation, self.n_token, self.seconds = 0, 0, 0, 0.0
         self.carried: dict[int, Any] = {}
@@ -78,13 +72,13 @@ class Trainer:
             return StreamReader(c.baseline, self.tokenizer, c.name)
         return MemoryModel(c.model, self.tokenizer, c.name)
 
-    def learning_rate(self) -> float:
-        """Warm-up, then a cosine to the last rate."""
+    def share_of_rate(self) -> float:
+        """Of the highest learning rates: warm-up, then a cosine to the last."""
         c = self.config
         if self.step < c.warmup:
-            return c.learning_rate * (self.step + 1) / c.warmup
+            return (self.step + 1) / c.warmup
         done = (self.step - c.warmup) / max(1, c.steps - c.warmup)
-        return c.learning_rate_last + (c.learning_rate - c.learning_rate_last) * 0.5 * (1 + math.cos(math.pi * done))
+        return c.last_rate + (1 - c.last_rate) * 0.5 * (1 + math.cos(math.pi * done))
 
     # one update
 
@@ -100,9 +94,7 @@ class Trainer:
         batch = self.curriculum.draw(batch_rng(c.seed, self.step))
         if isinstance(self.model, MemoryModel):
             self.model.context.pick_width = batch.stage.pick_width or c.model.pick_width
-        rate = self.learning_rate()
-        for group in self.optimiser.param_groups:
-            group["lr"] = rate
+        share = self.share_of_rate()
         self.model.zero_grad()  # the controller's too: a Q phase leaves some
         outcomes = self.ranks.gathered([self._outcome(shard, batch, watched) for shard in self.shards])
         for outcome in outcomes:
@@ -112,12 +104,12 @@ class Trainer:
         norm = finite.check_gradient(self.step, self.model, self.trained)
         norms = gradient_norms(self.model) if watched else {}
         torch.nn.utils.clip_grads_with_norm_(self.trained, c.clip, norm)
-        self.optimiser.step()
+        self.optimiser.step(share)
         figures = merge([outcome.figures for outcome in outcomes])
         self.curriculum.learn(batch, figures.pop(LEADING, None))
         self.step += 1
         self.n_token += batch.stage.n_row * batch.stage.n_token
-        place = {"step": self.step, "stage": batch.number, "tokens": self.n_token, "rate": rate}
+        place = {"step": self.step, "stage": batch.number, "tokens": self.n_token, "rate": share * c.learning_rate}
         return {**place, **figures, "exact_mean": self.curriculum.accuracy, "gradient_norm": norm.item(), **norms}
 
     def _outcome(self, shard: int, batch: Batch, watched: bool) -> Outcome:
@@ -212,8 +204,7 @@ class Trainer:
     def snapshot(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
         """All that the run carries, on all processes: tensors by name, and values that JSON can hold."""
         tensors = {f"model.{k}": v for k, v in self.model.state_dict().items()}
-        for number, state in self.optimiser.state_dict()["state"].items():
-            tensors |= {f"optimiser.{number}.{k}": v for k, v in state.items()}
+        tensors |= {f"optimiser.{k}": v for k, v in self.optimiser.flat().items()}
         mine = [(shard, state.to("cpu").flat()) for shard, state in sorted(self.carried.items())]
         for shard, flat in self.ranks.gathered(mine):
             tensors |= {f"carried.{shard}.{k}": v for k, v in flat.items()}
@@ -239,11 +230,7 @@ class Trainer:
             return {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
 
         self.model.load_state_dict(under("model."))
-        state = self.optimiser.state_dict()
-        for name, tensor in under("optimiser.").items():
-            number, key = name.split(".", 1)
-            state["state"].setdefault(int(number), {})[key] = tensor
-        self.optimiser.load_state_dict(state)
+        self.optimiser.fill(under("optimiser."))
         for shard in self.shards:
             if flat := under(f"carried.{shard}."):
                 empty = self.model.initial_state(flat["position"].shape[0])
