@@ -10,9 +10,9 @@ import torch
 import torch.nn.functional as F
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
-from transformer_lens.hook_points import HookPoint
 
 from memlens.config import BaselineConfig, ModelConfig
+from memlens.model.hooks import HookPoint
 from memlens.model.layers import RMSNorm
 
 

@@ -4,9 +4,9 @@ import torch
 import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
-from transformer_lens.hook_points import HookPoint
 
 from memlens.config import ModelConfig
+from memlens.model.hooks import HookPoint
 from memlens.model.layers import RMSNorm
 
 

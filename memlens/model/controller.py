@@ -10,11 +10,11 @@ from collections.abc import Callable
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
-from transformer_lens.hook_points import HookPoint
 
 from memlens.config import ModelConfig
 from memlens.dims import Action
 from memlens.errors import ConfigError, closest
+from memlens.model.hooks import HookPoint
 from memlens.model.layers import MLP, RMSNorm
 from memlens.model.outputs import Entries
 

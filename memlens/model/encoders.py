@@ -3,10 +3,10 @@
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
-from transformer_lens.hook_points import HookPoint
 
 from memlens.config import BaselineConfig, ModelConfig
 from memlens.dims import PAYLOAD, Modality
+from memlens.model.hooks import HookPoint
 from memlens.model.layers import MLP
 from memlens.model.outputs import Segment
 

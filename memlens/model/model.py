@@ -11,8 +11,6 @@ import torch
 import torch.nn.functional as F
 from tokenizers import Tokenizer
 from torch import Tensor, nn
-from transformer_lens import HookedRootModule
-from transformer_lens.hook_points import HookPoint
 
 from memlens.config import ModelConfig
 from memlens.dims import Action, Modality
@@ -22,6 +20,7 @@ from memlens.model.compressor import Compressor
 from memlens.model.context import ContextWriter
 from memlens.model.controller import Controller, control_features, control_names
 from memlens.model.encoders import Encoders
+from memlens.model.hooks import Axes, HookPoint, TimedModule
 from memlens.model.importance import Importance
 from memlens.model.layers import RMSNorm
 from memlens.model.lm_head import LMHead
@@ -36,6 +35,7 @@ from memlens.model.outputs import (
     Segment,
     StepOutputs,
 )
+from memlens.model.points import points
 from memlens.model.question import Decoder, QuestionMemory
 from memlens.model.retrieval import Read, Retrieval
 from memlens.model.working import WorkingMemory
@@ -43,7 +43,7 @@ from memlens.model.working import WorkingMemory
 PAD, BOS, EOS = 0, 1, 2
 
 
-class MemoryModel(HookedRootModule):
+class MemoryModel(TimedModule):
     """Encoders, backbone, importance, context slots, working memory, store, controller, question memory, decoder, head."""
 
     entry_level: Tensor
@@ -72,7 +72,12 @@ class MemoryModel(HookedRootModule):
         starts = stores.level_starts(cfg)
         level = torch.cat([torch.full((b - a,), i) for i, (a, b) in enumerate(pairwise(starts))])
         self.register_buffer("entry_level", level, persistent=False)
+        self._axes = {point.name: point.dims for point in points(cfg)}
         self.setup()
+
+    def axes(self) -> Axes:
+        """Axes of every point after ``sequence``, as points.py lists them."""
+        return self._axes
 
     @property
     def device(self) -> torch.device:
@@ -120,6 +125,7 @@ class MemoryModel(HookedRootModule):
         ``questions`` are asked at its end. ``explore`` (sequence, agent, action) is added to Q; ``noise`` (std) to the importance
         when slots are picked, for training; ``predict`` computes the loss of the next tokens.
         """
+        self.enter(state.segment)
         hidden, context, blocks = self.perceive(segment, state, noise)
         n_valid = segment.valid.sum(-1)
         candidates = self.candidates(context, state)

@@ -9,11 +9,11 @@ from dataclasses import dataclass
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
-from transformer_lens.hook_points import HookPoint
 
 from memlens.config import ModelConfig
 from memlens.dims import Action
 from memlens.model.compressor import Compressor
+from memlens.model.hooks import HookPoint
 from memlens.model.layers import take
 from memlens.model.outputs import Births, Entries, Tensors
 
