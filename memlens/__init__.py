@@ -7,6 +7,7 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from memlens.model.checkpoint import load_model as load_model
+    from memlens.model.hooks import at as at
     from memlens.recording import open as open
     from memlens.recording import record as record
     from memlens.report import write_report as write_report
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 #: Public name -> the module that has it and its name there.
 _HOMES = {
     "Stream": ("memlens.streams", "Stream"),
+    "at": ("memlens.model.hooks", "at"),
     "evaluate": ("memlens.training.evaluate", "evaluate"),
     "load_model": ("memlens.model.checkpoint", "load_model"),
     "load_stream": ("memlens.streams", "load"),
@@ -32,6 +34,7 @@ _HOMES = {
 __all__ = [
     "Stream",
     "__version__",
+    "at",
     "evaluate",
     "load_model",
     "load_stream",

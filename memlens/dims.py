@@ -25,6 +25,9 @@ question  question asked of a stream
 
 from enum import IntEnum
 
+#: Special tokens of every vocabulary.
+PAD, BOS, EOS = 0, 1, 2
+
 SEQUENCE = "sequence"
 SEGMENT = "segment"
 TOKEN = "token"

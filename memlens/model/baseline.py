@@ -17,12 +17,12 @@ from tokenizers import Tokenizer
 from torch import Tensor, nn
 
 from memlens.config import BaselineConfig
-from memlens.dims import Modality
+from memlens.dims import BOS, PAD, Modality
 from memlens.errors import ConfigError
 from memlens.model.backbone import Block
 from memlens.model.encoders import Encoders
 from memlens.model.layers import MLP, RMSNorm, take
-from memlens.model.model import BOS, PAD, answer_loss, exact, greedy, text_loss
+from memlens.model.model import answer_loss, exact, greedy, text_loss
 from memlens.model.outputs import Questions, Segment, Tensors
 from memlens.model.window_attention import Sight, WindowAttention, question_sight, segment_sight
 

@@ -13,7 +13,7 @@ import torch
 import transformer_lens.hook_points as lens
 from torch import Tensor
 from transformer_lens import HookedRootModule
-from transformer_lens.utilities import Slice
+from transformer_lens.utilities.slice import Slice
 
 from memlens.errors import PointError, closest
 
@@ -163,6 +163,10 @@ class TemporalCache(Mapping[str, Tensor]):
     def keep(self, name: str, segment: int, tensor: Tensor) -> None:
         """Take down one firing."""
         self.fired.setdefault(name, []).append(Firing(segment, tensor))
+
+    def of_one_segment(self) -> dict[str, Tensor]:
+        """Name to tensor, when all is of one segment: the first firing of each point."""
+        return {name: fired[0].tensor for name, fired in self.fired.items()}
 
     def segments(self, name: str) -> list[int]:
         """The segments in which a point fired, in order."""
@@ -335,7 +339,7 @@ class TimedModule(HookedRootModule):
     def _chosen(self, names_filter: Any) -> list[str]:
         if names_filter is None:
             return list(self.hook_dict)
-        if isinstance(names_filter, str) or callable(names_filter):
+        if not isinstance(names_filter, list | tuple | set | frozenset):
             return self._points(names_filter)
         wanted = {point for name in names_filter for point in self._points(name)}
         return [name for name in self.hook_dict if name in wanted]

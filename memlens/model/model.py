@@ -3,9 +3,9 @@
 encode -> backbone -> importance -> context slots -> (questions read [M_ctx, M_{t-1}, L_{t-1}]) -> control -> store and working memory.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from itertools import pairwise
-from typing import Any, cast
+from typing import Any, Literal, cast
 
 import torch
 import torch.nn.functional as F
@@ -13,14 +13,16 @@ from tokenizers import Tokenizer
 from torch import Tensor, nn
 
 from memlens.config import ModelConfig
-from memlens.dims import Action, Modality
+from memlens.dims import BOS, EOS, PAD, Action, Modality
+from memlens.errors import ModelError
+from memlens.model import lens
 from memlens.model import store as stores
 from memlens.model.backbone import Block
 from memlens.model.compressor import Compressor
 from memlens.model.context import ContextWriter
 from memlens.model.controller import Controller, control_features, control_names
 from memlens.model.encoders import Encoders
-from memlens.model.hooks import Axes, HookPoint, TimedModule
+from memlens.model.hooks import Axes, HookPoint, TemporalCache, TimedModule
 from memlens.model.importance import Importance
 from memlens.model.layers import RMSNorm
 from memlens.model.lm_head import LMHead
@@ -39,8 +41,6 @@ from memlens.model.points import points
 from memlens.model.question import Decoder, QuestionMemory
 from memlens.model.retrieval import Read, Retrieval
 from memlens.model.working import WorkingMemory
-
-PAD, BOS, EOS = 0, 1, 2
 
 
 class MemoryModel(TimedModule):
@@ -105,10 +105,59 @@ class MemoryModel(TimedModule):
         )
 
     def forward(
-        self, segment: Segment, state: MemoryState | None = None, questions: Questions | None = None
-    ) -> tuple[StepOutputs, MemoryState]:
-        """``step``, from the initial state unless one is given: what run_with_hooks and run_with_cache call."""
-        return self.step(segment, self.initial_state(segment.token.shape[0]) if state is None else state, questions)
+        self,
+        given: Any,
+        state: MemoryState | None = None,
+        questions: Questions | None = None,
+        *,
+        return_type: Literal["outputs", "logits", "loss"] | None = None,
+    ) -> Any:
+        """Read something, ``step`` by ``step``: what ``run_with_hooks`` and ``run_with_cache`` call.
+
+        Parameters
+        ----------
+        given
+            Token ids int64 (sequence, position) or text, cut into segments; a Segment; an encoded stream with its questions; a list of
+            segments, or of streams side by side.
+        state
+            From the initial state unless one is given.
+        questions
+            Asked at the end of the last segment.
+        return_type
+            "outputs": of a Segment (StepOutputs, MemoryState), of anything else the same with a list of StepOutputs. "logits": of the next
+            text token, (sequence, position, vocab). "loss": mean nats of the text tokens, plus that of the answers where something
+            was asked; scalar. "logits" for tokens and text, "outputs" for the others, unless given.
+        """
+        read = lens.pieces(self, given, questions)
+        wanted = return_type or ("logits" if lens.is_text(given) else "outputs")
+        if wanted not in ("outputs", "logits", "loss"):
+            raise ModelError(f"return_type is {wanted!r}, expected 'outputs', 'logits' or 'loss'")
+        state = self.initial_state(read[0][0].token.shape[0]) if state is None else state
+        outputs: list[StepOutputs] = []
+        logits: list[Tensor] = []
+        tap = self.lm_head.register_forward_hook(lambda module, args, out: logits.append(cast(Tensor, out)))
+        try:
+            for segment, asked in read:
+                one, state = self.step(segment, state, asked)
+                outputs.append(one)
+        finally:
+            tap.remove()
+        if wanted == "logits":
+            return torch.cat(logits, 1)
+        if wanted == "loss":
+            return mean_loss(outputs, [asked for _, asked in read])
+        return (outputs[0] if isinstance(given, Segment) else outputs), state
+
+    def to_tokens(self, text: str | Sequence[str]) -> Tensor:
+        """Token ids int64 (sequence, position) of texts that have as many tokens each. ModelError when they do not."""
+        return lens.to_tokens(self.tokenizer, text, self.device)
+
+    def run_with_cache(self, *args: Any, **kwargs: Any) -> tuple[Any, Any]:
+        """As TransformerLens's. Of one segment the cache is a dict of name to tensor (of the decoder's points, teacher forcing's);
+        of a stream it is a ``TemporalCache``."""
+        out, cache = super().run_with_cache(*args, **kwargs)
+        cache = cast(TemporalCache, cache)
+        return out, cache if lens.in_time(self, args[0]) else cache.of_one_segment()
 
     def step(
         self,
@@ -317,6 +366,18 @@ def working_memory(working: Tensor) -> Memory:
     whole = torch.zeros(working.shape[:2], dtype=torch.long, device=working.device)
     zeros = whole.to(working.dtype)
     return Memory(working, zeros, whole, zeros, whole - 1, whole - 1, whole + 1, whole == 0)
+
+
+def mean_loss(outputs: Sequence[StepOutputs], questions: Sequence[Questions | None]) -> Tensor:
+    """Mean nats of all text tokens, plus the mean loss of the answers where something was asked. Scalar."""
+    nats = torch.cat([one.nats[one.text] for one in outputs])
+    told = [
+        one.answers.loss[asked.valid]
+        for one, asked in zip(outputs, questions, strict=True)
+        if one.answers is not None and asked is not None
+    ]
+    loss = nats.mean() if len(nats) else nats.sum()
+    return loss + torch.cat(told).mean() if told else loss
 
 
 def next_text(segment: Segment) -> tuple[Tensor, Tensor]:

@@ -8,7 +8,7 @@ from typing import Any, Generic, Protocol, TypeVar, runtime_checkable
 import numpy as np
 import torch
 
-from memlens.model.model import BOS, EOS, PAD
+from memlens.dims import BOS, EOS, PAD
 from memlens.model.outputs import Questions, Segment, Tensors
 
 Outputs = TypeVar("Outputs", bound=Tensors, covariant=True)

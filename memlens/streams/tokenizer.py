@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 from tokenizers import Tokenizer
 
+from memlens.dims import BOS, EOS, PAD
 from memlens.errors import StreamError
 
-PAD, BOS, EOS = 0, 1, 2
 SPECIALS = ("<pad>", "<bos>", "<eos>")
 PATH = Path(__file__).parent / "data" / "tokenizer.json"
 

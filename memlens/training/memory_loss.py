@@ -11,10 +11,11 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from memlens.config import LossWeights
+from memlens.dims import PAD
 from memlens.model.baseline import ReaderState
 from memlens.model.compressor import fidelity_loss
 from memlens.model.layers import take
-from memlens.model.model import PAD, MemoryModel, answer_loss, next_text, working_memory
+from memlens.model.model import MemoryModel, answer_loss, next_text, working_memory
 from memlens.model.outputs import Memory, MemoryState
 from memlens.training.episodes import Episode
 

@@ -4,9 +4,10 @@ import torch
 import torch.nn.functional as F
 
 from memlens.config import LossWeights
+from memlens.dims import PAD
 from memlens.model.baseline import ReaderState, StreamReader
 from memlens.model.layers import take
-from memlens.model.model import PAD, answer_loss, next_text
+from memlens.model.model import answer_loss, next_text
 from memlens.training.episodes import Episode
 from memlens.training.memory_loss import WEIGHTS, MemoryLoss
 

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from memlens.config import BaselineConfig, ModelConfig
-from memlens.dims import PAYLOAD_WIDTH, Modality
+from memlens.dims import BOS, EOS, PAD, PAYLOAD_WIDTH, Modality
 from memlens.errors import ConfigError, ModelError
 from memlens.model import (
     MemoryModel,
@@ -23,7 +23,6 @@ from memlens.model import (
 from memlens.model.backbone import Block
 from memlens.model.baseline import ReaderState
 from memlens.model.checkpoint import load_config
-from memlens.model.model import BOS, EOS, PAD
 from memlens.model.window_attention import WindowAttention
 from memlens.recording import record
 from memlens.streams import Stream, default_tokenizer

@@ -5,13 +5,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from memlens.dims import Modality
+from memlens.dims import EOS, Modality
 from memlens.errors import StreamError
 from memlens.streams import default_tokenizer, make_fact
 from memlens.streams.facts import STATEMENTS, count_sites, encode_fact, keys, restate, sample_keys
 from memlens.streams.prose import prose, sentences
 from memlens.streams.samples import digit_images, spoken_digits
-from memlens.streams.tokenizer import EOS, decode_answer, encode_answer, encode_question, load_tokenizer
+from memlens.streams.tokenizer import decode_answer, encode_answer, encode_question, load_tokenizer
 from memlens.streams.words import SITES
 
 SPLITS = ("train", "validation", "test")
