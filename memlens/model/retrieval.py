@@ -1,6 +1,6 @@
 """Top-k retrieval: match q with every entry's key, keep k, reconstruct only those, softmax over them.
 
-What was read carries its order in time (latest first), so that the last of several values for one key can be told from the others
+What was read carries how much of the read is later than it, so that the last of several values for one key can be told from the others
 at any distance.
 """
 
@@ -19,6 +19,8 @@ from memlens.model.outputs import Memory, Tensors
 
 #: Inverse temperature of the cosine between query and key.
 SHARPNESS = 20.0
+#: The share of a read that is later than an entry at which the mark of it is half as large as it can be.
+SUPERSEDED = 0.1
 #: A chosen entry with less than this share of the read is left out of what the question and the decoder see.
 LEAST_WEIGHT = 1e-4
 
@@ -28,7 +30,7 @@ class Read(Tensors):
     """What Q questions retrieved from Memory.
 
     logits (B, Q, N) over all memory; index int64 (B, Q, k); weight (B, Q, k); content (B, Q, R, d), the parts of the chosen entries, of
-    RMS 1 before their order is added, R as many as the question with the most parts has; bias (B, Q, R), log weight or NEVER.
+    RMS 1 before the mark of being superseded is added, R as many as the question with the most parts has; bias (B, Q, R), log weight or NEVER.
     """
 
     logits: Tensor
@@ -48,7 +50,7 @@ class Retrieval(nn.Module):
         self.key = nn.Linear(cfg.d_model, cfg.d_model, bias=False)
         self.level_bias = nn.Parameter(torch.zeros(len(cfg.capacities)))
         self.age_rate = nn.Parameter(torch.tensor(-6.0))
-        self.order = nn.Parameter(torch.zeros(cfg.retrieve, cfg.d_model))
+        self.superseded = nn.Parameter(torch.zeros(cfg.d_model))
         self.hook_query = HookPoint()
         self.hook_logits = HookPoint()
         self.hook_weight = HookPoint()
@@ -74,8 +76,9 @@ class Retrieval(nn.Module):
         depth = int(level.max())
         parts, there = compressor.expand_to_level(take(memory.content, flat), level, depth)
         position = memory.position.gather(1, flat).view_as(index)
-        order = position.argsort(dim=-1, descending=True, stable=True).argsort(dim=-1)
-        content = F.rms_norm(parts, (parts.shape[-1],)).unflatten(1, index.shape[1:]) + self.order[order][..., None, :]
+        later = ((position[..., None, :] > position[..., None]) * weight[..., None, :]).sum(-1)
+        mark = (later / (later + SUPERSEDED))[..., None, None] * self.superseded
+        content = F.rms_norm(parts, (parts.shape[-1],)).unflatten(1, index.shape[1:]) + mark
         content = content.flatten(2, 3)
         read = (top > NEVER / 2) & (weight > LEAST_WEIGHT)
         there = (there.unflatten(1, index.shape[1:]) & read[..., None]).flatten(2)
