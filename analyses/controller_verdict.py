@@ -75,8 +75,8 @@ def span(rows: Rows, part: str, policy: str) -> Interval:
     table = np.concatenate([np.array([row[part][name] for name in ("random", "oracle", policy)]).T for row in rows])
     edges = np.cumsum([0, *(len(row[part][policy]) for row in rows)])
 
-    def of(index: np.ndarray) -> float:
-        low, high, here = table[index.astype(int)].mean(0)
+    def of(index: np.ndarray, axis: int) -> np.ndarray:
+        low, high, here = np.moveaxis(table[index.astype(int)], -1, 0).mean(axis)
         return (here - low) / (high - low)
 
     return bootstrap([np.arange(a, b) for a, b in pairwise(edges)], of)

@@ -165,7 +165,7 @@ def fidelity(model: "MemoryModel", n_token: int, seed: int) -> list[dict[str, An
         told = []
         for how in GROUPINGS:
             for level in LEVELS:
-                content, other = (some[groups(model, *some, level, how, seed)] for some in (test, train))
+                content, other = (some[0][groups(model, *some, level, how, seed)] for some in (test, train))
                 n_feature = content.shape[-1]
                 packed = content
                 for _ in range(level):

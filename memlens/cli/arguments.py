@@ -1,6 +1,8 @@
 """Argument types that several commands share."""
 
 import argparse
+import os
+import sys
 
 _UNITS = {"K": 1_000, "M": 1_000_000}
 
@@ -34,3 +36,21 @@ def port(text: str) -> int:
     if not text.isdecimal() or not 1024 <= int(text) <= 65535:
         raise argparse.ArgumentTypeError(f"'{text}' is no port; give a whole number from 1024 to 65535")
     return int(text)
+
+
+def add_threads(parser: argparse.ArgumentParser) -> None:
+    """Add ``--threads``, which ``use_threads`` carries out."""
+    parser.add_argument("--threads", type=count, metavar="N", help="CPU threads to compute on (OMP_NUM_THREADS, or 1)")
+
+
+def use_threads(args: argparse.Namespace) -> None:
+    """Compute on as many threads as were asked for. To be called before anything that computes is imported.
+
+    One by default: models of this size gain little from more, and threads that wait for each other all but stand still when other work
+    takes a core.
+    """
+    n = str(args.threads or os.environ.get("OMP_NUM_THREADS") or 1)
+    # what torch, numpy and scikit-learn read when they are loaded
+    os.environ["OMP_NUM_THREADS"] = n
+    if "torch" in sys.modules and n.isdecimal():
+        sys.modules["torch"].set_num_threads(int(n))

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from memlens import __version__
+from memlens.cli import arguments
 
 MODEL = "nano"
 STREAM = "builtin"
@@ -24,11 +25,13 @@ def add(commands: Any) -> None:
     )
     parser.add_argument("-o", "--out", metavar="DIR", default="runs/demo", help="folder of the run (runs/demo)")
     parser.add_argument("--overwrite", action="store_true", help="replace an earlier demo in DIR; never anything else")
+    arguments.add_threads(parser)
     parser.set_defaults(run=run, interrupted="; run the same command again with --overwrite")
 
 
 def run(args: Namespace) -> None:
     """Record, report, and print what was measured and where to look."""
+    arguments.use_threads(args)
     out = Path(args.out)
     _prepare(out, args.overwrite)
 

@@ -29,11 +29,13 @@ def add(commands: Any) -> None:
     parser.add_argument("--split", choices=("train", "validation", "test"), default="test", help="whose keys (test)")
     parser.add_argument("--json", action="store_true", help="print JSON")
     parser.add_argument("--questions", action="store_true", help="with --json: every question too")
+    arguments.add_threads(parser)
     parser.set_defaults(run=run, interrupted="")
 
 
 def run(args: Namespace) -> None:
     """Evaluate and print one row a policy and slice, or everything as JSON."""
+    arguments.use_threads(args)
     from memlens.cli import places
     from memlens.cli.progress import progress
     from memlens.errors import ConfigError

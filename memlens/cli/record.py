@@ -31,11 +31,13 @@ def add(commands: Any) -> None:
     parser.add_argument("--seed", type=arguments.seed, metavar="N", help="seed of a built-in stream")
     parser.add_argument("--commit-every", type=arguments.count, metavar="N", default=16, help="segments a commit")
     parser.add_argument("--dtype", choices=("float16", "float32"), default="float16", help="how floats are kept")
+    arguments.add_threads(parser)
     parser.set_defaults(run=run, interrupted="; what was committed is kept and opens; to record it all, record anew")
 
 
 def run(args: Namespace) -> None:
     """Record."""
+    arguments.use_threads(args)
     from memlens import recording
     from memlens.cli import places
     from memlens.cli.progress import progress

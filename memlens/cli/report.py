@@ -3,6 +3,8 @@
 from argparse import Namespace
 from typing import Any
 
+from memlens.cli import arguments
+
 
 def add(commands: Any) -> None:
     """Add this command."""
@@ -13,11 +15,13 @@ def add(commands: Any) -> None:
     )
     parser.add_argument("recording", metavar="RUN", help="folder of the recording")
     parser.add_argument("-o", "--out", metavar="DIR", required=True, help="folder for the report")
+    arguments.add_threads(parser)
     parser.set_defaults(run=run, interrupted="; run the same command again")
 
 
 def run(args: Namespace) -> None:
     """Write the report."""
+    arguments.use_threads(args)
     from memlens.cli import places
     from memlens.cli.progress import progress
 

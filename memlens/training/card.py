@@ -19,7 +19,7 @@ from memlens.training.fidelity import rate_distortion
 
 Progress = Callable[[int, int, str], None]
 #: Seeds of the built-in test streams that a card reports on.
-CARD_SEEDS = (0, 1, 2, 3)
+CARD_SEEDS = tuple(range(8))
 CARD_TOKENS = 100_000
 #: What a card reports on by task: name, positions, options that differ from the task's own. Streams have the seeds of the card.
 CARD_TASKS: tuple[tuple[str, int, dict[str, Any]], ...] = (

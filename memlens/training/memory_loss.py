@@ -15,7 +15,7 @@ from memlens.model.baseline import ReaderState
 from memlens.model.compressor import fidelity_loss
 from memlens.model.layers import take
 from memlens.model.model import PAD, MemoryModel, answer_loss, next_text, working_memory
-from memlens.model.outputs import Memory, MemoryState
+from memlens.model.outputs import Memory, MemoryState, Segment
 from memlens.training.episodes import Episode
 
 #: Of the terms, unless a config says otherwise.
@@ -110,6 +110,19 @@ def importance_loss(prior: Tensor, share: Tensor, valid: Tensor) -> Tensor:
     return (loss * valid).sum() / valid.sum().clamp_min(1)
 
 
+def drawn_text(segment: Segment, share: float, generator: torch.Generator) -> tuple[Tensor, Tensor, Tensor]:
+    """Positions drawn to predict from, ``share`` of a segment's: index (B, n), the token that follows, and whether it is text."""
+    target, text = next_text(segment)
+    draw = torch.rand(text.shape, generator=generator).to(text.device)
+    some = draw.masked_fill(~text, 2.0).topk(int(share * text.shape[1]), 1, largest=False).indices
+    return some, target.gather(1, some), text.gather(1, some)
+
+
+def all_right(logits: Tensor, answer: Tensor) -> Tensor:
+    """Which answers (B, Q, La) are right in every token under teacher-forced ``logits`` (B, Q, La, vocab); bool (B, Q)."""
+    return ((logits.argmax(-1) == answer) | (answer == PAD)).all(-1)
+
+
 def memory_loss(
     model: MemoryModel,
     episode: Episode,
@@ -130,17 +143,13 @@ def memory_loss(
     window = model.cfg.slot_window
     for segment in episode.segments:
         hidden, context, blocks = model.perceive(segment, state, noise)
-        target, text = next_text(segment)
-        n_some = int(predict_share * text.shape[1])
-        draw = torch.rand(text.shape, generator=generator).to(text.device)
-        some = draw.masked_fill(~text, 2.0).topk(n_some, 1, largest=False).indices
+        some, wanted, there = drawn_text(segment, predict_share, generator)
         logits = model.lm_head(take(hidden, some), state.working, model.encoders.text)
-        there = text.gather(1, some)
-        nats = nats + F.cross_entropy(logits[there], target.gather(1, some)[there], reduction="sum")
+        nats = nats + F.cross_entropy(logits[there], wanted[there], reduction="sum")
         n_text = n_text + there.sum()
         working = model.working(state.working, context.slot, context.prior, context.valid)
         entries = model.candidates(context, state)
-        age = (torch.rand(entries.prior.shape, generator=generator) * 200).to(text.device)
+        age = (torch.rand(entries.prior.shape, generator=generator) * 200).to(base.device)
         zero = torch.zeros_like(entries.entry)
         fresh = Memory(context.slot, context.prior, zero, age, entries.position, entries.entry, zero, context.valid)
         memory = fresh if memory is None else memory.joined(fresh)
@@ -181,8 +190,7 @@ def memory_loss(
     share = log_share.detach().amax(1).exp()[:, mine]
     importance = importance_loss(memory.prior[:, mine], share, memory.valid[:, mine])
     predict = nats / n_text.clamp_min(1)
-    wanted = episode.questions.answer
-    exact = ((logits.argmax(-1) == wanted) | (wanted == PAD)).all(-1)
+    exact = all_right(logits, episode.questions.answer)
     total = (
         weights.answer * answer
         + weights.retrieval * retrieval

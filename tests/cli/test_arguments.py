@@ -1,8 +1,10 @@
 """Numbers on the command line."""
 
-from argparse import ArgumentTypeError
+import os
+from argparse import ArgumentParser, ArgumentTypeError
 
 import pytest
+import torch
 
 from memlens.cli import arguments
 
@@ -24,3 +26,22 @@ def test_length_may_be_nothing() -> None:
 def test_count_refuses(text: str) -> None:
     with pytest.raises(ArgumentTypeError):
         arguments.count(text)
+
+
+def threads_of(monkeypatch: pytest.MonkeyPatch, given: list[str], env: str | None) -> tuple[str, int]:
+    """What ``use_threads`` leaves in the environment, and torch's threads after it."""
+    monkeypatch.setenv("OMP_NUM_THREADS", env or "")
+    parser = ArgumentParser()
+    arguments.add_threads(parser)
+    before = torch.get_num_threads()
+    try:
+        arguments.use_threads(parser.parse_args(given))
+        return os.environ["OMP_NUM_THREADS"], torch.get_num_threads()
+    finally:
+        torch.set_num_threads(before)
+
+
+def test_threads_are_one_unless_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert threads_of(monkeypatch, [], None) == ("1", 1)
+    assert threads_of(monkeypatch, [], "2") == ("2", 2)
+    assert threads_of(monkeypatch, ["--threads", "2"], "1") == ("2", 2)
