@@ -7,9 +7,9 @@ from memlens.config import LossWeights
 from memlens.dims import PAD
 from memlens.model.baseline import ReaderState, StreamReader
 from memlens.model.layers import take
-from memlens.model.model import answer_loss, next_text
+from memlens.model.model import answer_loss
 from memlens.training.episodes import Episode
-from memlens.training.memory_loss import WEIGHTS, MemoryLoss
+from memlens.training.memory_loss import WEIGHTS, MemoryLoss, all_right, drawn_text
 
 
 def reader_loss(
@@ -26,13 +26,9 @@ def reader_loss(
     nats, n_text = zero, zero
     for segment in episode.segments:
         hidden, state = reader.perceive(segment, state)
-        target, text = next_text(segment)
-        n_some = int(predict_share * text.shape[1])
-        draw = torch.rand(text.shape, generator=generator).to(text.device)
-        some = draw.masked_fill(~text, 2.0).topk(n_some, 1, largest=False).indices
-        there = text.gather(1, some)
+        some, following, there = drawn_text(segment, predict_share, generator)
         logits = reader.logits_of(take(hidden, some)[there])
-        nats = nats + F.cross_entropy(logits, target.gather(1, some)[there], reduction="sum")
+        nats = nats + F.cross_entropy(logits, following[there], reduction="sum")
         n_text = n_text + there.sum()
     wanted = episode.questions.answer
     logits = reader.answer_logits(episode.questions, state)
@@ -45,7 +41,7 @@ def reader_loss(
         predict=predict,
         fidelity=zero,
         importance=zero,
-        exact=((logits.argmax(-1) == wanted) | (wanted == PAD)).all(-1),
+        exact=all_right(logits, wanted),
         modality=episode.modality,
         covered=torch.zeros_like(episode.questions.valid),
         state=state,

@@ -44,6 +44,17 @@ window = 64
 """
 
 
+#: One short Q phase.
+Q_PHASE = """
+[q]
+rounds = 1
+n_stream = 1
+n_token = 1500
+steps = 3
+batch = 32
+"""
+
+
 @pytest.fixture
 def config(tmp_path: Path) -> Path:
     """Of a memory model, without Q phases."""

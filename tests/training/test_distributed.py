@@ -14,21 +14,13 @@ from memlens.training import fit
 from memlens.training.progress_file import Checkpoint
 from memlens.training.trainer import Trainer
 
-from .conftest import MODEL, TINY
+from .conftest import MODEL, Q_PHASE, TINY
 
 SCRIPT = Path(__file__).with_name("rank_script.py")
 CONFIG = """
 shards = 4
 carry = 0.7
 """ + TINY.replace("alternations = 0", "alternations = 1").replace("log_every = 2", "log_every = 1")
-Q_PHASE = """
-[q]
-rounds = 1
-n_stream = 1
-n_token = 1500
-steps = 3
-batch = 32
-"""
 
 
 @pytest.fixture(scope="module")

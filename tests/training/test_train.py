@@ -21,18 +21,11 @@ from memlens.training import fit, train
 from memlens.training.progress_file import Checkpoint, MetricsLog
 from memlens.training.trainer import Trainer, phase_ends
 
+from .conftest import Q_PHASE
+
 ROOT = Path(__file__).resolve().parents[2]
 #: Updates of the slow test, and the share answered exactly that it must come to.
 SLOW_STEPS, SLOW_EXACT = 480, 0.6
-#: One short Q phase.
-Q_PHASE = """
-[q]
-rounds = 1
-n_stream = 1
-n_token = 1500
-steps = 3
-batch = 32
-"""
 FILES = {
     "model.safetensors", "config.json", "tokenizer.json", "train.json", "metrics.json", "metrics.jsonl", "README.md",
 }  # fmt: skip
