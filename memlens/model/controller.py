@@ -141,6 +141,7 @@ class Controller(nn.Module):
         super().__init__()
         self.q_network = QNetwork(cfg)
         self.policy = cfg.policy
+        self.hook_entry = HookPoint()
         self.hook_control = HookPoint()
         self.hook_q = HookPoint()
         self.hook_action = HookPoint()

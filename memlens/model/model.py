@@ -3,7 +3,8 @@
 encode -> backbone -> importance -> context slots -> (questions read [M_ctx, M_{t-1}, L_{t-1}]) -> control -> store and working memory.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from itertools import pairwise
 from typing import Any, Literal, cast
 
@@ -40,6 +41,7 @@ from memlens.model.outputs import (
 from memlens.model.points import points
 from memlens.model.question import Decoder, QuestionMemory
 from memlens.model.retrieval import Read, Retrieval
+from memlens.model.run import Change, Encoded, Result, run
 from memlens.model.working import WorkingMemory
 
 
@@ -159,6 +161,19 @@ class MemoryModel(TimedModule):
         cache = cast(TemporalCache, cache)
         return out, cache if lens.in_time(self, args[0]) else cache.of_one_segment()
 
+    def run(
+        self,
+        streams: Encoded | Sequence[Encoded],
+        *,
+        state: MemoryState | None = None,
+        first: int = 0,
+        predict: bool = True,
+        changes: Sequence[Change] = (),
+    ) -> Iterator[Result[StepOutputs]]:
+        """Read encoded streams side by side, one segment a ``Result``, in constant memory; see ``memlens.model.run.run``."""
+        read = streams if isinstance(streams, list | tuple) else [cast(Encoded, streams)]
+        return run(self, read, state=state, first=first, predict=predict, changes=changes)
+
     def step(
         self,
         segment: Segment,
@@ -188,9 +203,8 @@ class MemoryModel(TimedModule):
             since = torch.where(questions.valid.any(-1), 0.0, since)
         decisions, update, recalled = self.decide(agents, state, since, explore)
         working = self.remember(context, recalled, state)
-        store = update.store
-        content = self.store.hook_content(store.content)
-        store = Entries(**{**store.__dict__, "content": content})
+        store = replace(update.store, entry=self.store.hook_entry(update.store.entry))
+        store = replace(store, content=self.store.hook_content(store.content))
         nats, text = self.predict(hidden, segment, state) if predict else self._no_prediction(segment)
         tail = torch.cat((state.tail, hidden.float()), 1)
         tail_valid = torch.cat((state.tail_valid, segment.valid), 1)
@@ -273,6 +287,7 @@ class MemoryModel(TimedModule):
 
     def answer(self, questions: Questions, memory: Memory) -> tuple[Answers, Tensor]:
         """Greedy answers, their loss and what they read; and how much each memory was read, (B, N)."""
+        memory = replace(memory, entry=self.retrieval.hook_entry(memory.entry))
         read, m_q, there = self.read(questions, memory)
         logits = self.decode(questions.answer, read, m_q, there)
         loss = answer_loss(logits, questions.answer)
@@ -305,15 +320,14 @@ class MemoryModel(TimedModule):
 
     def _credit(self, agents: Entries, hits: Tensor) -> Entries:
         """Count reads: an entry that took more than a tenth of one is no longer idle."""
-        return Entries(
-            **{**agents.__dict__, "hits": agents.hits + hits, "idle": torch.where(hits > 0.1, 0.0, agents.idle)}
-        )
+        return replace(agents, hits=agents.hits + hits, idle=torch.where(hits > 0.1, 0.0, agents.idle))
 
     def decide(
         self, agents: Entries, state: MemoryState, since: Tensor, explore: Tensor | None
     ) -> tuple[Decisions, stores.Update, Entries]:
         """Control: features, Q, actions; carried out by the store. Also the entries recalled into working memory."""
         cfg = self.cfg
+        agents = replace(agents, entry=self.controller.hook_entry(agents.entry))
         n_levels = len(cfg.capacities)
         keys = self.retrieval.keys(agents.content)
         level = torch.cat((self.entry_level.new_zeros(cfg.n_slots), self.entry_level)).expand_as(agents.entry)
@@ -338,7 +352,7 @@ class MemoryModel(TimedModule):
         asked = (update.action[:, cfg.n_slots :] == Action.RETRIEVE) & (update.destination[:, cfg.n_slots :] >= 0)
         _, index = gain.masked_fill(~asked, -torch.inf).topk(min(cfg.recalls, gain.shape[1]), 1)
         recalled = agents.slice(cfg.n_slots, agents.valid.shape[1]).at(index)
-        return decisions, update, Entries(**{**recalled.__dict__, "valid": asked.gather(1, index)})
+        return decisions, update, replace(recalled, valid=asked.gather(1, index))
 
     def remember(self, context: Context, recalled: Entries, state: MemoryState) -> Tensor:
         """M_t from the context slots and what was recalled, reconstructed (the mean of its parts)."""

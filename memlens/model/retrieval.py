@@ -54,6 +54,7 @@ class Retrieval(nn.Module):
         self.level_bias = nn.Parameter(torch.zeros(len(cfg.capacities)))
         self.age_rate = nn.Parameter(torch.tensor(-6.0))
         self.superseded = nn.Parameter(torch.zeros(cfg.d_model))
+        self.hook_entry = HookPoint()
         self.hook_query = HookPoint()
         self.hook_logits = HookPoint()
         self.hook_weight = HookPoint()

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any, Generic, Protocol, TypeVar, runtime_checkable
 
@@ -44,6 +45,19 @@ class Encoded(Protocol):
     def n_segment(self, segment_length: int) -> int: ...
     def segment(self, t: int, segment_length: int) -> Mapping[str, np.ndarray]: ...
     def questions_in(self, t: int, segment_length: int) -> list[Any]: ...
+
+
+@runtime_checkable
+class Change(Protocol):
+    """Something done to a run, as ``memlens.interventions`` makes them: hooks to run with, and edits of the state between segments."""
+
+    def hooks(self, model: Any) -> Sequence[tuple[str, Any]]:
+        """Forward hooks, as ``run_with_hooks`` takes them; made anew for each run."""
+        ...
+
+    def edit(self, model: Any, segment: int, state: Any) -> Any:
+        """The state to go on from, before segment ``segment``."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -89,6 +103,11 @@ def encode_questions(model: Steps, asked: Sequence[Sequence[Asked]]) -> Question
     return Questions(token[..., : width[0]], answer[..., : width[1]], valid).to(model.device)
 
 
+def hooked(model: Any, hooks: Sequence[tuple[str, Any]]) -> AbstractContextManager[Any]:
+    """``model.hooks`` where there are any; a model of streams that cannot be hooked is as good where there are none."""
+    return model.hooks(fwd_hooks=list(hooks)) if hooks else nullcontext()
+
+
 def run(
     model: Steps[Outputs],
     streams: Sequence[Encoded],
@@ -96,17 +115,22 @@ def run(
     state: Any = None,
     first: int = 0,
     predict: bool = True,
+    changes: Sequence[Change] = (),
 ) -> Iterator[Result[Outputs]]:
     """Yield a Result a segment; streams that end earlier are padded with nothing.
 
-    ``state`` and ``first`` continue a run: the state before segment ``first``. Gradients are off while a step runs.
+    ``state`` and ``first`` continue a run: the state before segment ``first``. ``changes`` act in their order while a step runs, never
+    between. Gradients are off while a step runs.
     """
     length = model.cfg.segment_length
     state = model.initial_state(len(streams)) if state is None else state
+    hooks = [hook for change in changes for hook in change.hooks(model)]
     for t in range(first, max(stream.n_segment(length) for stream in streams)):
         rows, asked = map(list, zip(*(segment_of(stream, t, length) for stream in streams), strict=True))
         start = time.perf_counter()
-        with torch.no_grad():
+        with torch.no_grad(), hooked(model, hooks):
+            for change in changes:
+                state = change.edit(model, t, state)
             segment = Segment.stack(rows, model.device)
             outputs, state = model.step(segment, state, encode_questions(model, asked), predict=predict)
         yield Result(t, rows, asked, outputs, state, time.perf_counter() - start)

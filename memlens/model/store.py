@@ -24,10 +24,11 @@ PAIRING_ROUNDS = 3
 
 
 class Store(nn.Module):
-    """Holds nothing but the hook: the store's content is state, not weights."""
+    """Holds nothing but the hooks: the store's content is state, not weights."""
 
     def __init__(self):
         super().__init__()
+        self.hook_entry = HookPoint()
         self.hook_content = HookPoint()
 
 

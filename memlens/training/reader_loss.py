@@ -4,7 +4,6 @@ import torch
 import torch.nn.functional as F
 
 from memlens.config import LossWeights
-from memlens.dims import PAD
 from memlens.model.baseline import ReaderState, StreamReader
 from memlens.model.layers import take
 from memlens.model.model import answer_loss

@@ -3,6 +3,8 @@
 Axes: B sequences, Q questions, N the memory axis [M_ctx, M_{t-1}, L_{t-1}], k entries that a question read.
 """
 
+from dataclasses import replace
+
 import torch
 from torch import Tensor
 
@@ -21,7 +23,7 @@ def loss_without(model: MemoryModel, questions: Questions, memory: Memory, index
     n_question = questions.token.shape[1]
     own = memory.map(lambda x: x.repeat_interleave(n_question, 0))
     gone = torch.zeros_like(own.valid).scatter_reduce(1, index.flatten(0, 1), hidden.flatten(0, 1), "amax")
-    own = Memory(**{**own.__dict__, "valid": own.valid & ~gone})
+    own = replace(own, valid=own.valid & ~gone)
     single = questions.map(lambda x: x.flatten(0, 1)[:, None])
     read, m_q, there = model.read(single, own)
     loss = answer_loss(model.decode(single.answer, read, m_q, there), single.answer)
