@@ -21,8 +21,8 @@ class Compressor(nn.Module):
         d, m = cfg.d_model, cfg.merge
         self.m = m
         self.norm = RMSNorm(d)
-        self.down = nn.Sequential(nn.Linear(m * d, 2 * d), nn.GELU(), nn.Linear(2 * d, d))
-        self.up = nn.Sequential(nn.Linear(d, 2 * d), nn.GELU(), nn.Linear(2 * d, m * d))
+        self.down = nn.Sequential(nn.Linear(m * d, 4 * d), nn.GELU(), nn.Linear(4 * d, d))
+        self.up = nn.Sequential(nn.Linear(d, 4 * d), nn.GELU(), nn.Linear(4 * d, m * d))
         self.hook_merged = nn.ModuleList(HookPoint() for _ in cfg.capacities[1:])
 
     def merge(self, content: Float[Tensor, "*batch merge feature"]) -> Float[Tensor, "*batch feature"]:

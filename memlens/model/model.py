@@ -193,8 +193,9 @@ class MemoryModel(HookedRootModule):
         working = state.working
 
         def bundle(e: Entries, level: Tensor, kind: int) -> Memory:
+            first = torch.minimum(e.start + self.cfg.slot_window - 1, e.position)
             return Memory(
-                e.content, e.prior, level.expand_as(e.entry), e.age, e.position, e.entry,
+                e.content, e.prior, level.expand_as(e.entry), e.age, first, e.position, e.entry,
                 torch.full_like(e.entry, kind), e.valid,
             )  # fmt: skip
 
@@ -310,7 +311,7 @@ def working_memory(working: Tensor) -> Memory:
     """Working slots (B, W, d) as Memory: no log-prior, no age, no place in the stream."""
     whole = torch.zeros(working.shape[:2], dtype=torch.long, device=working.device)
     zeros = whole.to(working.dtype)
-    return Memory(working, zeros, whole, zeros, whole - 1, whole - 1, whole + 1, whole == 0)
+    return Memory(working, zeros, whole, zeros, whole - 1, whole - 1, whole - 1, whole + 1, whole == 0)
 
 
 def next_text(segment: Segment) -> tuple[Tensor, Tensor]:

@@ -249,14 +249,16 @@ class Entries(Tensors):
 class Memory(Tensors):
     """Everything a question can read, in one axis of N: context slots, working slots, store.
 
-    content (B, N, d); prior (B, N) nats; level int64 (B, N); age (B, N) segments; position int64 (B, N) in the stream, -1 for working
-    slots; entry int64 (B, N) id or -1; kind int64 (B, N) 0 context, 1 working, 2 store; valid bool (B, N).
+    content (B, N, d); prior (B, N) nats; level int64 (B, N); age (B, N) segments; first and position int64 (B, N), where in the
+    stream its earliest and its latest part were picked, -1 for working slots; entry int64 (B, N) id or -1; kind int64 (B, N) 0 context,
+    1 working, 2 store; valid bool (B, N).
     """
 
     content: Tensor
     prior: Tensor
     level: Tensor
     age: Tensor
+    first: Tensor
     position: Tensor
     entry: Tensor
     kind: Tensor
@@ -265,6 +267,15 @@ class Memory(Tensors):
     def joined(self, other: "Memory") -> "Memory":
         """Both, along the memory axis."""
         return Memory(*(torch.cat((getattr(self, f.name), getattr(other, f.name)), 1) for f in fields(self)))
+
+    def part_positions(self, merge: int, depth: int) -> Tensor:
+        """Where each of an entry's m**level parts was picked, int64 (B, N, m**depth): evenly spread from the first to the last.
+
+        Exact up to two parts, which are all that level 1 has at m = 2.
+        """
+        last = (merge**self.level - 1)[..., None]
+        before_last = (last - torch.arange(merge**depth, device=last.device)).clamp_min(0)
+        return self.position[..., None] - (self.position - self.first)[..., None] * before_last // last.clamp_min(1)
 
 
 @dataclass(frozen=True)

@@ -1,9 +1,11 @@
-"""Top-k retrieval: match q with every entry's key, keep k, reconstruct only those, softmax over them.
+"""Top-k retrieval: match q with every entry's parts, keep the k best entries, softmax over them, read their parts.
 
-What was read carries its order in time (latest first), so that the last of several values for one key can be told from the others
-at any distance.
+A compressed entry is matched by what it is reconstructed to, part by part, so that a fact is found by its own key however often it was
+merged. What was read carries how much of the read is later than it, so that the last of several values for one key can be told from
+the others at any distance.
 """
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -19,6 +21,8 @@ from memlens.model.outputs import Memory, Tensors
 
 #: Inverse temperature of the cosine between query and key.
 SHARPNESS = 20.0
+#: The share of a read that is later than an entry at which the mark of it is half as large as it can be.
+SUPERSEDED = 0.1
 #: A chosen entry with less than this share of the read is left out of what the question and the decoder see.
 LEAST_WEIGHT = 1e-4
 
@@ -28,7 +32,8 @@ class Read(Tensors):
     """What Q questions retrieved from Memory.
 
     logits (B, Q, N) over all memory; index int64 (B, Q, k); weight (B, Q, k); content (B, Q, R, d), the parts of the chosen entries, of
-    RMS 1 before their order is added, R as many as the question with the most parts has; bias (B, Q, R), log weight or NEVER.
+    RMS 1 before the mark of being superseded is added, R as many as the question with the most parts has; bias (B, Q, R), the log weight
+    of each part or NEVER.
     """
 
     logits: Tensor
@@ -39,7 +44,7 @@ class Read(Tensors):
 
 
 class Retrieval(nn.Module):
-    """logit = SHARPNESS cos(q, k) + log-prior + level bias - age rate * log(1 + age)."""
+    """logit of a part = SHARPNESS cos(q, k) + log-prior + level bias - age rate * log(1 + age); of an entry, logsumexp of its parts'."""
 
     def __init__(self, cfg: ModelConfig):
         super().__init__()
@@ -48,7 +53,7 @@ class Retrieval(nn.Module):
         self.key = nn.Linear(cfg.d_model, cfg.d_model, bias=False)
         self.level_bias = nn.Parameter(torch.zeros(len(cfg.capacities)))
         self.age_rate = nn.Parameter(torch.tensor(-6.0))
-        self.order = nn.Parameter(torch.zeros(cfg.retrieve, cfg.d_model))
+        self.superseded = nn.Parameter(torch.zeros(cfg.d_model))
         self.hook_query = HookPoint()
         self.hook_logits = HookPoint()
         self.hook_weight = HookPoint()
@@ -62,26 +67,30 @@ class Retrieval(nn.Module):
         self, query: Float[Tensor, "sequence question feature"], memory: Memory, compressor: Compressor
     ) -> Read:
         query = self.hook_query(query)
-        match = F.normalize(query.float(), dim=-1) @ self.keys(memory.content).transpose(-1, -2)
+        depth = int(memory.level.max())
+        parts, there = compressor.expand_to_level(memory.content, memory.level, depth)
+        n_part = parts.shape[2]
+        match = F.normalize(query.float(), dim=-1) @ self.keys(parts).flatten(1, 2).transpose(-1, -2)
         slowly = F.softplus(self.age_rate) * torch.log1p(memory.age)
         bias = memory.prior + self.level_bias[memory.level] - slowly
-        logits = self.hook_logits((SHARPNESS * match + bias[:, None]).masked_fill(~memory.valid[:, None], NEVER))
-        k = min(self.cfg.retrieve, logits.shape[-1])
-        top, index = logits.topk(k, dim=-1)
+        part_logits = SHARPNESS * match.unflatten(-1, (-1, n_part)) + bias[:, None, :, None]
+        part_logits = part_logits.masked_fill(~(there & memory.valid[..., None])[:, None], NEVER)
+        logits = self.hook_logits(part_logits.logsumexp(-1).masked_fill(~memory.valid[:, None], NEVER))
+        top, index = logits.topk(min(self.cfg.retrieve, logits.shape[-1]), dim=-1)
         weight = self.hook_weight(top.softmax(-1))
-        flat = index.flatten(1)
-        level = memory.level.gather(1, flat)
-        depth = int(level.max())
-        parts, there = compressor.expand_to_level(take(memory.content, flat), level, depth)
-        position = memory.position.gather(1, flat).view_as(index)
-        order = position.argsort(dim=-1, descending=True, stable=True).argsort(dim=-1)
-        content = F.rms_norm(parts, (parts.shape[-1],)).unflatten(1, index.shape[1:]) + self.order[order][..., None, :]
-        content = content.flatten(2, 3)
-        read = (top > NEVER / 2) & (weight > LEAST_WEIGHT)
-        there = (there.unflatten(1, index.shape[1:]) & read[..., None]).flatten(2)
-        each = weight.clamp_min(1e-9).log()[..., None].expand(*weight.shape, parts.shape[2]).flatten(2)
-        bias = each.masked_fill(~there, NEVER)
-        # only the parts that are there: the others would cost as much
-        first = there.long().argsort(dim=-1, descending=True, stable=True)[..., : max(1, int(there.sum(-1).max()))]
-        content = content.gather(2, first[..., None].expand(*first.shape, content.shape[-1]))
-        return Read(logits, index, weight, self.hook_read(content), bias.gather(2, first))
+        within = part_logits - part_logits.logsumexp(-1, keepdim=True)
+        chosen = index[..., None].expand(*index.shape, n_part)
+        bias = (within.gather(2, chosen) + weight.clamp_min(1e-9).log()[..., None]).flatten(2)
+        read = (top > NEVER / 2)[..., None] & there[:, None].expand(-1, index.shape[1], -1, -1).gather(2, chosen)
+        read = read.flatten(2) & (bias > math.log(LEAST_WEIGHT))
+        bias = bias.masked_fill(~read, NEVER)
+        # only the parts that are read: the others would cost as much
+        n_read = max(1, int(read.sum(-1).max()))
+        bias, first = bias.topk(n_read, -1)
+        place = (index[..., None] * n_part + torch.arange(n_part, device=index.device)).flatten(2).gather(2, first)
+        position = take(memory.part_positions(compressor.m, depth).flatten(1), place.flatten(1)).view_as(place)
+        later = ((position[..., None, :] > position[..., None]) * bias.exp()[..., None, :]).sum(-1)
+        mark = (later / (later + SUPERSEDED))[..., None] * self.superseded
+        content = take(parts.flatten(1, 2), place.flatten(1)).unflatten(1, place.shape[1:])
+        content = F.rms_norm(content, (content.shape[-1],)) + mark
+        return Read(logits, index, weight, self.hook_read(content), bias)

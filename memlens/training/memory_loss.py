@@ -1,7 +1,7 @@
 """The loss of a memory phase: answers, which entry holds the answer, next tokens, fidelity of compression, importance.
 
 The memory is trained under random policies without running the store: of all context slots of an episode, some are kept as they
-are, some compressed once or twice with a random other; the slots of other rows stand in as distractors for a long stream.
+are, some compressed once or twice with others of like importance; the slots of other rows stand in as distractors for a long stream.
 """
 
 from dataclasses import dataclass
@@ -38,65 +38,55 @@ class MemoryLoss:
     state: MemoryState | ReaderState
 
 
-def merge_random(
+def merge_some(
     model: MemoryModel, memory: Memory, holds: Tensor, share: float, generator: torch.Generator
 ) -> tuple[Memory, Tensor, Tensor, Tensor]:
-    """Compress ``share`` of the entries to level 1, and half as many again to level 2, each with a random other.
+    """Compress ``share`` of the entries to level 1, and half as many again to level 2, each with others of about its importance.
 
-    ``holds`` bool (B, Q, N): whether an entry holds the answer; a merge does when a parent does. Returns memory, holds, fidelity, and
-    int64 (n,), which entries were left whole: they come first in what is returned.
+    So facts are merged with facts, as in a full store. ``holds`` bool (B, Q, N): whether an entry holds the answer; a merge does when a
+    parent does. Returns memory, holds, fidelity, and int64 (B, n), which entries were left whole: they come first in what is returned.
     """
     n = memory.content.shape[1]
     m = model.cfg.merge
-    fidelity = memory.content.new_zeros(())
-    order = torch.randperm(n, generator=generator).to(memory.content.device)
-    size = int(share * n) // (m * m) * (m * m)
     depth = len(model.cfg.capacities) - 1
-    parts: list[tuple[Memory, Tensor]] = []
+    noise = torch.randn(memory.prior.shape, generator=generator).to(memory.prior.device)
+    ranking = (memory.prior + noise).masked_fill(~memory.valid, -torch.inf).argsort(-1, descending=True)
+    n_group = n // m**depth
+    mixed = torch.randperm(n_group, generator=generator).to(ranking.device)
+    grouped = ranking[:, : n_group * m**depth].unflatten(1, (n_group, -1))[:, mixed].flatten(1)
+    order = torch.cat((grouped, ranking[:, grouped.shape[1] :]), 1)
+    fidelity = memory.content.new_zeros(())
+    size = int(share * n) // (m * m) * (m * m)
+    merges: list[tuple[Memory, Tensor]] = []
     start = 0
     for level in range(1, depth + 1):
         count = size // 2 ** (level - 1) // m**level * m**level
         if not count:
             continue
-        index = order[start : start + count]
-        start += count
+        parents = memory.map(lambda x, index=order[:, start : start + count]: take(x, index))
         # in each group the earlier ones come first, as in the store
-        group = memory.position[:, index].unflatten(1, (-1, m**level)).argsort(-1)
-        ordered = (index.view(-1, m**level).expand_as(group).gather(-1, group)).flatten(1)
-        content = take(memory.content, ordered)
-        prior, there = memory.prior[:, index], memory.valid[:, index]
-        held, latest = holds[..., index], memory.position[:, index].unflatten(1, (-1, m**level)).amax(-1)
-        original = content
+        group = parents.position.unflatten(1, (-1, m**level)).argsort(-1)
+        original = parents.content.unflatten(1, (-1, m**level))
+        original = original.gather(2, group[..., None].expand_as(original)).flatten(1, 2)
+        content = rebuilt = original
         for _ in range(level):
-            content = model.compressor.merge(content.unflatten(1, (-1, m)))
-            prior = prior.unflatten(1, (-1, m)).amax(-1)
-            there = there.unflatten(1, (-1, m)).any(-1)
-            held = held.unflatten(-1, (-1, m)).any(-1)
-        rebuilt = content
+            content = rebuilt = model.compressor.merge(content.unflatten(1, (-1, m)))
         for _ in range(level):
             rebuilt = model.compressor.expand(rebuilt).flatten(1, 2)
         fidelity = fidelity + fidelity_loss(rebuilt, original)
-        whole = torch.zeros_like(there, dtype=torch.long)
-        parts.append(
-            (
-                Memory(
-                    content,
-                    prior,
-                    whole + level,
-                    memory.age[:, index[:: m**level]],
-                    latest,
-                    whole - 1,
-                    whole + 2,
-                    there,
-                ),
-                held,
-            )
-        )
-    rest = order[start:]
-    kept = memory.map(lambda x: x[:, rest])
-    merged, held = kept, holds[..., rest]
-    for part, part_held in parts:
-        merged, held = merged.joined(part), torch.cat((held, part_held), -1)
+        of = parents.map(lambda x, size=m**level: x.unflatten(1, (-1, size)))
+        whole = torch.zeros_like(of.level[..., 0])
+        merge = Memory(
+            content=content, prior=of.prior.amax(-1), level=whole + level, age=of.age[..., 0], first=of.position.amin(-1),
+            position=of.position.amax(-1), entry=whole - 1, kind=whole + 2, valid=of.valid.any(-1),
+        )  # fmt: skip
+        held = take(holds.transpose(1, 2), order[:, start : start + count]).unflatten(1, (-1, m**level)).any(2)
+        merges.append((merge, held.transpose(1, 2)))
+        start += count
+    rest = order[:, start:]
+    merged, held = memory.map(lambda x: take(x, rest)), take(holds.transpose(1, 2), rest).transpose(1, 2)
+    for merge, merge_held in merges:
+        merged, held = merged.joined(merge), torch.cat((held, merge_held), -1)
     return merged, held, fidelity, rest
 
 
@@ -151,7 +141,8 @@ def memory_loss(
         entries = model.candidates(context, state)
         age = (torch.rand(entries.prior.shape, generator=generator) * 200).to(base.device)
         zero = torch.zeros_like(entries.entry)
-        fresh = Memory(context.slot, context.prior, zero, age, entries.position, entries.entry, zero, context.valid)
+        at = entries.position
+        fresh = Memory(context.slot, context.prior, zero, age, at, at, entries.entry, zero, context.valid)
         memory = fresh if memory is None else memory.joined(fresh)
         position = entries.position - base[:, None]
         ends.append(position)
@@ -173,9 +164,9 @@ def memory_loss(
         memory = memory.joined(other)
     holds = F.pad(holds, (0, memory.content.shape[1] - holds.shape[-1]))
     fidelity = torch.zeros((), device=state.working.device)
-    single = torch.arange(memory.content.shape[1], device=base.device)
+    single = torch.arange(memory.content.shape[1], device=base.device).expand(n_row, -1)
     if compress:
-        memory, holds, fidelity, single = merge_random(model, memory, holds, compress, generator)
+        memory, holds, fidelity, single = merge_some(model, memory, holds, compress, generator)
     memory = memory.joined(working_memory(state.working))
     holds = F.pad(holds, (0, state.working.shape[1]))
     read, m_q, there = model.read(episode.questions, memory)
@@ -186,9 +177,10 @@ def memory_loss(
     right = log_share.masked_fill(~holds, -torch.inf).logsumexp(-1)
     retrieval = -right[covered].sum() / covered.sum().clamp_min(1)
     # slots of this row that were left whole: how much of a read they took
-    mine = torch.nonzero(single < own.content.shape[1]).squeeze(-1)
-    share = log_share.detach().amax(1).exp()[:, mine]
-    importance = importance_loss(memory.prior[:, mine], share, memory.valid[:, mine])
+    n_single = single.shape[1]
+    share = log_share.detach().amax(1).exp()[:, :n_single]
+    mine = memory.valid[:, :n_single] & (single < own.content.shape[1])
+    importance = importance_loss(memory.prior[:, :n_single], share, mine)
     predict = nats / n_text.clamp_min(1)
     exact = all_right(logits, episode.questions.answer)
     total = (

@@ -1,9 +1,11 @@
-"""Reads: order in time, parts of compressed entries, nothing lost by leaving out what is not there."""
+"""Reads: what is marked as not the last word, parts of compressed entries, nothing lost by leaving out what is not there."""
 
+import pytest
 import torch
 
 from memlens.model.layers import NEVER
 from memlens.model.outputs import Memory
+from memlens.model.retrieval import SUPERSEDED
 from tests.model.conftest import SMALL, make_questions, make_segment
 
 D = SMALL.d_model
@@ -14,7 +16,7 @@ def memory_of(position: list[int], level: list[int], seed: int = 0) -> Memory:
     content = torch.randn(1, n, D, generator=torch.Generator().manual_seed(seed))
     zeros, whole = torch.zeros(1, n), torch.arange(n)[None]
     return Memory(
-        content, zeros, torch.tensor([level]), zeros, torch.tensor([position]), whole, torch.full_like(whole, 2), whole >= 0
+        content, zeros, torch.tensor([level]), zeros, torch.tensor([position]), torch.tensor([position]), whole, torch.full_like(whole, 2), whole >= 0
     )  # fmt: skip
 
 
@@ -24,16 +26,18 @@ def read_of(model, memory: Memory):
         return model.retrieval(query, memory, model.compressor)
 
 
-def test_order_in_time_is_read_and_only_by_rank(model) -> None:
+def test_what_is_not_the_last_word_is_marked_however_long_ago_it_was(model) -> None:
     with torch.no_grad():
-        model.retrieval.order.copy_(torch.arange(4.0)[:, None].expand(-1, D) * 100)
+        model.retrieval.superseded.fill_(100.0)
     position = [70, 10, 500, 40]
     near = read_of(model, memory_of(position, [0] * 4))
     far = read_of(model, memory_of([p * 1000 for p in position], [0] * 4))
     torch.testing.assert_close(near.content, far.content)
+    weight = near.bias[0, 0].exp()
     for place, entry in enumerate(near.index[0, 0].tolist()):
-        rank = sorted(position, reverse=True).index(position[entry])
-        assert abs(float(near.content[0, 0, place].mean()) - 100 * rank) < 2
+        others = zip(near.index[0, 0].tolist(), weight.tolist(), strict=True)
+        later = sum(w for other, w in others if position[other] > position[entry])
+        assert abs(float(near.content[0, 0, place].mean()) - 100 * later / (later + SUPERSEDED)) < 1
 
 
 def test_a_read_holds_the_parts_of_each_entry_and_no_more(model) -> None:
@@ -41,11 +45,27 @@ def test_a_read_holds_the_parts_of_each_entry_and_no_more(model) -> None:
     read = read_of(model, memory_of([1, 2, 3, 4], level))
     there = read.bias[0, 0] > NEVER / 2
     assert read.content.shape[2] == int(there.sum()) == sum(2**i for i in level)
-    chosen = read.index[0, 0].tolist()
-    sizes = [2 ** level[i] for i in chosen]
-    weights = [read.weight[0, 0, j].log() for j, n in enumerate(sizes) for _ in range(n)]
-    torch.testing.assert_close(read.bias[0, 0, there].sort().values, torch.stack(weights).sort().values)
+    assert abs(float(read.bias[0, 0, there].exp().sum()) - 1) < 1e-5
     assert abs(float(read.weight.sum()) - 1) < 1e-5
+
+
+def test_a_merge_is_found_by_the_key_of_each_of_its_parts(model) -> None:
+    """Its logit is what its reconstructed parts would have together, each as an entry of its own."""
+    memory = memory_of([10, 40], [1, 0])
+    query = torch.randn(1, 1, D, generator=torch.Generator().manual_seed(9))
+    with torch.no_grad():
+        parts = model.compressor.expand(memory.content[:, 0])
+        merged = model.retrieval(query, memory, model.compressor)
+        alone = memory_of([10, 40], [0, 0])
+        single = model.retrieval(query, Memory(**{**alone.__dict__, "content": parts}), model.compressor)
+    torch.testing.assert_close(merged.logits[..., 0], single.logits.logsumexp(-1))
+    assert merged.content.shape[2] == 3 and float(merged.bias[0, 0].exp().sum()) == pytest.approx(1)
+
+
+def test_parts_lie_between_the_first_and_the_last_of_a_merge() -> None:
+    memory = memory_of([90, 90, 90], [0, 1, 2])
+    memory = Memory(**{**memory.__dict__, "first": torch.tensor([[90, 30, 30]])})
+    assert memory.part_positions(2, 2)[0].tolist() == [[90, 90, 90, 90], [30, 90, 90, 90], [30, 50, 70, 90]]
 
 
 def test_an_empty_memory_can_be_asked(model) -> None:
