@@ -15,9 +15,8 @@ def memory_of(position: list[int], level: list[int], seed: int = 0) -> Memory:
     n = len(position)
     content = torch.randn(1, n, D, generator=torch.Generator().manual_seed(seed))
     zeros, whole = torch.zeros(1, n), torch.arange(n)[None]
-    return Memory(
-        content, zeros, torch.tensor([level]), zeros, torch.tensor([position]), torch.tensor([position]), whole, torch.full_like(whole, 2), whole >= 0
-    )  # fmt: skip
+    at = torch.tensor([position])
+    return Memory(content, zeros, torch.tensor([level]), zeros, at, at, whole, torch.full_like(whole, 2), whole >= 0)
 
 
 def read_of(model, memory: Memory):
