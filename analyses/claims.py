@@ -3,7 +3,7 @@
     python analyses/claims.py
 
 Each file of this folder with a ``CLAIM`` is a study. The page lists them by their numbers; a study without a result in analyses/results
-is "not measured yet". tests/test_claims.py checks that the page is what this script would write.
+is "not measured yet". tests/studies/test_claims.py checks that the page is what this script would write.
 """
 
 import importlib

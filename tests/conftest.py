@@ -11,3 +11,18 @@ install_import_hook("memlens.model", "beartype.beartype")
 import torch
 
 torch.set_num_threads(1)
+
+import pytest
+
+
+@pytest.fixture(scope="session")
+def plant():
+    """Makes recordings in memory whose truth is known: see planted.py."""
+    from .planted import plant
+
+    return plant
+
+
+@pytest.fixture(scope="session")
+def recording(plant):
+    return plant()

@@ -1,24 +1,16 @@
 """The efficiency study counts what the models do: FLOPs and interactions against hand formulas and masks, verdicts on planted gains."""
 
-# ruff: noqa: E402
-
-import sys
 from itertools import pairwise
-from pathlib import Path
-
-import pytest
-import torch
-import torch.nn.functional as F
-from torch import nn
-
-ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT / "analyses"))  # scripts, and what they share, are no package
 
 import claims
 import efficiency_cost as cost
 import efficiency_ratio as ratio
 import efficiency_verdict as judged
+import pytest
+import torch
+import torch.nn.functional as F
 from study import plain
+from torch import nn
 
 from memlens.config import BaselineConfig, ModelConfig
 from memlens.model.layers import NEVER, Attention

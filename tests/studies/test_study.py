@@ -1,26 +1,21 @@
 """Studies: rows survive a kill, quick runs stay apart, pages come from results alone, intervals are right."""
 
-# ruff: noqa: E402
-
 import argparse
 import json
 import re
-import sys
 from pathlib import Path
 
 import matplotlib
 import numpy as np
 import pytest
+import study_provenance
 from scipy.stats import binomtest
+from study import RESULTS, Claim, Drawing, Run, Table, Verdict, place, run_study
+from study_statistics import bootstrap, by_seed, paired, share, words
 
 from memlens.errors import AnalysisError, ConfigError
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT / "analyses"))  # scripts, and what they share, are no package
-
-import study_provenance
-from study import RESULTS, Claim, Drawing, Run, Table, Verdict, place, run_study
-from study_statistics import bootstrap, by_seed, paired, share, words
+ROOT = Path(__file__).resolve().parents[2]
 
 
 def draw(result):

@@ -1,23 +1,19 @@
 """docs/claims.md says what the kept results say, and every kept result has its provenance."""
 
-# ruff: noqa: E402
-
 import json
 import re
 import subprocess
 import sys
 from pathlib import Path
 
-import pytest
-
-ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT / "analyses"))  # scripts, and what they share, are no package
-
 import claims
+import pytest
 import study
 import study_provenance
 from study import RESULTS, Claim, Verdict
 from study_page import write_page
+
+ROOT = Path(__file__).resolve().parents[2]
 
 TIME = re.compile(r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\+00:00$")
 SHA = re.compile(r"^[0-9a-f]{64}$")
@@ -104,3 +100,8 @@ def test_quick_runs_reach_their_end(name: str, tmp_path: Path) -> None:
     result = json.loads((tmp_path / f"{name}-quick.json").read_text())
     assert result["quick"] and result["rows"] and claims.studies()[name].verdict(result).sentences
     assert not list(tmp_path.glob("*.jsonl"))
+
+
+def test_every_study_says_what_it_claims_and_draws_it() -> None:
+    for claim in claims.studies().values():
+        assert claim.drawings and claim.stated.endswith(".")

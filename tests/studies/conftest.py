@@ -1,0 +1,52 @@
+"""A tiny model that takes every action, streams for it, and what every study is held to. Modules of analyses/ are on the path."""
+
+from typing import Any
+
+import pytest
+import small
+import study_recall as recall
+import torch
+from study import plain
+from study_page import svg
+
+from memlens.config import ModelConfig
+from memlens.model import MemoryModel
+from memlens.streams import default_tokenizer
+
+TINY = ModelConfig(
+    d_model=32, segment_length=64, n_layers=1, ssd_heads=2, ssd_head_dim=16, ssd_state=8, chunk=16, n_slots=8, slot_window=12,
+    slot_heads=2, slot_head_dim=8, working_slots=4, working_writes=2, capacities=(6, 4, 2), retrieve=4, control_width=16,
+    pick_width=5,
+)  # fmt: skip
+
+
+@pytest.fixture
+def model() -> MemoryModel:
+    """Seeded; prefers to store, then to compress, then to recall, so that every action is taken."""
+    torch.manual_seed(0)
+    model = MemoryModel(TINY, default_tokenizer(), "tiny")
+    with torch.no_grad():
+        model.controller.q_network.advantage.bias.copy_(torch.tensor([2.0, 1.9, 1.8, -2.0]))
+    return model.eval()
+
+
+@pytest.fixture
+def streams() -> list[Any]:
+    return recall.make_streams(default_tokenizer(), "needle", (3, 4), n_token=700, n_fact=6)
+
+
+@pytest.fixture(scope="session")
+def config():
+    return small.load("mqar")
+
+
+def check_drawings(claim: Any, result: dict[str, Any]) -> None:
+    """Figures and tables come from the result alone, and say what they claim."""
+    told = plain(result)
+    for drawing in claim.drawings:
+        text = svg(drawing.draw(told), drawing.what)
+        assert text.count("<svg") == 1 and len(text) < 300_000
+        caption = drawing.caption(told)
+        assert "95 %" in caption and ". " not in caption
+    for table in claim.verdict(told).tables:
+        assert all(len(row) == len(table.header) for row in table.rows)

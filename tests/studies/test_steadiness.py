@@ -1,0 +1,50 @@
+"""Spikes are found where they are; steadiness is judged by its goals."""
+
+import numpy as np
+import pytest
+import steadiness
+
+
+def test_spikes_are_found_where_they_are() -> None:
+    rng = np.random.default_rng(0)
+    loss = 2.0 + 0.02 * rng.normal(size=400)
+    loss[[150, 300, 301]] += 1.0
+    stage = [0] * 400
+    assert steadiness.spikes(loss, stage, 100) == [150, 300]
+    assert steadiness.spikes(loss, stage, 200) == [300], "none in the warm-up"
+
+
+def test_a_new_stage_is_no_spike_and_one_wrong_answer_neither() -> None:
+    stage = [0] * 200 + [1] * 200
+    loss = [0.1] * 200 + [2.0] * 200
+    assert steadiness.spikes(loss, stage, 50) == []
+    assert steadiness.spikes(loss, [0] * 400, 50) == [200]
+    quiet = [0.001] * 400
+    quiet[300] = 0.09
+    assert steadiness.spikes(quiet, stage, 50) == []
+
+
+def runs(accuracy: list[float], spikes: list[int], kind: str) -> list[dict]:
+    return [
+        {"kind": kind, "seed": s, "accuracy": a, "spikes": list(range(n)), "parameters": 9, "stages_begun": [0, 5]}
+        for s, (a, n) in enumerate(zip(accuracy, spikes, strict=True))
+    ]
+
+
+@pytest.mark.parametrize(
+    ("memory", "spikes", "status"),
+    [
+        ([0.99, 0.991, 0.99], [0, 0, 0], "holds"),
+        ([0.99, 0.89, 0.99], [0, 0, 0], "holds under conditions"),
+        ([0.99, 0.991, 0.99], [1, 0, 0], "holds under conditions"),
+        ([0.99, 0.30, 0.99], [3, 0, 0], "does not hold"),
+    ],
+)
+def test_steadiness_is_judged_by_its_goals(config, memory: list[float], spikes: list[int], status: str) -> None:
+    rows = [
+        *runs(memory, spikes, "memory"),
+        *runs([0.8, 0.95, 0.99], [1, 1, 0], "attention"),
+        *runs([0.7, 0.9, 0.5], [0, 0, 2], "ssm"),
+    ]
+    result = {"summary": steadiness.summarise(rows), "rows": rows, "config": {"train": config.model_dump(mode="json")}}
+    assert steadiness.verdict(result).status == status
