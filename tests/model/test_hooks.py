@@ -8,7 +8,8 @@ from torch import Tensor
 
 import memlens
 from memlens.errors import ModelError, PointError
-from memlens.model.hooks import HookPoint, TemporalCache, at
+from memlens.model.cache import TemporalCache
+from memlens.model.hooks import HookPoint, at
 from memlens.model.model import MemoryModel
 
 SLOT = "context.hook_slot"
@@ -104,7 +105,7 @@ WRONG_NAMES: dict[str, tuple[Any, str]] = {
     "unknown": ("context.hook_slto", "closest: context.hook_slot"),
     "a module": ("context", "no hook point is called 'context'"),
     "a function that chooses none": (lambda name: False, "chose none"),
-    "an axis that is not there": (at(SLOT, entry=3), "no axis 'entry'; it has slot, feature"),
+    "an axis that is not there": (at(SLOT, entry=3), "no axis 'entry'; it has sequence, slot, feature"),
 }
 
 
@@ -121,7 +122,7 @@ def test_wrong_names(model: MemoryModel, name: Any, message: str) -> None:
 
 def test_places_outside_of_a_point(model: MemoryModel, stream: Any) -> None:
     far = at(SLOT, slot=10_000)
-    with pytest.raises(PointError, match="outside of the point's"):
+    with pytest.raises(PointError, match="outside of its shape there"):
         model.run_with_hooks(stream, fwd_hooks=[(far, lambda x, hook: None)])
     assert not model.list_hooks()
 
