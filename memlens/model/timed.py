@@ -105,11 +105,12 @@ class TimedModule(HookedRootModule):
 
     # caches
 
-    def run_with_cache(self, *args: Any, **kwargs: Any) -> tuple[Any, Any]:
+    def run_with_cache(self, *args: Any, reset_hooks_end: bool = True, **kwargs: Any) -> tuple[Any, Any]:
         """As TransformerLens's: of one segment the cache is a dict of name to tensor (of the decoder's points, teacher forcing's); of
         several, or of a stream, it is a ``TemporalCache``. ``names_filter`` also takes ``at(name, segment=...)``."""
-        out, cache = super().run_with_cache(*args, **kwargs)
-        return out, dict(cache) if self.clock.moment.alone else cache
+        out, cache = super().run_with_cache(*args, reset_hooks_end=reset_hooks_end, **kwargs)
+        # hooks that stay go on filling the cache
+        return out, dict(cache) if self.clock.moment.alone and reset_hooks_end else cache
 
     def add_caching_hooks(
         self,
