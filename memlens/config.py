@@ -4,7 +4,16 @@ import tomllib
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    PrivateAttr,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
 from memlens.errors import ConfigError, closest
 
@@ -96,6 +105,20 @@ class ModelConfig(Config):
     max_answer: int = 12
     mlp_ratio: int = 2
     control_width: int = 64
+    _device: str = PrivateAttr("cpu")
+
+    @property
+    def device(self) -> str:
+        """Where the model that has these sizes is: TransformerLens looks for it here. Not saved."""
+        return self._device
+
+    def on(self, device: object) -> Self:
+        """The same sizes, of a model on this device."""
+        if str(device) == self._device:
+            return self
+        moved = self.model_copy()
+        moved._device = str(device)
+        return moved
 
 
 class TaskConfig(Config):

@@ -46,6 +46,9 @@ READ = "read"
 QUESTION = "question"
 
 
+# Tensors are compared with int(...) of a member: torch.compile takes ``tensor == member`` for False.
+
+
 class Modality(IntEnum):
     """What kind of thing a position carries."""
 

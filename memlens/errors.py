@@ -28,8 +28,11 @@ class AnalysisError(MemlensError):
     """The data cannot support the analysis that was asked for."""
 
 
-class PointError(MemlensError):
-    """A hook name matches no point of the model."""
+class PointError(MemlensError, KeyError):
+    """A hook name matches no point of the model. A KeyError as well, which is what TransformerLens and dicts raise there."""
+
+    # a KeyError prints its message in quotes
+    __str__ = Exception.__str__
 
 
 class TrainingError(MemlensError):

@@ -83,6 +83,7 @@ class Block(nn.Module):
         self.dt_bias = nn.Parameter(dt + torch.log(-torch.expm1(-dt)))  # inverse softplus
         self.A_log = nn.Parameter(torch.linspace(1, 8, cfg.ssd_heads).log())
         self.D = nn.Parameter(torch.ones(cfg.ssd_heads))
+        self.hook_resid_pre = HookPoint()
         self.hook_mixer_out = HookPoint()
         self.hook_state = HookPoint()
         self.hook_resid_post = HookPoint()
@@ -103,6 +104,7 @@ class Block(nn.Module):
     ) -> tuple[Float[Tensor, "sequence token feature"], tuple[Tensor, Tensor]]:
         cfg = self.cfg
         buffer, h = state
+        x = self.hook_resid_pre(x)
         z, mixed, dt = self.project(self.norm(x)).split((self.inner, self.mixed, cfg.ssd_heads), -1)
         mixed = torch.cat((buffer.to(mixed.dtype), mixed.transpose(1, 2)), -1)
         last = valid.sum(-1)[:, None, None] + torch.arange(cfg.conv_width - 1, device=x.device)  # before the padding

@@ -20,8 +20,11 @@ from memlens.config import BaselineConfig
 from memlens.dims import BOS, PAD, Modality
 from memlens.errors import ConfigError
 from memlens.model.backbone import Block
+from memlens.model.cache import Axes
 from memlens.model.encoders import Encoders
+from memlens.model.hooks import HookPoint
 from memlens.model.layers import MLP, RMSNorm, take
+from memlens.model.lens import StreamModel
 from memlens.model.model import answer_loss, exact, greedy, text_loss
 from memlens.model.outputs import Questions, Segment, Tensors
 from memlens.model.window_attention import Sight, WindowAttention, question_sight, segment_sight
@@ -37,10 +40,11 @@ MLP_RATIOS = (1.0, 1.5, 2.0, 2.5, 3.0, 3.5, 4.0)
 class ReaderState(Tensors):
     """All that is carried from segment to segment; of constant size.
 
-    position int64 (B,), stream position of the next token; blocks, a pair a layer: for "attention" the keys and values of the last
-    window - 1 positions, (B, head, window - 1, head_feature) each; for "ssm" the convolution buffer and h.
+    segment int64 (B,), segments seen; position int64 (B,), stream position of the next token; blocks, a pair a layer: for "attention" the
+    keys and values of the last window - 1 positions, (B, head, window - 1, head_feature) each; for "ssm" the convolution buffer and h.
     """
 
+    segment: Tensor
     position: Tensor
     blocks: tuple[tuple[Tensor, Tensor], ...]
 
@@ -67,15 +71,16 @@ class ReaderOutputs(Tensors):
     answers: ReaderAnswers | None
 
 
-class StreamReader(nn.Module):
-    """Encoders, layers of a mixer and an MLP, a norm; logits by the tied embedding."""
+class StreamReader(StreamModel):
+    """Encoders, layers of a mixer and an MLP, a norm; logits by the tied embedding. Hooked as the memory model is.
+
+    The points of the mixers and ``hook_resid_post``, the stream after each layer, fire once more for each time that answers are computed.
+    """
+
+    LOGITS = "hook_logits"
 
     def __init__(self, cfg: BaselineConfig, tokenizer: Tokenizer | None = None, name: str = "unnamed"):
-        super().__init__()
-        self.cfg: Any = cfg
-        self.tokenizer: Any = tokenizer
-        self.name = name
-        self.sha256 = ""
+        super().__init__(cfg, tokenizer, name)
         d = cfg.d_model
         mixer = WindowAttention if cfg.kind == "attention" else Block
         self.encoders = Encoders(cfg)
@@ -83,11 +88,15 @@ class StreamReader(nn.Module):
         self.mlp_norms = nn.ModuleList(RMSNorm(d) for _ in range(cfg.n_layers))
         self.mlps = nn.ModuleList(MLP(d, round(cfg.mlp_ratio * d), d) for _ in range(cfg.n_layers))
         self.norm = RMSNorm(d)
+        self.hook_resid_post = nn.ModuleList(HookPoint() for _ in range(cfg.n_layers))
+        self.hook_hidden = HookPoint()
+        self.hook_logits = HookPoint()
+        self.setup()
 
-    @property
-    def device(self) -> torch.device:
-        """Where the weights are."""
-        return self.encoders.text.weight.device
+    def axes(self) -> Axes:
+        """Axes of every point after ``sequence``."""
+        other = {"hook_logits": ("token", "vocab"), "hook_state": ("head", "head_feature", "state")}
+        return {name: other.get(name.rpartition(".")[2], ("token", "feature")) for name in self.hook_dict}
 
     @property
     def policy_name(self) -> str:
@@ -97,23 +106,19 @@ class StreamReader(nn.Module):
     def initial_state(self, n_sequence: int = 1) -> ReaderState:
         """The state before the first segment."""
         return ReaderState(
+            segment=torch.zeros(n_sequence, dtype=torch.long, device=self.device),
             position=torch.zeros(n_sequence, dtype=torch.long, device=self.device),
             blocks=tuple(mixer.initial_state(n_sequence, self.device) for mixer in self.mixers),  # type: ignore[operator]
         )
-
-    def forward(
-        self, segment: Segment, state: ReaderState | None = None, questions: Questions | None = None
-    ) -> tuple[ReaderOutputs, ReaderState]:
-        """``step``, from the initial state unless one is given."""
-        return self.step(segment, self.initial_state(segment.token.shape[0]) if state is None else state, questions)
 
     def step(
         self, segment: Segment, state: ReaderState, questions: Questions | None = None, *, predict: bool = True
     ) -> tuple[ReaderOutputs, ReaderState]:
         """One segment. ``questions`` are asked at its end; ``predict`` computes the loss of the next tokens."""
+        self.enter(state.segment)
         hidden, state = self.perceive(segment, state)
         if predict:
-            nats, text = text_loss(self.logits_of(hidden), segment)
+            nats, text = text_loss(self.hook_logits(self.logits_of(hidden)), segment)
         else:
             nats, text = torch.zeros_like(segment.token, dtype=hidden.dtype), torch.zeros_like(segment.valid)
         return ReaderOutputs(nats, text, None if questions is None else self.answer(questions, state)), state
@@ -126,7 +131,7 @@ class StreamReader(nn.Module):
         if self.cfg.kind == "attention":
             where = segment_sight(self.cfg.window, state.position, segment.valid)
         hidden, blocks = self._layers(self.encoders(segment), where, state.blocks)
-        return hidden, ReaderState(state.position + segment.valid.sum(-1), blocks)
+        return self.hook_hidden(hidden), ReaderState(state.segment + 1, state.position + segment.valid.sum(-1), blocks)
 
     def logits_of(self, hidden: Float[Tensor, "*batch feature"]) -> Float[Tensor, "*batch vocab"]:
         """Logits of the token that follows."""
@@ -187,9 +192,10 @@ class StreamReader(nn.Module):
     ) -> tuple[Float[Tensor, "batch token feature"], tuple[tuple[Tensor, Tensor], ...]]:
         """All layers. ``where`` tells the mixers what they may use: the valid positions ("ssm") or what each sees ("attention")."""
         after = []
-        for mixer, norm, mlp, carried in zip(self.mixers, self.mlp_norms, self.mlps, blocks, strict=True):
+        layers = zip(self.mixers, self.mlp_norms, self.mlps, self.hook_resid_post, blocks, strict=True)
+        for mixer, norm, mlp, hook, carried in layers:
             x, carried = mixer(x, where, carried)
-            x = x + mlp(norm(x))
+            x = hook(x + mlp(norm(x)))
             after.append(carried)
         return self.norm(x), tuple(after)
 

@@ -25,10 +25,10 @@ class Encoders(nn.Module):
 
     def forward(self, segment: Segment) -> Float[Tensor, "sequence token feature"]:
         """Encode every position with the encoder of its modality."""
-        is_text = segment.modality == Modality.TEXT
+        is_text = segment.modality == int(Modality.TEXT)
         x = self.text(torch.where(is_text, segment.token, 0)) * is_text[..., None]
         for modality, width in PAYLOAD.items():
-            here = (segment.modality == modality) & segment.valid
+            here = (segment.modality == int(modality)) & segment.valid
             if bool(here.any()):
                 encoded = self.others[modality.name.lower()](segment.payload[here][:, :width])
                 x = x.index_put((here,), encoded.to(x.dtype))

@@ -1,56 +1,82 @@
-"""Hooks in time: TransformerLens's hook points, which also know the segment that they fire in, and a cache with a segment axis.
+"""Hooks in time: TransformerLens's hook points, which also know the segment that they fire in.
 
 A stream is a fold of ``step``, so every point fires once a segment. Hooks are told which one by ``hook.segment``, forwards and
-backwards; ``at`` addresses one place in time and space; what ``run_with_cache`` keeps of several segments is a ``TemporalCache``.
+backwards; ``at`` addresses one place in time and space.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import sys
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
-from typing import Any, Literal
+from functools import cached_property
+from operator import index
+from typing import Any
 
 import torch
 import transformer_lens.hook_points as lens
 from torch import Tensor
-from transformer_lens import HookedRootModule
-from transformer_lens.utilities.slice import Slice
 
-from memlens.errors import PointError, closest
+from memlens.errors import PointError
+from memlens.model.cache import Moment
 
-Hook = Callable[..., Tensor | None]
-#: Axes of a point after ``sequence``, by the point's name.
-Axes = Mapping[str, tuple[str, ...]]
+Hook = Callable[..., Any]
 
 
 class Clock:
-    """The segment that a model is in; -1 before its first step."""
+    """The step that a model is in, for all of its points; before the first one, segment -1."""
 
-    segment: int = -1
+    moment: Moment = Moment(torch.tensor([-1]), alone=False)
+    #: Whether what is being read is one segment and nothing else.
+    alone: bool = False
+
+
+class Firing:
+    """The step and the number in it, from 0, of the firing whose tensor or gradient the hooks of a point are given."""
+
+    __slots__ = ("moment", "number")
+
+    def __init__(self, moment: Moment, number: int):
+        self.moment = moment
+        self.number = number
 
 
 class HookPoint(lens.HookPoint):
-    """TransformerLens's hook point, with ``segment``: which segment of the stream the tensor that a hook is given belongs to."""
+    """TransformerLens's hook point, which also knows the time.
+
+    What a hook is told is that of the tensor it is given; in a backward hook, of the forward pass whose gradient that is.
+    """
 
     def __init__(self) -> None:
         super().__init__()
         self.clock = Clock()
+        self.now = Firing(self.clock.moment, -1)
 
     @property
     def segment(self) -> int:
-        """Counted from the start of the stream; in a backward hook that of the forward pass whose gradient it is."""
-        return self.clock.segment
+        """Segment of the stream, from 0; where sequences are in different ones, that of the first."""
+        return self.now.moment.segment
+
+    @property
+    def firing(self) -> int:
+        """How often the point had fired in this segment before: the decoder's fire once for teacher forcing, then once a token."""
+        return self.now.number
 
     def forward(self, x: Tensor) -> Tensor:
         """The same tensor."""
-        if self.bwd_hooks and x.requires_grad:
-            segment = self.clock.segment
+        if self.fwd_hooks or self.bwd_hooks:
+            self._note_time(x)
+        return x
+
+    def _note_time(self, x: Tensor) -> None:
+        now, moment = self.now, self.clock.moment
+        number = now.number + 1 if now.moment is moment else 0
+        now.moment, now.number = moment, number
+        if self.bwd_hooks and x.requires_grad and torch.is_grad_enabled():
 
             def back(_: Tensor) -> None:
-                self.clock.segment = segment
+                now.moment, now.number = moment, number
 
             # runs just before the backward hooks of this very firing
             x.register_hook(back)
-        return x
 
 
 class At(str):
@@ -68,10 +94,15 @@ def at(name: str, *, segment: int | range | slice | Sequence[int] | None = None,
     name
         Of a point.
     segment
-        The segment or segments in which the hook is called; in all of them unless given.
+        The segment or segments in which the hook is called, from 0; in all of them unless given. ``slice(3, None)`` is from 3 on.
     **places
-        Axes of the point, by name, with an index each, such as ``slot=3`` or ``entry=17``: the hook is given that part of the tensor
-        alone, these axes taken out, and what it returns is put back there. ``slot`` also says which of the working slots.
+        Axes of the point, by name, with an index each, such as ``slot=3``, ``entry=17`` or ``sequence=0``: the hook is given that part of
+        the tensor alone, these axes taken out, and what it returns is put back there. ``slot`` also says which of the working slots.
+
+    Raises
+    ------
+    PointError
+        When a segment or an index is no whole number, or a segment is negative.
 
     Examples
     --------
@@ -79,267 +110,84 @@ def at(name: str, *, segment: int | range | slice | Sequence[int] | None = None,
     'context.hook_slot'
     """
     address = At(name)
-    if isinstance(segment, int):
-        address.segments = frozenset((segment,))
-    elif isinstance(segment, slice):
-        if segment.stop is None or (segment.start or 0) < 0 or segment.stop < 0:
-            raise PointError(f"segment is {segment}, expected a slice with an end, counted from the stream's start")
-        address.segments = range(segment.start or 0, segment.stop, segment.step or 1)
-    else:
-        address.segments = segment if segment is None or isinstance(segment, range) else frozenset(segment)
-    address.places = places
+    address.segments = None if segment is None else _segments(segment)
+    address.places = {axis: _index(axis, i) for axis, i in places.items()}
     return address
 
 
-def index_of(address: At, dims: tuple[str, ...]) -> tuple[slice | int, ...]:
-    """What picks the place of ``address`` from a tensor of axes (sequence, *dims).
-
-    Raises
-    ------
-    PointError
-        When the point has no such axis.
-    """
-    index: list[slice | int] = [slice(None)] * (1 + len(dims))
-    for axis, i in address.places.items():
-        name = "working" if axis == "slot" and "slot" not in dims else axis
-        if name not in dims:
-            raise PointError(
-                f"'{address}' has no axis '{axis}'; it has {', '.join(dims) or 'none'}: give at() one of these"
-            )
-        index[1 + dims.index(name)] = i
-    return tuple(index)
+def _segments(given: Any) -> range | frozenset[int]:
+    try:
+        if isinstance(given, slice):
+            # without an end: to that of any stream
+            end = sys.maxsize if given.stop is None else given.stop
+            given = range(given.start or 0, end, given.step or 1)
+        elif not isinstance(given, range):
+            given = frozenset(map(index, given if isinstance(given, Iterable) else [given]))
+    except TypeError as error:
+        raise PointError(f"segment is {given!r}, expected whole numbers: {error}") from None
+    ends = (given[0], given[-1]) if isinstance(given, range) and given else given
+    if not ends or min(ends) < 0:
+        raise PointError(f"segment is {given!r}, expected at least one, counted from 0, the start of the stream")
+    return given
 
 
-def addressed(hook: Hook, address: At, dims: tuple[str, ...]) -> Hook:
-    """``hook``, called in the segments of ``address`` and given its place alone."""
-    index = index_of(address, dims)
-    segments = address.segments
-
-    def at_place(tensor: Tensor, hook_point: HookPoint) -> Tensor | None:
-        if segments is not None and hook_point.segment not in segments:
-            return None
-        if not address.places:
-            return hook(tensor, hook=hook_point)
-        try:
-            part = tensor[index]
-        except IndexError:
-            shape = dict(zip(("sequence", *dims), tensor.shape, strict=False))
-            raise PointError(f"at({address!r}, {dict(address.places)}) is outside of the point's {shape}") from None
-        new = hook(part, hook=hook_point)
-        if new is None:
-            return None
-        whole = tensor.clone()
-        whole[index] = new
-        return whole
-
-    def call(tensor: Tensor, hook: HookPoint) -> Tensor | None:
-        return at_place(tensor, hook)
-
-    return call
+def _index(axis: str, given: Any) -> int:
+    try:
+        return index(given)
+    except TypeError:
+        raise PointError(f"{axis} is {given!r}, expected one index; add a hook for each of several") from None
 
 
 @dataclass(frozen=True)
-class Firing:
-    """One tensor that passed through a point."""
+class Placed:
+    """A hook that is called in the segments of an address and given its place alone, of a tensor with these axes."""
 
-    segment: int
-    tensor: Tensor
+    hook: Hook
+    address: At
+    axes: tuple[str, ...]
 
-
-class TemporalCache(Mapping[str, Tensor]):
-    """What points held, segment by segment; gradients under the name of the point and ``_grad``. All are copies.
-
-    - ``cache[name]``: (segment, sequence, ...), all segments in which the point fired; ``segments(name)`` says which;
-    - ``cache[name, t]``: (sequence, ...), segment t of the stream;
-    - ``cache[name, t, slot]``: the same at one place of the slots' axis (of a store point: entries' axis).
-
-    A point of the decoder fires more than once a segment: ``firings(name, t)`` has all of it, and the others raise.
-    """
-
-    def __init__(self, axes: Axes):
-        self.axes = axes
-        self.fired: dict[str, list[Firing]] = {}
-
-    def keep(self, name: str, segment: int, tensor: Tensor) -> None:
-        """Take down one firing."""
-        self.fired.setdefault(name, []).append(Firing(segment, tensor))
-
-    def of_one_segment(self) -> dict[str, Tensor]:
-        """Name to tensor, when all is of one segment: the first firing of each point."""
-        return {name: fired[0].tensor for name, fired in self.fired.items()}
-
-    def segments(self, name: str) -> list[int]:
-        """The segments in which a point fired, in order."""
-        return sorted({firing.segment for firing in self._of(name)})
-
-    def firings(self, name: str, segment: int) -> list[Tensor]:
-        """Everything that passed through a point in a segment, in the order in which it did.
-
-        Raises
-        ------
-        PointError
-            When it did not fire there.
-        """
-        found = [firing.tensor for firing in self._of(name) if firing.segment == segment]
-        if not found:
-            there = self.segments(name)
-            raise PointError(
-                f"'{name}' did not fire in segment {segment}; it did in {len(there)}, from {there[0]} to {there[-1]}"
-            )
-        return found
-
-    def _of(self, name: str) -> list[Firing]:
-        if name not in self.fired:
-            raise PointError(f"nothing is cached of '{name}'; {closest(name, self.fired)}")
-        return self.fired[name]
-
-    def _one(self, name: str, segment: int) -> Tensor:
-        found = self.firings(name, segment)
-        if len(found) > 1:
-            raise PointError(
-                f"'{name}' fired {len(found)} times in segment {segment}; take one of cache.firings('{name}', {segment})"
-            )
-        return found[0]
-
-    def __getitem__(self, key: str | tuple[str, int] | tuple[str, int, int]) -> Tensor:
-        if isinstance(key, str):
-            parts = [self._one(key, segment) for segment in self.segments(key)]
-            if len({part.shape for part in parts}) > 1:
+    def __post_init__(self) -> None:
+        for axis in self.address.places:
+            if self._name(axis) not in self.axes:
                 raise PointError(
-                    f"'{key}' has another shape in other segments ({', '.join(sorted({str(tuple(p.shape)) for p in parts}))}); "
-                    f"take them one by one: cache['{key}', t]"
+                    f"'{self.address}' has no axis '{axis}'; it has {', '.join(self.axes)}: give at() one of these"
                 )
-            return torch.stack(parts)
-        name, segment, *place = key
-        tensor = self._one(name, segment)
-        if not place:
-            return tensor
-        dims = self.axes.get(name.removesuffix("_grad"), ())
-        axis = next((dim for dim in ("slot", "working", "entry") if dim in dims), None)
-        if axis is None:
-            raise PointError(f"'{name}' has no slots; its axes are {', '.join(dims) or 'none'}: index cache[name, t]")
-        # counted from the end: a batch axis may have been taken out
-        return tensor.select(tensor.dim() - len(dims) + dims.index(axis), place[0])
 
-    def __iter__(self) -> Iterator[str]:
-        return iter(self.fired)
+    def _name(self, axis: str) -> str:
+        return "working" if axis == "slot" and "slot" not in self.axes else axis
 
-    def __len__(self) -> int:
-        return len(self.fired)
+    @cached_property
+    def where(self) -> tuple[slice | int, ...]:
+        """What picks the place from a tensor."""
+        chosen = {self._name(axis): i for axis, i in self.address.places.items()}
+        return tuple(chosen.get(axis, slice(None)) for axis in self.axes)
 
-    def __contains__(self, name: object) -> bool:
-        return name in self.fired
+    def __call__(self, tensor: Tensor, hook: HookPoint) -> Any:
+        if not self._is_now(hook.now.moment):
+            return None
+        if not self.address.places:
+            return self.hook(tensor, hook=hook)
+        try:
+            part = tensor[self.where]
+        except IndexError:
+            shape = dict(zip(self.axes, tensor.shape, strict=False))
+            places = dict(self.address.places)
+            raise PointError(f"{places} of '{self.address}' is outside of its shape there, {shape}") from None
+        new = self.hook(part, hook=hook)
+        if new is None:
+            return None
+        whole = tensor.clone()
+        # hooks of gradients may return a tuple of one
+        whole[self.where] = new[0] if isinstance(new, tuple) else new
+        return whole
 
-    def __repr__(self) -> str:
-        segments = {firing.segment for fired in self.fired.values() for firing in fired}
-        return f"TemporalCache({len(self)} points, {len(segments)} segments)"
-
-
-class TimedModule(HookedRootModule):
-    """A HookedRootModule whose points know the time.
-
-    All of TransformerLens's contract holds. Added: ``hook.segment``, ``at`` in place of a name, and an error where a name, or a function on
-    names, matches no point.
-    """
-
-    def setup(self) -> None:
-        """Name all points and give them one clock."""
-        super().setup()
-        self.clock = Clock()
-        for point in self.hook_dict.values():
-            if isinstance(point, HookPoint):
-                point.clock = self.clock
-
-    def axes(self) -> Axes:
-        """Axes of every point after ``sequence``; none are known unless a model says so."""
-        return {}
-
-    def enter(self, segment: Tensor) -> None:
-        """Say which segment comes, int64 (sequence,): that of the first sequence. Costs nothing while there are no hooks."""
-        if any(point.fwd_hooks or point.bwd_hooks for point in self.hook_dict.values()):
-            self.clock.segment = int(segment[0])
-
-    # names
-
-    def _points(self, name: "str | Callable[[str], bool]") -> list[str]:
-        """The points that a name, or a function on names, chooses.
-
-        Raises
-        ------
-        PointError
-            When it chooses none.
-        """
-        if isinstance(name, str):
-            if name in self.hook_dict:
-                return [name]
-            raise PointError(f"no hook point is called '{name}'; {closest(name, self.hook_dict)}")
-        found = [point for point in self.hook_dict if name(point)]
-        if not found:
+    def _is_now(self, moment: Moment) -> bool:
+        segments = self.address.segments
+        if segments is None:
+            return True
+        if len(set(moment.segments)) > 1:
             raise PointError(
-                f"the function on names chose none of {len(self.hook_dict)} hook points, such as "
-                f"'{next(iter(self.hook_dict))}'; names are in model.hook_dict"
+                f"segments of '{self.address}' were addressed, but the sequences of this step are in segments {moment.segments}: "
+                "run those of different segments apart"
             )
-        return found
-
-    def _placed(self, name: Any, hook: Hook) -> Hook:
-        if not isinstance(name, At):
-            return hook
-        return addressed(hook, name, self.axes().get(name, ()))
-
-    def add_hook(
-        self,
-        name: "str | Callable[[str], bool]",
-        hook: Hook,
-        dir: Literal["fwd", "bwd"] = "fwd",
-        is_permanent: bool = False,
-        level: int | None = None,
-        prepend: bool = False,
-    ) -> None:
-        """Add a hook at a name, an ``at``, or all points whose names a function chooses."""
-        placed = self._placed(name, hook)
-        for point in self._points(name):
-            super().add_hook(str(point), placed, dir, is_permanent, level, prepend)
-
-    def _enable_hook(self, name: Any, hook: Hook, dir: Literal["fwd", "bwd"]) -> None:
-        """What ``hooks``, ``run_with_hooks`` and ``run_with_cache`` add theirs by."""
-        placed = self._placed(name, hook)
-        for point in self._points(name):
-            self._enable_hook_with_name(str(point), placed, dir)
-
-    # caches
-
-    def get_caching_hooks(
-        self,
-        names_filter: Any = None,
-        incl_bwd: bool = False,
-        device: Any = None,
-        remove_batch_dim: bool = False,
-        cache: Any = None,
-        pos_slice: Any = None,
-    ) -> tuple[Any, list[Any], list[Any]]:
-        """Hooks that fill a ``TemporalCache``; ``pos_slice`` cuts the axis ``token`` of the points that have it."""
-        cache = TemporalCache(self.axes()) if cache is None else cache
-        axes, cut = self.axes(), Slice.unwrap(pos_slice)
-
-        def save(tensor: Tensor, hook: HookPoint, suffix: str = "") -> None:
-            kept = tensor.detach().clone() if device is None else tensor.detach().to(device, copy=True)
-            dims = axes.get(str(hook.name), ())
-            if "token" in dims:
-                kept = cut.apply(kept, dim=1 + dims.index("token"))
-            if remove_batch_dim and kept.shape[0] == 1:
-                kept = kept[0]
-            cache.keep(f"{hook.name}{suffix}", hook.segment, kept)
-
-        names = self._chosen(names_filter)
-        self.is_caching = True
-        forwards = [(name, save) for name in names]
-        backwards = [(name, partial(save, suffix="_grad")) for name in names] if incl_bwd else []
-        return cache, forwards, backwards
-
-    def _chosen(self, names_filter: Any) -> list[str]:
-        if names_filter is None:
-            return list(self.hook_dict)
-        if not isinstance(names_filter, list | tuple | set | frozenset):
-            return self._points(names_filter)
-        wanted = {point for name in names_filter for point in self._points(name)}
-        return [name for name in self.hook_dict if name in wanted]
+        return moment.segment in segments

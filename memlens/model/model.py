@@ -3,10 +3,10 @@
 encode -> backbone -> importance -> context slots -> (questions read [M_ctx, M_{t-1}, L_{t-1}]) -> control -> store and working memory.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 from itertools import pairwise
-from typing import Any, Literal, cast
+from typing import cast
 
 import torch
 import torch.nn.functional as F
@@ -15,17 +15,17 @@ from torch import Tensor, nn
 
 from memlens.config import ModelConfig
 from memlens.dims import BOS, EOS, PAD, Action, Modality
-from memlens.errors import ModelError
-from memlens.model import lens
 from memlens.model import store as stores
 from memlens.model.backbone import Block
+from memlens.model.cache import Axes
 from memlens.model.compressor import Compressor
 from memlens.model.context import ContextWriter
 from memlens.model.controller import Controller, control_features, control_names
 from memlens.model.encoders import Encoders
-from memlens.model.hooks import Axes, HookPoint, TemporalCache, TimedModule
+from memlens.model.hooks import HookPoint
 from memlens.model.importance import Importance
 from memlens.model.layers import RMSNorm
+from memlens.model.lens import StreamModel
 from memlens.model.lm_head import LMHead
 from memlens.model.outputs import (
     Answers,
@@ -41,21 +41,17 @@ from memlens.model.outputs import (
 from memlens.model.points import points
 from memlens.model.question import Decoder, QuestionMemory
 from memlens.model.retrieval import Read, Retrieval
-from memlens.model.run import Change, Encoded, Result, run
 from memlens.model.working import WorkingMemory
 
 
-class MemoryModel(TimedModule):
+class MemoryModel(StreamModel):
     """Encoders, backbone, importance, context slots, working memory, store, controller, question memory, decoder, head."""
 
+    LOGITS = "lm_head.hook_logits"
     entry_level: Tensor
 
     def __init__(self, cfg: ModelConfig, tokenizer: Tokenizer | None = None, name: str = "unnamed"):
-        super().__init__()
-        self.cfg: Any = cfg
-        self.tokenizer: Any = tokenizer
-        self.name = name
-        self.sha256 = ""
+        super().__init__(cfg, tokenizer, name)
         self.control_names = control_names(cfg)
         self.encoders = Encoders(cfg)
         self.blocks = nn.ModuleList(Block(cfg) for _ in range(cfg.n_layers))
@@ -75,16 +71,18 @@ class MemoryModel(TimedModule):
         level = torch.cat([torch.full((b - a,), i) for i, (a, b) in enumerate(pairwise(starts))])
         self.register_buffer("entry_level", level, persistent=False)
         self._axes = {point.name: point.dims for point in points(cfg)}
+        self.cfg = cfg.on(self.device)
         self.setup()
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> "MemoryModel":
+        """What ``to`` and its like do; the config says where the model is."""
+        super()._apply(fn, recurse)
+        self.cfg = self.cfg.on(self.device)
+        return self
 
     def axes(self) -> Axes:
         """Axes of every point after ``sequence``, as points.py lists them."""
         return self._axes
-
-    @property
-    def device(self) -> torch.device:
-        """Where the weights are."""
-        return self.encoders.text.weight.device
 
     @property
     def policy_name(self) -> str:
@@ -105,74 +103,6 @@ class MemoryModel(TimedModule):
             store=stores.empty_entries(n_sequence, len(self.entry_level), cfg.d_model, device),
             since_question=torch.zeros(n_sequence, device=device),
         )
-
-    def forward(
-        self,
-        given: Any,
-        state: MemoryState | None = None,
-        questions: Questions | None = None,
-        *,
-        return_type: Literal["outputs", "logits", "loss"] | None = None,
-    ) -> Any:
-        """Read something, ``step`` by ``step``: what ``run_with_hooks`` and ``run_with_cache`` call.
-
-        Parameters
-        ----------
-        given
-            Token ids int64 (sequence, position) or text, cut into segments; a Segment; an encoded stream with its questions; a list of
-            segments, or of streams side by side.
-        state
-            From the initial state unless one is given.
-        questions
-            Asked at the end of the last segment.
-        return_type
-            "outputs": of a Segment (StepOutputs, MemoryState), of anything else the same with a list of StepOutputs. "logits": of the next
-            text token, (sequence, position, vocab). "loss": mean nats of the text tokens, plus that of the answers where something
-            was asked; scalar. "logits" for tokens and text, "outputs" for the others, unless given.
-        """
-        read = lens.pieces(self, given, questions)
-        wanted = return_type or ("logits" if lens.is_text(given) else "outputs")
-        if wanted not in ("outputs", "logits", "loss"):
-            raise ModelError(f"return_type is {wanted!r}, expected 'outputs', 'logits' or 'loss'")
-        state = self.initial_state(read[0][0].token.shape[0]) if state is None else state
-        outputs: list[StepOutputs] = []
-        logits: list[Tensor] = []
-        tap = self.lm_head.register_forward_hook(lambda module, args, out: logits.append(cast(Tensor, out)))
-        try:
-            for segment, asked in read:
-                one, state = self.step(segment, state, asked)
-                outputs.append(one)
-        finally:
-            tap.remove()
-        if wanted == "logits":
-            return torch.cat(logits, 1)
-        if wanted == "loss":
-            return mean_loss(outputs, [asked for _, asked in read])
-        return (outputs[0] if isinstance(given, Segment) else outputs), state
-
-    def to_tokens(self, text: str | Sequence[str]) -> Tensor:
-        """Token ids int64 (sequence, position) of texts that have as many tokens each. ModelError when they do not."""
-        return lens.to_tokens(self.tokenizer, text, self.device)
-
-    def run_with_cache(self, *args: Any, **kwargs: Any) -> tuple[Any, Any]:
-        """As TransformerLens's. Of one segment the cache is a dict of name to tensor (of the decoder's points, teacher forcing's);
-        of a stream it is a ``TemporalCache``."""
-        out, cache = super().run_with_cache(*args, **kwargs)
-        cache = cast(TemporalCache, cache)
-        return out, cache if lens.in_time(self, args[0]) else cache.of_one_segment()
-
-    def run(
-        self,
-        streams: Encoded | Sequence[Encoded],
-        *,
-        state: MemoryState | None = None,
-        first: int = 0,
-        predict: bool = True,
-        changes: Sequence[Change] = (),
-    ) -> Iterator[Result[StepOutputs]]:
-        """Read encoded streams side by side, one segment a ``Result``, in constant memory; see ``memlens.model.run.run``."""
-        read = streams if isinstance(streams, list | tuple) else [cast(Encoded, streams)]
-        return run(self, read, state=state, first=first, predict=predict, changes=changes)
 
     def step(
         self,
@@ -349,7 +279,7 @@ class MemoryModel(TimedModule):
             update.destination,
         )  # fmt: skip
         gain = (q[..., Action.RETRIEVE] - q[..., Action.STORE])[:, cfg.n_slots :]
-        asked = (update.action[:, cfg.n_slots :] == Action.RETRIEVE) & (update.destination[:, cfg.n_slots :] >= 0)
+        asked = (update.action[:, cfg.n_slots :] == int(Action.RETRIEVE)) & (update.destination[:, cfg.n_slots :] >= 0)
         _, index = gain.masked_fill(~asked, -torch.inf).topk(min(cfg.recalls, gain.shape[1]), 1)
         recalled = agents.slice(cfg.n_slots, agents.valid.shape[1]).at(index)
         return decisions, update, replace(recalled, valid=asked.gather(1, index))
@@ -383,21 +313,9 @@ def working_memory(working: Tensor) -> Memory:
     return Memory(working, zeros, whole, zeros, whole - 1, whole - 1, whole - 1, whole + 1, whole == 0)
 
 
-def mean_loss(outputs: Sequence[StepOutputs], questions: Sequence[Questions | None]) -> Tensor:
-    """Mean nats of all text tokens, plus the mean loss of the answers where something was asked. Scalar."""
-    nats = torch.cat([one.nats[one.text] for one in outputs])
-    told = [
-        one.answers.loss[asked.valid]
-        for one, asked in zip(outputs, questions, strict=True)
-        if one.answers is not None and asked is not None
-    ]
-    loss = nats.mean() if len(nats) else nats.sum()
-    return loss + torch.cat(told).mean() if told else loss
-
-
 def next_text(segment: Segment) -> tuple[Tensor, Tensor]:
     """The next token (B, S - 1) and whether it is text that can be predicted."""
-    text = (segment.modality == Modality.TEXT) & segment.valid
+    text = (segment.modality == int(Modality.TEXT)) & segment.valid
     return torch.where(text, segment.token, 0)[:, 1:], text[:, 1:]
 
 

@@ -119,7 +119,7 @@ def update(
 
     # a candidate that consolidates absorbs its best match of level 0
     first = slice(n_candidates, n_candidates + cfg.capacities[0])
-    absorbs = agents.valid[:, :n_candidates] & (action[:, :n_candidates] == Action.RETRIEVE)
+    absorbs = agents.valid[:, :n_candidates] & (action[:, :n_candidates] == int(Action.RETRIEVE))
     like, target = match[:, :n_candidates, first].masked_fill(~agents.valid[:, None, first], -1.0).max(-1)
     absorbs = absorbs & (like > CONSOLIDATE_ABOVE)
     absorbed = torch.zeros_like(agents.valid[:, first]).scatter_reduce(1, target, absorbs, "amax")
@@ -158,10 +158,10 @@ def update(
             order = score.masked_fill(~among, -torch.inf).argsort(dim=1, descending=True, stable=True)
             return order.argsort(1)
 
-        keep = valid & ((act == Action.STORE) | (act == Action.RETRIEVE))
+        keep = valid & ((act == int(Action.STORE)) | (act == int(Action.RETRIEVE)))
         keep = keep & (rank_of(value, keep) < capacity)
-        over = valid & ((act == Action.STORE) | (act == Action.RETRIEVE)) & ~keep
-        wants_merge = valid & ((act == Action.COMPRESS) | (over & (squeeze > 0)))
+        over = valid & ((act == int(Action.STORE)) | (act == int(Action.RETRIEVE))) & ~keep
+        wants_merge = valid & ((act == int(Action.COMPRESS)) | (over & (squeeze > 0)))
         last = level == len(cfg.capacities) - 1
         if last:
             partner = torch.full_like(agent, -1)
@@ -188,7 +188,7 @@ def update(
         stay = stay & (rank_of(value, stay) < room)
         keep = keep | stay
         done = torch.where(merged, int(Action.COMPRESS), torch.where(keep, act, int(Action.DISCARD)))
-        done = torch.where(stay & (act == Action.COMPRESS), int(Action.STORE), done)
+        done = torch.where(stay & (act == int(Action.COMPRESS)), int(Action.STORE), done)
         live = is_agent & valid
         action = action.scatter(1, safe, torch.where(live, done, action.gather(1, safe)))
 
@@ -203,7 +203,7 @@ def update(
         source = spare[:, :capacity]
         new = pool.at(source.clamp_min(0))
         held = source >= 0
-        renewed = torch.cat((act[:, :capacity] == Action.RETRIEVE, torch.zeros_like(kept_in)), 1).gather(
+        renewed = torch.cat((act[:, :capacity] == int(Action.RETRIEVE), torch.zeros_like(kept_in)), 1).gather(
             1, source.clamp_min(0)
         )
         new = Entries(

@@ -23,6 +23,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from memlens.config import BaselineConfig
+from memlens.model.hooks import HookPoint
 from memlens.model.layers import RMSNorm
 
 ROTARY_BASE = 10_000.0
@@ -118,6 +119,9 @@ class WindowAttention(nn.Module):
         nn.init.normal_(self.out.weight, std=1 / math.sqrt(d))
         nn.init.zeros_(self.project.bias)
         self._look_back()
+        self.hook_resid_pre = HookPoint()
+        self.hook_mixer_out = HookPoint()
+        self.hook_resid_post = HookPoint()
 
     @torch.no_grad()
     def _look_back(self) -> None:
@@ -141,6 +145,7 @@ class WindowAttention(nn.Module):
     def forward(
         self, x: Float[Tensor, "sequence token feature"], sight: Sight, cached: tuple[Tensor, Tensor]
     ) -> tuple[Float[Tensor, "sequence token feature"], tuple[Tensor, Tensor]]:
+        x = self.hook_resid_pre(x)
         mixed = self.project(self.norm(x)).unflatten(-1, (3, self.n_heads, -1))
         query, key, value = mixed.permute(2, 0, 3, 1, 4).unbind(0)
         width = query.shape[-1:]
@@ -155,8 +160,8 @@ class WindowAttention(nn.Module):
             F.scaled_dot_product_attention(query[:, :, q], turned[:, :, k], value[:, :, k], sight.seen[:, :, q, k])
             for q, k in sight.blocks
         ]
-        out = self.out(torch.cat(read, 2).transpose(1, 2).flatten(-2)).float()
-        return x + out, (_keep(key, sight.kept), _keep(value, sight.kept).float())
+        out = self.hook_mixer_out(self.out(torch.cat(read, 2).transpose(1, 2).flatten(-2)).float())
+        return self.hook_resid_post(x + out), (_keep(key, sight.kept), _keep(value, sight.kept).float())
 
 
 def _keep(x: Float[Tensor, "sequence head key head_feature"], kept: Int[Tensor, "sequence cached"]) -> Tensor:

@@ -6,7 +6,7 @@ import torch
 from memlens.config import ModelConfig
 from memlens.dims import PAYLOAD_WIDTH, Modality
 from memlens.model import MemoryModel, Questions, Segment
-from memlens.streams import default_tokenizer
+from memlens.streams import EncodedStream, Stream, default_tokenizer
 
 SMALL = ModelConfig(
     d_model=32, segment_length=64, n_layers=2, ssd_heads=2, ssd_head_dim=16, ssd_state=8, chunk=16, n_slots=8, slot_window=12,
@@ -16,12 +16,32 @@ SMALL = ModelConfig(
 
 @pytest.fixture
 def model() -> MemoryModel:
+    return make_model(SMALL)
+
+
+def make_model(cfg: ModelConfig) -> MemoryModel:
     """Seeded; prefers to store, then to compress, and never to discard, so that levels fill."""
     torch.manual_seed(0)
-    model = MemoryModel(SMALL, default_tokenizer(), "small")
+    model = MemoryModel(cfg, default_tokenizer(), "small")
     with torch.no_grad():
         model.controller.q_network.advantage.bias.copy_(torch.tensor([2.0, 1.9, 0.0, -2.0]))
     return model.eval()
+
+
+def make_stream(kind: str = "mill") -> EncodedStream:
+    """Three segments of the small model of text; a question at the end of the second and of the third."""
+    stream = Stream(kind)
+    for code in ("472", "815"):
+        stream.text(f"The access code of the old {kind} is {code}.").text(
+            " It rained for three days, and then it rained again." * 3
+        )
+        stream.question(f"What is the access code of the old {kind}?", code)
+    return stream.encode(default_tokenizer())
+
+
+@pytest.fixture
+def stream() -> EncodedStream:
+    return make_stream()
 
 
 def make_segment(seed: int, n_sequence: int = 2, length: int = 64) -> Segment:

@@ -1,146 +1,452 @@
 """Hooks in time: names, places, segments, gradients and caches."""
 
+from collections.abc import Callable
+from inspect import unwrap
 from typing import Any
 
 import pytest
 import torch
 from torch import Tensor
 
-import memlens
 from memlens.errors import ModelError, PointError
-from memlens.model.hooks import HookPoint, TemporalCache, at
+from memlens.model.cache import TemporalCache
+from memlens.model.hooks import HookPoint, at
 from memlens.model.model import MemoryModel
+from memlens.streams import EncodedStream
+from tests.model.conftest import SMALL, make_model, make_questions, make_segment, make_stream
 
-SLOT = "context.hook_slot"
+SLOT, WORKING, LOGITS = "context.hook_slot", "working.hook_slot", "decoder.hook_logits"
+N_SEGMENT = 3
+#: Asked at the ends of these segments.
+ASKED = [1, 2]
 
 
 @pytest.fixture
-def stream(model: MemoryModel) -> Any:
-    """Four segments of the tiny model, with questions."""
-    n_token = max(1000, 4 * model.cfg.segment_length)
-    return memlens.named_stream("builtin", n_token=n_token, seed=0).encode(model.tokenizer)
+def model() -> MemoryModel:
+    """Short answers: generation takes most of a small model's time."""
+    return make_model(SMALL.model_copy(update={"max_answer": 4}))
 
 
-def test_a_cache_of_a_stream_has_an_axis_of_segments(model: MemoryModel, stream: Any) -> None:
-    n = stream.n_segment(model.cfg.segment_length)
-    (outputs, _), cache = model.run_with_cache(stream)
-    assert isinstance(cache, TemporalCache) and len(outputs) == n
-    assert cache.segments(SLOT) == list(range(n))
-    assert cache[SLOT].shape == (n, 1, model.cfg.n_slots, model.cfg.d_model)
-    for t in (0, n - 1):
-        assert torch.equal(cache[SLOT, t], outputs[t].slot)
+def nothing(x: Tensor, hook: HookPoint) -> None:
+    """Look and leave."""
+
+
+def noting(seen: list[Any]) -> Callable[..., None]:
+    def note(x: Tensor, hook: HookPoint) -> None:
+        seen.append(hook.segment)
+
+    return note
+
+
+def test_a_cache_of_a_stream_has_an_axis_of_segments(model: MemoryModel, stream: EncodedStream) -> None:
+    with torch.no_grad():
+        (outputs, _), cache = model.run_with_cache(stream)
+    assert isinstance(cache, TemporalCache) and len(outputs) == N_SEGMENT
+    assert repr(cache) == f"TemporalCache({len(model.hook_dict)} points, {N_SEGMENT} segments)"
+    assert cache.segments(SLOT) == [0, 1, 2] and cache.segments(LOGITS) == ASKED
+    assert cache[SLOT].shape == (N_SEGMENT, 1, model.cfg.n_slots, model.cfg.d_model)
+    for t in range(N_SEGMENT):
+        assert torch.equal(cache[SLOT, t], outputs[t].slot) and torch.equal(cache[SLOT][t], outputs[t].slot)
         assert torch.equal(cache[SLOT, t, 2], outputs[t].slot[:, 2])
-        assert torch.equal(cache[SLOT][t], cache[SLOT, t])
+    assert cache[WORKING, 1, 3].shape == cache["store.hook_content", 1, -1].shape == (1, model.cfg.d_model)
+    assert cache["retrieval.hook_query"].shape[:2] == (len(ASKED), 1)
 
 
 def test_a_cache_of_one_segment_is_as_transformer_lens_has_it(model: MemoryModel) -> None:
     token = torch.arange(2 * 20).view(2, 20) + 5
     logits, cache = model.run_with_cache(token)
     assert logits.shape == (2, 20, model.cfg.vocab_size)
-    assert isinstance(cache, dict) and cache["hook_hidden"].shape == (2, 20, model.cfg.d_model)
+    assert type(cache) is dict and cache["hook_hidden"].shape == (2, 20, model.cfg.d_model)
     assert torch.equal(cache["lm_head.hook_logits"], logits)
-    _, some = model.run_with_cache(token, names_filter=SLOT)
-    assert list(some) == [SLOT]
-    _, sliced = model.run_with_cache(token, names_filter=["hook_hidden", SLOT], pos_slice=(3, 6))
-    assert torch.equal(sliced["hook_hidden"], cache["hook_hidden"][:, 3:6])
-    assert torch.equal(sliced[SLOT], cache[SLOT])
-    _, one = model.run_with_cache(token[:1], remove_batch_dim=True)
-    assert one["hook_hidden"].shape == (20, model.cfg.d_model)
+    _, asked = model.run_with_cache(token, questions=make_questions(0))
+    # of several firings the first: teacher forcing, of as many tokens as the answer has
+    assert asked[LOGITS].shape[2] == make_questions(0).answer.shape[2]
 
 
-def test_hooks_know_their_segment(model: MemoryModel, stream: Any) -> None:
+def test_filters_and_cuts_in_time(model: MemoryModel, stream: EncodedStream) -> None:
+    names = ["hook_hidden", SLOT, "importance.hook_score"]
+    with torch.no_grad():
+        _, cache = model.run_with_cache(stream, names_filter=names)
+        _, cut = model.run_with_cache(stream, names_filter=names, pos_slice=(3, 6), remove_batch_dim=True)
+        _, window = model.run_with_cache(stream, names_filter=[at(SLOT, segment=slice(1, None)), "hook_hidden"])
+        _, silent = model.run_with_cache(stream, names_filter=lambda name: name == SLOT, device=torch.device("meta"))
+    assert list(cache) == ["hook_hidden", "importance.hook_score", SLOT]
+    assert torch.equal(cut["hook_hidden"], cache["hook_hidden"][:, 0, 3:6])
+    assert torch.equal(cut["importance.hook_score"], cache["importance.hook_score"][:, 0, 3:6])
+    assert torch.equal(cut[SLOT], cache[SLOT][:, 0]) and torch.equal(cut[SLOT, 1, 2], cache[SLOT, 1, 2][0])
+    assert window.segments(SLOT) == [1, 2] and window.segments("hook_hidden") == [0, 1, 2]
+    assert torch.equal(window[SLOT], cache[SLOT][1:])
+    assert silent[SLOT].device.type == "meta" and silent.segments(SLOT) == [0, 1, 2]
+
+
+def test_caching_hooks_stay_and_follow_the_time(model: MemoryModel, stream: EncodedStream) -> None:
+    cache = model.add_caching_hooks([SLOT, LOGITS])
+    outputs = [result.outputs for result in model.run(stream)]
+    assert torch.equal(cache[SLOT], torch.stack([one.slot for one in outputs])) and cache.segments(LOGITS) == ASKED
+    # another, shorter reading: nothing of the first is left
+    state = model.initial_state(2)
+    _, state = model.step(make_segment(0), state)
+    assert cache.segments(SLOT) == [0] and LOGITS not in cache
+    outputs, _ = model.step(make_segment(1), state)
+    assert cache[SLOT].shape[:2] == (2, 2) and torch.equal(cache[SLOT, 1], outputs.slot)
+
+
+# segments and firings
+
+
+@pytest.mark.parametrize("read", ["forward", "run", "step"])
+def test_hooks_know_their_segment(model: MemoryModel, stream: EncodedStream, read: str) -> None:
     seen: list[int] = []
-    model.run_with_hooks(stream, fwd_hooks=[(SLOT, lambda x, hook: seen.append(hook.segment))])
-    assert seen == list(range(stream.n_segment(model.cfg.segment_length)))
+    with torch.no_grad(), model.hooks(fwd_hooks=[(SLOT, noting(seen))]):
+        if read == "forward":
+            model(stream)
+        elif read == "run":
+            list(model.run(stream))
+        else:
+            state = model.initial_state(2)
+            for t in range(N_SEGMENT):
+                _, state = model.step(make_segment(t), state)
+    assert seen == [0, 1, 2] and model.hook_dict[SLOT].segment == 2
 
 
-def test_an_address_edits_one_place(model: MemoryModel, stream: Any) -> None:
+def test_a_run_that_goes_on_counts_on(model: MemoryModel, stream: EncodedStream) -> None:
+    seen: list[int] = []
+    first = next(model.run(stream))
+    with model.hooks(fwd_hooks=[(SLOT, noting(seen))]):
+        list(model.run(stream, state=first.state, first=1))
+    assert seen == [1, 2]
+
+
+def test_generation_fires_once_a_token(model: MemoryModel) -> None:
+    """And before that once for teacher forcing; an edit of one token's logits decides about that token."""
+    seen: list[tuple[int, int, int]] = []
+    questions = make_questions(0)
+
+    def note(x: Tensor, hook: HookPoint) -> None:
+        seen.append((hook.segment, hook.firing, x.shape[2]))
+
+    def write_seven(x: Tensor, hook: HookPoint) -> Tensor | None:
+        return x.index_fill(3, torch.tensor(7), 1e4) if hook.firing == 2 else None
+
+    hooks = [(LOGITS, note), (at(LOGITS, segment=1), write_seven)]
+    with torch.no_grad(), model.hooks(fwd_hooks=hooks):
+        state = model.initial_state(2)
+        for t in range(2):
+            outputs, state = model.step(make_segment(t), state, questions)
+    assert outputs.answers is not None
+    written = outputs.answers.token
+    assert (written[..., 1] == 7).all() and not (written[..., 0] == 7).any()
+    teacher = questions.answer.shape[2]
+    n_step = [number for t, number, _ in seen if t == 1]
+    assert n_step == list(range(len(n_step))) and len(n_step) == 1 + written.shape[2]
+    assert [(t, length) for t, number, length in seen if number == 0] == [(0, teacher), (1, teacher)]
+    assert [length for t, number, length in seen if t == 1 and number] == list(range(1, 1 + written.shape[2]))
+
+
+def test_firings_are_kept_apart(model: MemoryModel, stream: EncodedStream) -> None:
+    with torch.no_grad():
+        _, cache = model.run_with_cache(stream, names_filter=LOGITS)
+    for t in ASKED:
+        teacher, *tokens = cache.firings(LOGITS, t)
+        assert len(tokens) > 1 and [x.shape[2] for x in tokens] == list(range(1, 1 + len(tokens)))
+        # the first token sees what teacher forcing's first place saw
+        torch.testing.assert_close(teacher[:, :, :1], tokens[0])
+
+
+# places
+
+
+def test_an_address_edits_one_place(model: MemoryModel, stream: EncodedStream) -> None:
     def negate(x: Tensor, hook: HookPoint) -> Tensor:
         assert x.shape == (1, model.cfg.d_model) and hook.segment == 2
         return -x
 
-    (before, _), _ = model.run_with_cache(stream, names_filter=SLOT)
-    after, _ = model.run_with_hooks(stream, fwd_hooks=[(at(SLOT, segment=2, slot=1), negate)])
+    with torch.no_grad():
+        before, _ = model(stream)
+        after, _ = model.run_with_hooks(stream, fwd_hooks=[(at(SLOT, segment=2, slot=1), negate)])
     assert torch.equal(before[1].slot, after[1].slot)
     assert torch.equal(-before[2].slot[:, 1], after[2].slot[:, 1])
     assert torch.equal(before[2].slot[:, 2:], after[2].slot[:, 2:])
 
 
-@pytest.mark.parametrize("segments", [range(1, 3), slice(1, 3), [1, 2]])
-def test_addresses_of_several_segments(model: MemoryModel, stream: Any, segments: Any) -> None:
-    seen: list[int] = []
-    model.run_with_hooks(stream, fwd_hooks=[(at(SLOT, segment=segments), lambda x, hook: seen.append(hook.segment))])
-    assert seen == [1, 2]
+def test_an_address_of_one_sequence(model: MemoryModel) -> None:
+    """Others are left alone, those of the other sequence side by side too."""
+    streams = [make_stream("mill"), make_stream("farm")]
 
+    def zero(x: Tensor, hook: HookPoint) -> Tensor:
+        assert x.shape == (model.cfg.d_model,)
+        return torch.zeros_like(x)
 
-def test_gradients_are_those_of_their_own_segment(model: MemoryModel, stream: Any) -> None:
-    loss, cache = model.run_with_cache(stream, names_filter=["working.hook_slot"], incl_bwd=True, return_type="loss")
-    assert loss.dim() == 0
-    held: dict[int, Tensor] = {}
-
-    def hold(x: Tensor, hook: HookPoint) -> None:
-        x.retain_grad()
-        held[hook.segment] = x
-
-    model.zero_grad()
-    model.run_with_hooks(stream, fwd_hooks=[("working.hook_slot", hold)], return_type="loss").backward()
-    given = {t: x.grad for t, x in held.items() if x.grad is not None}
-    assert cache.segments("working.hook_slot_grad") == sorted(given) and len(given) > 1
-    for t, gradient in given.items():
-        assert torch.equal(cache["working.hook_slot_grad", t], gradient)
-
-
-def test_cached_tensors_are_copies(model: MemoryModel, stream: Any) -> None:
-    def spoil(x: Tensor, hook: HookPoint) -> None:
-        x.zero_()
-
-    cache, forwards, _ = model.get_caching_hooks(SLOT)
+    model.add_hook(at(WORKING, segment=1, slot=2, sequence=1), zero)
     with torch.no_grad():
-        model.run_with_hooks(stream, fwd_hooks=[*forwards, (SLOT, spoil)])
-    assert float(cache[SLOT].abs().sum()) > 0
+        _, cache = model.run_with_cache(streams, names_filter=[WORKING, SLOT])
+        model.reset_hooks()
+        _, plain = model.run_with_cache(streams, names_filter=[WORKING, SLOT])
+    assert not cache[WORKING, 1, 2][1].any() and plain[WORKING, 1, 2][1].any()
+    assert torch.equal(cache[WORKING][:, 0], plain[WORKING][:, 0])
+    assert not torch.equal(cache[WORKING, 2][1], plain[WORKING, 2][1])
+
+
+def test_an_address_in_place(model: MemoryModel) -> None:
+    def fill(x: Tensor, hook: HookPoint) -> None:
+        x.fill_(3.0)
+
+    with torch.no_grad():
+        outputs, _ = model.run_with_hooks(make_segment(0), fwd_hooks=[(at(SLOT, slot=-1), fill)])
+    assert (outputs.slot[:, -1] == 3).all() and not (outputs.slot[:, :-1] == 3).all()
+
+
+@pytest.mark.parametrize("segments", [range(1, 3), slice(1, 3), slice(1, None), [1, 2], 1])
+def test_addresses_of_segments(model: MemoryModel, segments: Any) -> None:
+    seen: list[int] = []
+    model.add_hook(at(SLOT, segment=segments), noting(seen))
+    with torch.no_grad():
+        model([make_segment(t) for t in range(4)])
+    assert seen == {"slice(1, None, None)": [1, 2, 3], "1": [1]}.get(str(segments), [1, 2])
+
+
+def test_addresses_list_the_hook_that_was_given(model: MemoryModel) -> None:
+    model.add_hook(at(SLOT, segment=1), nothing)
+    [handle] = model.list_hooks(SLOT)[SLOT]
+    assert handle.user_hook is not None and handle.user_hook.hook is nothing
+
+
+@pytest.mark.parametrize("segment", [-1, [0, -3], slice(-2, None), [], slice(3, 3), 1.5, "one"])
+def test_segments_that_cannot_be(segment: Any) -> None:
+    with pytest.raises(PointError, match=r"segment is .*, expected"):
+        unwrap(at)(SLOT, segment=segment)
+
+
+def test_places_that_are_no_index() -> None:
+    with pytest.raises(PointError, match=r"slot is \[1, 2\], expected one index"):
+        unwrap(at)(SLOT, slot=[1, 2])
+
+
+def test_sequences_in_different_segments_are_not_addressed_by_segment(model: MemoryModel) -> None:
+    state = model.initial_state(2)
+    apart = state.filled({**state.flat(), "segment": torch.tensor([0, 5])})
+    seen: list[int] = []
+    with model.hooks(fwd_hooks=[(SLOT, noting(seen))]):
+        model.step(make_segment(0), apart)
+    assert seen == [0]
+    with (
+        pytest.raises(PointError, match=r"are in segments \[0, 5\]"),
+        model.hooks(fwd_hooks=[(at(SLOT, segment=0), nothing)]),
+    ):
+        model.step(make_segment(0), apart)
 
 
 WRONG_NAMES: dict[str, tuple[Any, str]] = {
     "unknown": ("context.hook_slto", "closest: context.hook_slot"),
+    "an address of it": (at("context.hook_slto", slot=3), "closest: context.hook_slot"),
     "a module": ("context", "no hook point is called 'context'"),
     "a function that chooses none": (lambda name: False, "chose none"),
-    "an axis that is not there": (at(SLOT, entry=3), "no axis 'entry'; it has slot, feature"),
+    "an axis that is not there": (at(SLOT, entry=3), "no axis 'entry'; it has sequence, slot, feature"),
 }
 
 
 @pytest.mark.parametrize(("name", "message"), WRONG_NAMES.values(), ids=WRONG_NAMES)
 def test_wrong_names(model: MemoryModel, name: Any, message: str) -> None:
-    def nothing(x: Tensor, hook: HookPoint) -> None: ...
-
-    with pytest.raises(PointError, match=message), model.hooks(fwd_hooks=[(name, nothing)]):
-        pass
-    with pytest.raises(PointError, match=message):
-        model.add_hook(name, nothing)
+    for hooks in ({"fwd_hooks": [(name, nothing)]}, {"bwd_hooks": [(name, nothing)]}):
+        with pytest.raises(PointError, match=message), model.hooks(**hooks):
+            pass
+    for add in (model.add_hook, model.add_perma_hook):
+        with pytest.raises(PointError, match=message):
+            add(name, nothing)
+    if "entry" not in message:
+        with pytest.raises(PointError, match=message):
+            model.run_with_cache(make_segment(0), names_filter=name)
     assert model.context_level == 0 and not model.list_hooks()
 
 
-def test_places_outside_of_a_point(model: MemoryModel, stream: Any) -> None:
-    far = at(SLOT, slot=10_000)
-    with pytest.raises(PointError, match="outside of the point's"):
-        model.run_with_hooks(stream, fwd_hooks=[(far, lambda x, hook: None)])
+def test_places_outside_of_a_point(model: MemoryModel) -> None:
+    with pytest.raises(PointError, match=r"outside of its shape there, \{'sequence': 2, 'slot': 8"):
+        model.run_with_hooks(make_segment(0), fwd_hooks=[(at(SLOT, slot=10_000), nothing)])
     assert not model.list_hooks()
 
 
-def test_what_a_cache_does_not_have(model: MemoryModel, stream: Any) -> None:
-    _, cache = model.run_with_cache(stream)
-    asking = cache.segments("decoder.hook_logits")[0]
-    assert len(cache.firings("decoder.hook_logits", asking)) > 1
+def test_caches_keep_whole_tensors(model: MemoryModel) -> None:
+    with pytest.raises(PointError, match=r"index the cache, as in cache\['context.hook_slot', t, slot\]"):
+        model.run_with_cache(make_segment(0), names_filter=at(SLOT, slot=3))
+
+
+def test_what_a_cache_does_not_have(model: MemoryModel, stream: EncodedStream) -> None:
+    with torch.no_grad():
+        _, cache = model.run_with_cache(stream)
     for key, message in {
         "hook_hiden": "closest: hook_hidden",
-        (SLOT, 99): "did not fire in segment 99",
-        ("decoder.hook_logits", asking): "take one of cache.firings",
-        ("importance.hook_score", 0, 1): "has no slots",
+        (SLOT, 99): "did not fire in segment 99; it did in 3, from 0 to 2",
+        (LOGITS, 0): "did not fire in segment 0",
+        (LOGITS, 1): r"fired \d+ times in segment 1; take one of cache.firings",
+        "compressor.hook_merged.0": None,
+        ("importance.hook_score", 0, 1): "has no slots; its axes are token",
     }.items():
-        with pytest.raises(PointError, match=message):
-            cache[key]
+        if message is not None:
+            with pytest.raises(PointError, match=message):
+                cache[key]
+    ragged, forwards, _ = model.get_caching_hooks("hook_hidden")
+    with torch.no_grad():
+        model.run_with_hooks([make_segment(0), make_segment(1, length=10)], fwd_hooks=forwards)
+    assert [ragged["hook_hidden", t].shape[1] for t in (0, 1)] == [64, 10]
+    with pytest.raises(PointError, match="has another shape in other segments"):
+        ragged["hook_hidden"]
 
 
-@pytest.mark.parametrize("given", [3, [], torch.zeros(2, 3), torch.zeros(1, 2, 3).long(), [1, 2], ["a", "a b c d e f"]])
-def test_nothing_to_read(model: MemoryModel, given: Any) -> None:
-    with pytest.raises(ModelError, match="expected"):
-        model(given)
+# gradients
+
+
+def fold_loss(model: MemoryModel, n_segment: int) -> Tensor:
+    """Loss of the last of some segments alone, with questions asked there, by ``step``."""
+    state = model.initial_state(2)
+    for t in range(n_segment - 1):
+        _, state = model.step(make_segment(t), state)
+    outputs, _ = model.step(make_segment(n_segment - 1), state, make_questions(0))
+    assert outputs.answers is not None
+    return outputs.nats.sum() + outputs.answers.loss.sum()
+
+
+def holding(held: dict[tuple[str, int, int], Tensor]) -> Callable[..., None]:
+    """Torch's own way to a gradient: the tensor keeps it."""
+
+    def hold(x: Tensor, hook: HookPoint) -> None:
+        if x.requires_grad:
+            x.retain_grad()
+            held[str(hook.name), hook.segment, hook.firing] = x
+
+    return hold
+
+
+def same_gradients(cache: TemporalCache, held: dict[tuple[str, int, int], Tensor]) -> int:
+    """How many there are; all of those that torch kept are in the cache, in their own place, and no others."""
+    grads = {place: x.grad for place, x in held.items() if x.grad is not None}
+    for (name, segment, _), gradient in grads.items():
+        others = sorted(f for n, t, f in grads if (n, t) == (name, segment))
+        kept = cache.firings(f"{name}_grad", segment)
+        assert len(kept) == len(others)
+        assert any(torch.equal(one, gradient) for one in kept)
+    cached = {(name, t) for name in cache if name.endswith("_grad") for t in cache.segments(name)}
+    assert cached == {(f"{name}_grad", t) for name, t, _ in grads}
+    return len(grads)
+
+
+def test_gradients_are_those_of_their_own_segment(model: MemoryModel, stream: EncodedStream) -> None:
+    """Of all points, by run_with_cache, over a graph that spans the stream."""
+    loss, cache = model.run_with_cache(stream, incl_bwd=True, return_type="loss")
+    held: dict[tuple[str, int, int], Tensor] = {}
+    model.zero_grad()
+    again = model.run_with_hooks(stream, fwd_hooks=[(lambda name: True, holding(held))], return_type="loss")
+    again.backward()
+    assert loss.dim() == 0 and torch.equal(loss, again)
+    assert same_gradients(cache, held) > 60
+    assert cache.segments(f"{WORKING}_grad") == [0, 1]  # the last one is read by nobody
+    assert cache[f"{WORKING}_grad"].shape == cache[WORKING][:2].shape
+    assert torch.equal(cache[f"{WORKING}_grad", 1, 2], held[WORKING, 1, 0].grad[:, 2])  # type: ignore[index]
+
+
+def test_state_that_is_passed_on_keeps_the_graph(model: MemoryModel) -> None:
+    held: dict[tuple[str, int, int], Tensor] = {}
+    cache, forwards, backwards = model.get_caching_hooks([WORKING, SLOT, "blocks.0.hook_state"], incl_bwd=True)
+    told: list[tuple[str, int]] = []
+
+    def tell(gradient: Tensor, hook: HookPoint) -> None:
+        told.append((str(hook.name), hook.segment))
+
+    hooks = [
+        *forwards,
+        *((name, holding(held)) for name in cache.axes if name in (WORKING, SLOT, "blocks.0.hook_state")),
+    ]
+    with model.hooks(fwd_hooks=hooks, bwd_hooks=[*backwards, (WORKING, tell), (SLOT, tell)]):
+        fold_loss(model, 4).backward()
+    assert same_gradients(cache, held) >= 8
+    # only the last segment has a loss: all before it reach it through the state
+    assert {t for name, t in told if name == WORKING} == {0, 1, 2} and (SLOT, 3) in told
+    assert model.hook_dict[WORKING].segment == 0
+
+
+def test_gradients_of_several_firings(model: MemoryModel) -> None:
+    """A loss on what generation computed: every firing has its own gradient, in the order of the firings."""
+    outs: list[Any] = []
+    cache, forwards, backwards = model.get_caching_hooks(LOGITS, incl_bwd=True)
+    seen: list[int] = []
+    model.decoder.register_forward_hook(lambda module, given, out: outs.append(out))
+    with model.hooks(fwd_hooks=forwards, bwd_hooks=[*backwards, (LOGITS, lambda x, hook: seen.append(hook.firing))]):
+        model(make_segment(0), questions=make_questions(0))
+        torch.stack([((2 + i) * x).sum() for i, x in enumerate(outs) if i != 1]).sum().backward()
+    numbers = [i for i in range(len(outs)) if i != 1]
+    assert sorted(seen) == numbers and len(numbers) > 2
+    kept = cache.firings(f"{LOGITS}_grad", 0)
+    assert [float(x.mean()) for x in kept] == [2.0 + i for i in numbers]
+    assert [x.shape for x in kept] == [outs[i].shape for i in numbers]
+
+
+def test_addresses_in_backward_hooks(model: MemoryModel) -> None:
+    """The gradient of one slot in one segment is stopped there; the rest is as it was."""
+
+    def stop(gradient: Tensor, hook: HookPoint) -> tuple[Tensor]:
+        assert gradient.shape == (2, model.cfg.d_model) and hook.segment == 1
+        return (torch.zeros_like(gradient),)
+
+    def before(hooks: list[Any]) -> dict[int, Tensor]:
+        seen: dict[int, Tensor] = {}
+        # the candidate comes before the slots it is mixed into
+        note = ("working.hook_candidate", lambda x, hook: seen.__setitem__(hook.segment, x.clone()))
+        with model.hooks(bwd_hooks=[*hooks, note]):
+            fold_loss(model, 3).backward()
+        return seen
+
+    plain, stopped = before([]), before([(at(WORKING, segment=1, slot=2), stop)])
+    assert plain[1][:, 2].any() and not stopped[1][:, 2].any()
+    others = [i for i in range(model.cfg.working_slots) if i != 2]
+    assert torch.equal(plain[1][:, others], stopped[1][:, others])
+    model.add_hook(at(WORKING, segment=1, slot=2, sequence=0), lambda x, hook: x * 0, dir="bwd")
+    one = before([])
+    assert not one[1][0, 2].any() and torch.equal(one[1][1, 2], plain[1][1, 2])
+
+
+def test_backward_twice_is_kept_once(model: MemoryModel) -> None:
+    cache, forwards, backwards = model.get_caching_hooks(WORKING, incl_bwd=True)
+    with model.hooks(fwd_hooks=forwards, bwd_hooks=backwards):
+        loss = fold_loss(model, 2)
+        loss.backward(retain_graph=True)
+        (2 * loss).backward()
+    assert len(cache.firings(f"{WORKING}_grad", 0)) == 1
+
+
+# what hooks leave alone
+
+
+def test_cached_tensors_are_copies(model: MemoryModel, stream: EncodedStream) -> None:
+    def spoil(x: Tensor, hook: HookPoint) -> None:
+        x.zero_()
+
+    for spoilt in (SLOT, WORKING, "store.hook_content"):
+        cache, forwards, _ = model.get_caching_hooks(spoilt)
+        with torch.no_grad():
+            model.run_with_hooks(stream, fwd_hooks=[*forwards, (spoilt, spoil)])
+        assert float(cache[spoilt].abs().sum()) > 0
+    with torch.no_grad():
+        (outputs, state), cache = model.run_with_cache(make_segment(0))
+    kept = {name: x.clone() for name, x in cache.items()}
+    for tensor in (*outputs.flat().values(), *state.flat().values()):
+        tensor.zero_()
+    assert all(torch.equal(kept[name].nan_to_num(), cache[name].nan_to_num()) for name in cache)
+
+
+def test_idle_hooks_read_nothing_from_the_device(model: MemoryModel) -> None:
+    """Which segment it is, is read when a hook asks: a GPU is waited for by nobody else."""
+    seen: list[int] = []
+    with torch.no_grad():
+        model.run_with_hooks(make_segment(0), fwd_hooks=[(SLOT, nothing)])
+        assert "segments" not in vars(model.clock.moment)
+        model.run_with_hooks(make_segment(0), fwd_hooks=[(SLOT, noting(seen))])
+    assert "segments" in vars(model.clock.moment) and seen == [0]
+
+
+def test_before_the_first_step(model: MemoryModel) -> None:
+    assert all(point.segment == -1 for point in model.hook_dict.values())  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("wrong", ["outputs and loss", "both"])
+def test_return_types(model: MemoryModel, wrong: Any) -> None:
+    with pytest.raises(ModelError, match="expected 'outputs', 'logits' or 'loss'"):
+        unwrap(MemoryModel.forward)(model, make_segment(0), return_type=wrong)
