@@ -105,7 +105,7 @@ class StreamModel(TimedModule):
         super().__init__()
         self.cfg: Any = cfg
         self.tokenizer: Any = tokenizer
-        self.name = name
+        self.name: Any = name
         self.sha256 = ""
 
     @property
