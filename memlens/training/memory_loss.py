@@ -44,7 +44,7 @@ def merge_some(
 ) -> tuple[Memory, Tensor, Tensor, Tensor]:
     """Compress ``share`` of the entries to level 1, and half as many again to level 2, each with others of about its importance.
 
-    So facts are merged with facts, as in a full store. ``holds`` bool (B, Q, N): whether an entry holds the answer; a merge does when a
+    So facts are merged with facts too. ``holds`` bool (B, Q, N): whether an entry holds the answer; a merge does when a
     parent does. Returns memory, holds, fidelity, and int64 (B, n), which entries were left whole: they come first in what is returned.
     """
     n = memory.content.shape[1]
