@@ -2,11 +2,14 @@
 
 import pytest
 import torch
+from transformer_lens import HookedRootModule
 
 from memlens.config import ModelConfig
 from memlens.dims import PAYLOAD_WIDTH, Modality
 from memlens.model import MemoryModel, Questions, Segment
 from memlens.streams import EncodedStream, Stream, default_tokenizer
+
+from .stranger import Plain
 
 SMALL = ModelConfig(
     d_model=32, segment_length=64, n_layers=2, ssd_heads=2, ssd_head_dim=16, ssd_state=8, chunk=16, n_slots=8, slot_window=12,
@@ -64,3 +67,11 @@ def make_questions(seed: int, n_sequence: int = 2) -> Questions:
     answer = torch.randint(3, 1000, (n_sequence, 2, 3), generator=g)
     answer[..., -1] = 2
     return Questions(token, answer, torch.ones(n_sequence, 2, dtype=torch.bool))
+
+
+@pytest.fixture(params=["transformer_lens", "memlens"])
+def lens(request: pytest.FixtureRequest, model: MemoryModel) -> HookedRootModule:
+    if request.param == "memlens":
+        return model
+    torch.manual_seed(0)
+    return Plain().eval()
