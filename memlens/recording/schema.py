@@ -40,6 +40,7 @@ ROOT_ATTRIBUTES: dict[str, Any] = {
     "points_available": [],
     "state_layout": [],
     "commit_every": 0,
+    "states_every": 0,
 }
 
 
@@ -54,6 +55,8 @@ class Variable:
     unit: str = ""
     symbol: str = ""
     group: str = ""
+    #: Segments it is kept in, "" for all.
+    at: str = ""
 
     @property
     def fill(self) -> Any:
@@ -65,7 +68,8 @@ class Variable:
     @property
     def attrs(self) -> dict[str, str]:
         """Labels that travel with the array."""
-        named = {"unit": self.unit, "symbol": self.symbol, "meaning": self.meaning, "group": self.group}
+        named = {"unit": self.unit, "symbol": self.symbol, "meaning": self.meaning, "group": self.group,
+                 "at": self.at}  # fmt: skip
         return {key: value for key, value in named.items() if value}
 
 
