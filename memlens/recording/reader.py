@@ -35,11 +35,11 @@ def open(path: str | Path) -> "Recording":
     path = Path(path)
     try:
         store: Any = open_repository(path).readonly_session("main").store
-        found = documents(store)
-        check(found, path)
+        attrs, found = documents(store)
+        check(attrs, found, path)
     except STORAGE_ERRORS as error:
         raise damaged(path, error) from error
-    return Recording(path, store, found)
+    return Recording(path, store, attrs, found)
 
 
 class Recording:
@@ -52,9 +52,9 @@ class Recording:
         Where it came from; lists and dicts are JSON text.
     """
 
-    def __init__(self, path: Path, store: Any, found: Documents):
-        self.path, self._store, self._found = path, store, found
-        self.attrs: dict[str, Any] = dict(found[""]["attributes"])
+    def __init__(self, path: Path, store: Any, attrs: dict[str, Any], found: Documents):
+        self.path, self.attrs = path, attrs
+        self._store, self._found = store, found
 
     @cached_property
     def tree(self) -> xr.DataTree:
