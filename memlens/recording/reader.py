@@ -14,7 +14,7 @@ from memlens.recording.describe import describe
 from memlens.recording.lazy import Documents, dataset, documents
 from memlens.recording.rebuild import rebuild
 from memlens.recording.states import unpack
-from memlens.recording.storage import STORAGE_ERRORS, damaged, open_repository
+from memlens.recording.storage import STORAGE_ERRORS, damaged, open_repository, reason
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -195,5 +195,5 @@ class Recording:
         try:
             table = self._group(name).load()
         except STORAGE_ERRORS as error:
-            raise RecordingError(f"'{self.path}': the {name} are damaged: {error}; record it anew") from error
+            raise RecordingError(f"'{self.path}': the {name} are damaged: {reason(error)}; record it anew") from error
         return table.assign({k: v.astype(object) for k, v in table.data_vars.items() if v.dtype.kind == "T"})
