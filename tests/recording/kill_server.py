@@ -83,4 +83,6 @@ def trial(path, seed):
 if __name__ == "__main__":
     for line in sys.stdin:
         path, seed = line.split()
-        print(*map(int, trial(path, int(seed))), flush=True)
+        committed, ended = trial(path, int(seed))
+        sys.stdout.write(f"{committed} {int(ended)}\n")
+        sys.stdout.flush()

@@ -13,7 +13,7 @@ from memlens.cli import main
 from memlens.config import ModelConfig
 from memlens.errors import RecordingError
 from memlens.model import MemoryModel
-from memlens.model.checkpoint import save_memory_model
+from memlens.model.checkpoint import save_model
 from memlens.recording import open, record
 from memlens.streams import builtin, default_tokenizer
 
@@ -92,7 +92,7 @@ def test_another_run_is_refused(model, streams, tmp_path):
     ):
         with pytest.raises(RecordingError, match=what):
             record(model, streams[0], path, resume=True, **options)
-    with pytest.raises(RecordingError, match="stream differs in .*sha256"):
+    with pytest.raises(RecordingError, match=r"stream differs in .*sha256"):
         record(model, streams[1], path, resume=True)
     torch.manual_seed(1)
     other = MemoryModel(model.cfg, tokenizer=model.tokenizer, name="test").eval()
@@ -102,7 +102,7 @@ def test_another_run_is_refused(model, streams, tmp_path):
 
 def test_kills_of_the_command(model, tmp_path):
     folder, run, chance = tmp_path / "model", tmp_path / "run", random.Random(0)
-    save_memory_model(model, folder)
+    save_model(model, folder)
     given = [str(folder), "builtin", "--length", "20K", "--commit-every", "4", "--states-every", "6"]
     for _ in range(N_KILL):
         before = open(run).n_rows("segments") if run.exists() else 0

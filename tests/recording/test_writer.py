@@ -47,6 +47,11 @@ def write_all(writer, first=0):
             writer.add(*plan.segment(t))
 
 
+def put_all(writer):
+    for t in range(1000):
+        writer.put(t)
+
+
 def prefix(path, n):
     opened = open(path)
     assert opened.n_rows("segments") == n
@@ -57,14 +62,11 @@ def prefix(path, n):
 
 def test_no_file_can_be_written_any_more(tmp_path):
     writer = plan.writer(tmp_path / "run")
-    with pytest.raises(RecordingError, match="cannot be written.*12 segments before are kept"), writer:
-        for t in range(12):
-            writer.add(*plan.segment(t))
-        writer.commit()
-        with file_size_limit(100):
-            for t in range(12, plan.N_SEGMENT):
-                writer.add(*plan.segment(t))
-            writer.commit()
+    for t in range(12):
+        writer.add(*plan.segment(t))
+    writer.commit()
+    with pytest.raises(RecordingError, match=r"cannot be written.*12 segments before are kept"), file_size_limit(100):
+        write_all(writer, 12)
     prefix(tmp_path / "run", 12)
     write_all(plan.writer(tmp_path / "run", resume=True), 12)
     assert open(tmp_path / "run").attrs["complete"]
@@ -86,12 +88,9 @@ def test_an_error_of_the_thread_surfaces(tmp_path):
         raise ValueError("no rows of these")
 
     began = time.monotonic()
-    with (
-        pytest.raises(RecordingError, match="no rows of these"),
-        RecordingWriter(tmp_path / "run", rows=fail) as writer,
-    ):
-        for t in range(1000):
-            writer.put(t)
+    writer = RecordingWriter(tmp_path / "run", rows=fail)
+    with pytest.raises(RecordingError, match="no rows of these"):
+        put_all(writer)
     for use in (lambda: writer.put(0), writer.commit, writer.finish):
         with pytest.raises(RecordingError, match="no rows of these"):
             use()
@@ -118,21 +117,17 @@ def test_the_queue_is_bounded(tmp_path):
         raise ValueError("enough")
 
     writer = RecordingWriter(tmp_path / "run", rows=slow)
-    n_put = 0
 
     def put():
-        nonlocal n_put
         with pytest.raises(RecordingError, match="enough"):
-            for t in range(1000):
-                writer.put(t)
-                n_put += 1
+            put_all(writer)
 
     thread = threading.Thread(target=put)
     thread.start()
     while not taken:
         time.sleep(0.01)
     time.sleep(0.3)
-    assert n_put < 50
+    assert writer._n_put < 50
     go_on.set()
     thread.join(30)
     assert not thread.is_alive()
