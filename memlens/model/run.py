@@ -76,6 +76,10 @@ class Change:
     def saw(self, result: "Result[Any]") -> None:
         """Told of every segment after it was run."""
 
+    def to_dict(self) -> dict[str, Any]:
+        """What a recording says of it."""
+        return {"kind": type(self).__name__.lower()}
+
 
 def segment_of(stream: Encoded, t: int, length: int) -> tuple[Mapping[str, np.ndarray], list[Any]]:
     """Columns of segment ``t`` and the questions asked at its end; nothing but padding once the stream has ended."""

@@ -18,14 +18,17 @@ from memlens.model.checkpoint import load_memory_model
 from memlens.model.model import MemoryModel
 from memlens.model.outputs import MemoryState
 from memlens.model.points import Point, points, select
-from memlens.model.run import Result, run
+from memlens.model.run import Change, Result, run
 from memlens.provenance import git_commit
+from memlens.recording.births import Births, Start
 from memlens.recording.labels import EntryLabels
 from memlens.recording.reader import Recording
 from memlens.recording.reader import open as open_recording
 from memlens.recording.rows import (
+    Columns,
     decision_rows,
     entry_rows,
+    joined,
     numpy_of,
     payload_rows,
     position_columns,
@@ -46,6 +49,28 @@ PATTERN = "context.hook_pattern"
 Source = EncodedStream | Stream | str | Path
 
 
+class Seen(Change):
+    """Keeps what passed the points in a segment, and the state before it: the last of all changes."""
+
+    def __init__(self, names: Sequence[str]):
+        self.names = names
+        self.tensors: dict[str, Tensor] = {}
+        self.before: MemoryState | None = None
+
+    def hooks(self, model: Any) -> Sequence[tuple[str, Any]]:
+        """One a point, which copies."""
+
+        def keep(tensor: Tensor, hook: Any) -> None:
+            self.tensors[hook.name] = tensor.detach().clone()
+
+        return [(name, keep) for name in self.names]
+
+    def edit(self, model: Any, segment: int, state: MemoryState) -> MemoryState:
+        """The same state."""
+        self.before = state
+        return state
+
+
 def record(
     model: MemoryModel | str | Path,
     stream: Source | Sequence[Source],
@@ -56,6 +81,9 @@ def record(
     commit_every: int = 32,
     dtype: str = "float16",
     progress: Callable[[int, int, str], None] | None = None,
+    interventions: Sequence[Change] = (),
+    parent: Recording | None = None,
+    start: Start | None = None,
     attrs: Mapping[str, Any] | None = None,
 ) -> Recording:
     """Run a model over streams and record it.
@@ -79,8 +107,14 @@ def record(
         "float16" or "float32": how floats of points are kept. Values that overflow are counted (``fp16_overflow``).
     progress
         Called with segments done, segments in all, and what is being done.
+    interventions
+        Changes of the run, as ``memlens.interventions`` makes them, in their order. What is kept is what comes of them.
+    parent
+        The recording that this one is to be compared with.
+    start
+        The moment to go on from, as ``Recording.replay`` gives it: the recording then begins with that segment.
     attrs
-        Root attributes to set beside those that are measured, such as ``interventions`` and ``parent``.
+        Root attributes to set beside those that are measured.
 
     Raises
     ------
@@ -106,36 +140,38 @@ def record(
     labels = [EntryLabels(one.modality, one.fact) for one in encoded]
     n_bytes = token_bytes(model.tokenizer)
     total = max(one.n_segment(model.cfg.segment_length) for one in encoded)
-    seen: dict[str, Tensor] = {}
-
-    def keep(tensor: Tensor, hook: Any) -> None:
-        seen[hook.name] = tensor.detach().clone()
-
+    start = Start(0, model.initial_state(len(encoded))) if start is None else start
+    changed = {"interventions": [one.to_dict() for one in interventions], "parent": "" if parent is None else parent.id}
+    born = Births(model, encoded, labels, parent)
     hooked = {p.name for p in chosen} | {PATTERN}
+    seen = Seen(sorted(hooked))
     writer: RecordingWriter | None = None
-    with model.hooks(fwd_hooks=[(name, keep) for name in sorted(hooked)]):
-        initial = model.initial_state(len(encoded))
-        results = run(model, encoded, state=initial)
+    # what is kept is what leaves a point after every intervention; without any, hooks that stay attached cost less
+    with model.hooks(fwd_hooks=[] if interventions else list(seen.hooks(model))):
+        changes = [*interventions, seen] if interventions else []
+        results = run(model, encoded, state=start.state, first=start.segment, changes=changes)
         first = next(results)
-        _check_fired(hooked, seen)
+        _check_fired(hooked, seen.tensors)
         writer = RecordingWriter(
             path,
-            points=_variables(chosen, seen),
-            states=_state_variables(initial),
-            sizes={"read": _n_read(model), "feature": len(model.control_names), **_state_sizes(initial)},
+            points=_variables(chosen, seen.tensors),
+            states=_state_variables(start.state),
+            sizes={"read": _n_read(model), "feature": len(model.control_names), **_state_sizes(start.state)},
             coordinates={"entry_level": numpy_of(model.entry_level), "feature": list(model.control_names)},
-            attrs={**_provenance(model, encoded, chosen), **(attrs or {})},
+            attrs={**_provenance(model, encoded, chosen), **changed, **(attrs or {})},
             vocab=vocab,
             commit_every=commit_every,
             dtype=dtype,
         )
         with writer:
             for result in chain((first,), results):
-                states = {0: initial} if result.segment == 0 and states_every else {}
+                states = {start.segment: start.state} if result.segment == start.segment and states_every else {}
                 before = result.segment + 1
                 if states_every and (before % states_every == 0 or before == total):
                     states[before] = result.state
-                _add(writer, model, result, chosen, seen, labels, n_bytes, states)
+                begins = [start.state] if result.segment == start.segment else []
+                edited = born.edited(result.segment, *begins, seen.before)
+                _add(writer, model, result, chosen, seen.tensors, labels, n_bytes, states, edited)
                 _tell(progress, before, total)
     return open_recording(path)
 
@@ -192,8 +228,11 @@ def _add(
     labels: Sequence[EntryLabels],
     n_bytes: Any,
     states: Mapping[int, MemoryState],
+    edited: tuple[Columns, Columns] | None,
 ) -> None:
     births, deaths = entry_rows(result, numpy_of(seen[PATTERN]), labels)
+    if edited is not None:
+        births, deaths = joined([edited[0], births]), joined([edited[1], deaths])
     asked = question_rows(model, result)
     tables = {"decisions": decision_rows(model, result), "entries": births, "deaths": deaths,
               "payloads": payload_rows(result)}  # fmt: skip

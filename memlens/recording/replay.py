@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,9 @@ from memlens.errors import RecordingError
 from memlens.model.model import MemoryModel
 from memlens.model.outputs import MemoryState
 from memlens.model.run import Change, Result, run
+from memlens.recording.births import Start
 from memlens.recording.reader import Recording
+from memlens.recording.recorder import record
 from memlens.recording.schema import decoded
 from memlens.streams.encoded import EncodedStream
 
@@ -55,3 +58,34 @@ def refuse_other(recording: Recording, model: MemoryModel) -> None:
 
 def _short(sha256: Any) -> str:
     return f"sha256 {str(sha256)[:12]}" if sha256 else "of no file"
+
+
+def replay(
+    recording: Recording,
+    model: MemoryModel,
+    from_segment: int,
+    path: str | Path | None = None,
+    *,
+    interventions: Sequence[Change] = (),
+    **options: Any,
+) -> Recording | Iterator[Result[Any]]:
+    """Go on from a segment: see ``Recording.replay``."""
+    own = decoded(recording.attrs.get("interventions"), [])
+    if [one.to_dict() for one in interventions[: len(own)]] != own:
+        raise RecordingError(
+            f"'{recording.path}' was made with {len(own)} interventions, which a replay goes on with: give "
+            "interventions=[*memlens.interventions.of(recording), ...]"
+        )
+    streams, first, state = state_before(recording, model, from_segment)
+    before = run(model, streams, state=state, first=first, changes=interventions[: len(own)])
+    for result in islice(before, from_segment - first):
+        state = result.state
+    if path is None:
+        return run(model, streams, state=state, first=from_segment, changes=interventions)
+    kept = {
+        "points": [point["name"] for point in decoded(recording.attrs.get("points"), [])],
+        "dtype": recording.attrs["dtype"],
+    }
+    return record(
+        model, streams, path, start=Start(from_segment, state), interventions=interventions, parent=recording, **{**kept, **options}
+    )  # fmt: skip

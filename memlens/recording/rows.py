@@ -60,7 +60,7 @@ def payload_rows(result: Result) -> Columns:
         at = np.flatnonzero(row["valid"] & (row["modality"] != Modality.TEXT))
         start = result.segment * len(row["valid"])
         parts.append({"sequence": np.full(len(at), s), "position": start + at, "payload": row["payload"][at]})
-    return _joined(parts)
+    return joined(parts)
 
 
 def state_rows(states: Mapping[int, MemoryState]) -> Columns:
@@ -110,7 +110,7 @@ def entry_rows(result: Result, pattern: np.ndarray, labels: Sequence[EntryLabels
         k = int(gone.sum())
         deaths.append({"sequence": np.full(k, s), "entry": entry[gone], "died": np.full(k, result.segment),
                        "fate": fate[gone]})  # fmt: skip
-    return _joined(births), _joined(deaths)
+    return joined(births), joined(deaths)
 
 
 def question_rows(model: MemoryModel, result: Result) -> Columns | None:
@@ -138,5 +138,6 @@ def question_rows(model: MemoryModel, result: Result) -> Columns | None:
     return {"sequence": at[0], **per_question, **{name: numpy_of(getattr(answers, name))[at] for name in names}}
 
 
-def _joined(parts: list[dict[str, np.ndarray]]) -> Columns:
+def joined(parts: Sequence[Columns]) -> Columns:
+    """Rows of several tables of the same columns as one."""
     return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
