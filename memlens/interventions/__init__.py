@@ -4,6 +4,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from memlens.interventions.comparison import Comparison as Comparison
+    from memlens.interventions.comparison import compare as compare
     from memlens.interventions.control import Forbid as Forbid
     from memlens.interventions.control import Force as Force
     from memlens.interventions.control import Freeze as Freeze
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
     from memlens.interventions.kinds import from_dict as from_dict
     from memlens.interventions.kinds import load as load
     from memlens.interventions.kinds import of as of
+    from memlens.interventions.sweeps import sweep as sweep
 
 #: Public name -> the module of this package that has it: comparing needs no torch, so nothing is imported before it is used.
 _HOMES = {
@@ -25,11 +28,14 @@ _HOMES = {
     **dict.fromkeys(("Forbid", "Force", "Freeze"), "control"),
     **dict.fromkeys(("Drop", "Insert"), "entries"),
     **dict.fromkeys(("from_dict", "load", "of"), "kinds"),
+    **dict.fromkeys(("Comparison", "compare"), "comparison"),
+    "sweep": "sweeps",
 }
 
 __all__ = [
     "Ablate",
     "Clamp",
+    "Comparison",
     "Drop",
     "Forbid",
     "Force",
@@ -39,9 +45,11 @@ __all__ = [
     "Patch",
     "Scale",
     "Swap",
+    "compare",
     "from_dict",
     "load",
     "of",
+    "sweep",
 ]
 
 

@@ -21,6 +21,7 @@ from memlens.model.outputs import Answers, MemoryState, Segment
 from memlens.model.run import encode_questions, segment_of
 from memlens.recording import Recording
 from memlens.recording.replay import state_before
+from memlens.recording.schema import decoded
 from memlens.streams import EncodedStream
 
 Place = Force | tuple[int, int, str]
@@ -68,6 +69,8 @@ def sweep(
     if not forces:
         raise InterventionError("no places were given; give at least one (segment, entry, action)")
     if isinstance(source, Recording):
+        if decoded(source.attrs.get("interventions"), []):
+            raise InterventionError(f"'{source.path}' was made with interventions; sweep its parent, or its stream")
         streams, first, state = state_before(source, model, min(map(_segment, forces)))
         stream, state = streams[sequence], state.map(lambda x: x[sequence : sequence + 1])
     else:
