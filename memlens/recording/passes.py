@@ -1,6 +1,6 @@
 """One pass over streams, with hooks that copy what is kept; it may begin in the middle, or where a recording was cut off."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import closing
 from itertools import chain
 from pathlib import Path
@@ -116,7 +116,7 @@ class Pass:
                         said = f"segments recorded: {writer.committed} committed"
                         progress(part.result.segment + 1, self.total, said)
 
-    def _parts(self) -> Iterator[Part]:
+    def _parts(self) -> Generator[Part]:
         """Run, and give what is kept of each segment that is not recorded yet."""
         names = sorted({PATTERN, *self.by_name})
         seen = Seen(names, self._wants)
