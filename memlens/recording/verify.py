@@ -1,0 +1,281 @@
+"""``verify``: re-read a recording and say what is damaged, and which segments are still as they were written.
+
+Every file is compared with its seal, every array is decoded, and what the arrays say is compared with each other.
+Nothing here needs torch, and nothing is changed.
+"""
+
+import math
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from memlens.errors import ModelError, RecordingError
+from memlens.recording import schema
+from memlens.recording.contents import CHECKS
+from memlens.recording.intact import Files, Ranges, Snapshot, compare, ranges
+from memlens.recording.seal import SEALS, Seals, print_of, read_seals, snapshot_of
+from memlens.recording.storage import STORAGE_ERRORS
+
+_WEIGHTS = "model.safetensors"
+
+
+@dataclass(frozen=True)
+class Damage:
+    """One thing that is wrong.
+
+    Attributes
+    ----------
+    kind : str
+        "file", "seals", "unsealed", "chunks", "unreadable", one of the checks' names ("lengths", "segments", "ranges",
+        "lineage", "asked"), "weights", "stream" or "parent".
+    where : str
+        The file inside the recording ("chunks/..."), or the group or variable ("/segments/hook_hidden").
+    what : str
+        What is wrong with it.
+    segments : tuple
+        Half-open ranges of the segments that it takes; () for none, or where that cannot be said.
+    """
+
+    kind: str
+    where: str
+    what: str
+    segments: Ranges = ()
+
+    def __str__(self) -> str:
+        return f"{self.where}: {self.what}{f'; {spelled(self.segments)}' if self.segments else ''}"
+
+
+@dataclass(frozen=True)
+class Verification:
+    """What ``verify`` found.
+
+    Attributes
+    ----------
+    path : Path
+    id : str
+        The recording's identity, "" where it cannot be read.
+    complete : bool
+        Whether the writer finished.
+    n_file, n_byte, n_segment : int
+        What was read. Segments are those of ``snapshot``.
+    damages : tuple of Damage
+        What is wrong; empty for a good recording.
+    good : tuple
+        Half-open ranges of the segments of which every value is as it was written.
+    snapshot : str
+        The commit in which they are: the last one, or the one before a damaged one; ``memlens.open`` takes it.
+    notes : tuple of str
+        What is worth knowing and no damage: what could not be checked, and why.
+    """
+
+    path: Path
+    id: str
+    complete: bool
+    n_file: int
+    n_byte: int
+    n_segment: int
+    damages: tuple[Damage, ...]
+    good: Ranges
+    snapshot: str
+    notes: tuple[str, ...]
+
+    @property
+    def ok(self) -> bool:
+        """Whether nothing is wrong."""
+        return not self.damages
+
+    def to_dict(self) -> dict[str, Any]:
+        """As plain values, for JSON."""
+        return {**asdict(self), "path": str(self.path), "ok": self.ok}
+
+    def __str__(self) -> str:
+        lines = [
+            f"recording  {self.path} ({self.id or 'id unknown'}{'' if self.complete else ', not complete'})",
+            f"read       {self.n_file:,} files, {self.n_byte / 1e6:,.1f} MB, {self.n_segment:,} segments",
+            *(f"damaged    {damage}" for damage in self.damages),
+            *(f"note       {note}" for note in self.notes),
+            f"good       {spelled(self.good) if self.good else 'no segments'}",
+        ]
+        if self.damages and self.good:
+            lines.append(f"           memlens.open(path, snapshot='{self.snapshot}') opens them")
+        return "\n".join([*lines, "good" if self.ok else "DAMAGED"])
+
+
+def spelled(found: Ranges) -> str:
+    """Ranges in words, last segment included."""
+    return "segments " + ", ".join(f"{a}-{b - 1}" if b - a > 1 else f"{a}" for a, b in found)
+
+
+def verify(path: str | Path, *, model: str | Path | None = None, parent: str | Path | None = None) -> Verification:
+    """Re-read a recording.
+
+    Parameters
+    ----------
+    path
+        The recording.
+    model
+        Folder of the model that was recorded: its weights are compared with the recording's ``weights_sha256``.
+    parent
+        The recording that this one was made from: its ``id`` is compared with ``parent``.
+
+    Raises
+    ------
+    RecordingError
+        When there is no recording at ``path``, however damaged.
+    ModelError
+        When there are no weights at ``model``.
+    """
+    path = Path(path)
+    if not path.is_dir() or not any((path / name).exists() for name in (SEALS, "snapshots", "refs")):
+        raise RecordingError(f"no recording at '{path}'; give a folder that `memlens record -o` wrote")
+    seals = read_seals(path)
+    files = compare(path, seals)
+    damages = [Damage("file", name, what) for name, what in files.wrong.items()]
+    damages += _damaged_seals(path, seals)
+    newest, best, lost = _best(path, seals, files)
+    notes: list[str] = []
+    mask = np.zeros(0, bool)
+    if newest is None or best is None:
+        damages.append(Damage("unreadable", "/", "no commit that was sealed can be opened"))
+    else:
+        damages += [Damage("chunks", name, "is not as it was written", ranges(m)) for name, m in _taken(newest).items()]
+        found = list(_contents(best, notes))
+        damages += found
+        mask = ~lost
+        for damage in found:
+            for first, after in damage.segments:
+                mask[first:after] = False
+    attrs = {} if best is None else dict(best.root.attrs)
+    complete = bool(attrs.get("complete", False))
+    damages += _unsealed(path, seals, files, complete, notes)
+    if best is not None:
+        damages += _provenance(attrs, model, parent, notes)
+        if not complete:
+            notes.append("not complete: its writer still runs, or ended early; `memlens record --resume` goes on")
+    return Verification(
+        path=path,
+        id=str(attrs.get("id", "")),
+        complete=complete,
+        n_file=files.n,
+        n_byte=files.n_byte,
+        n_segment=0 if best is None else best.n_segment,
+        damages=tuple(damages),
+        good=ranges(mask),
+        snapshot="" if best is None else best.id,
+        notes=tuple(notes),
+    )
+
+
+def _damaged_seals(path: Path, seals: Seals) -> Iterator[Damage]:
+    if not (path / SEALS).exists():
+        yield Damage("seals", SEALS, "is missing: nothing says what the files were")
+    if seals.problem:
+        yield Damage("seals", SEALS, seals.problem)
+    if seals.n_torn:
+        yield Damage("unsealed", SEALS, f"ends in {seals.n_torn:,} bytes of a line: the last commit is not sealed")
+
+
+def _unsealed(path: Path, seals: Seals, files: Files, complete: bool, notes: list[str]) -> Iterator[Damage]:
+    """Files that no seal knows: those of a commit that was not sealed, or what a killed process left behind."""
+    if not files.unsealed or not seals.files:
+        return
+    n, snapshot = len(files.unsealed), snapshot_of(path)
+    if snapshot and snapshot not in seals.snapshots:
+        yield Damage("unsealed", f"snapshots/{snapshot}", "the last commit is not sealed; `memlens record --resume` seals it")
+    elif complete or seals.problem or seals.n_torn:
+        yield Damage("unsealed", files.unsealed[0], f"no seal knows this file, nor {n - 1:,} others")
+    else:
+        notes.append(f"{n:,} files of a commit that was not made; nothing refers to them")
+
+
+def _best(path: Path, seals: Seals, files: Files) -> tuple[Snapshot | None, Snapshot | None, np.ndarray]:
+    """The newest commit that opens, the one with most whole segments, and the mask of segments that one lost."""
+    newest = best = None
+    best_lost = np.zeros(0, bool)
+    for snapshot in dict.fromkeys(reversed(seals.snapshots)):
+        if not files.is_whole(f"snapshots/{snapshot}"):
+            continue
+        try:
+            shot = Snapshot(path, snapshot, files)
+            if best is not None and shot.n_segment <= int((~best_lost).sum()):
+                break
+            lost = np.zeros(shot.n_segment, bool)
+            for mask in _taken(shot).values():
+                lost |= mask
+        except (*STORAGE_ERRORS, RecordingError):
+            continue
+        newest = newest or shot
+        if best is None or (~lost).sum() > (~best_lost).sum():
+            best, best_lost = shot, lost
+        if not lost.any():
+            break
+    return newest, best, best_lost
+
+
+def _taken(shot: Snapshot) -> dict[str, np.ndarray]:
+    """Array -> mask of the segments it lost."""
+    return {name: shot.lost_segments(name, chunks) for name, chunks in shot.lost.items()}
+
+
+def _contents(shot: Snapshot, notes: list[str]) -> Iterator[Damage]:
+    """Decode all that is whole, then compare what it says."""
+    broken = set(shot.lost)
+    for name in shot.arrays:
+        for damage in _decoded(shot, name):
+            broken.add(name)
+            yield damage
+    for check in CHECKS:
+        missing = sorted(broken & set(check.needs))
+        if missing:
+            notes.append(f"{check.name}: not checked, since {', '.join(missing)} is damaged")
+            continue
+        try:
+            for where, what, mask in check.find(shot):
+                yield Damage(check.name, where, what, () if mask is None else ranges(mask))
+        except (*STORAGE_ERRORS, IndexError) as error:
+            yield Damage(check.name, "/", f"does not hold together: {error}")
+
+
+def _decoded(shot: Snapshot, name: str) -> Iterator[Damage]:
+    """Read an array, one chunk's length along its axis at a time."""
+    array, at = shot.arrays[name], shot.axis(name)
+    lost = {chunk[at] for chunk in shot.lost.get(name, ())} if at is not None else set()
+    if at is None:
+        blocks = [] if name in shot.lost or not math.prod(array.shape) else [None]
+    else:
+        blocks = [i for i in range(-(-array.shape[at] // array.chunks[at])) if i not in lost]
+    for block in blocks:
+        place: Any = ...
+        if block is not None:
+            place = (*(slice(None),) * (at or 0), slice(block * array.chunks[at], (block + 1) * array.chunks[at]))
+        try:
+            array[place]
+        except STORAGE_ERRORS as error:
+            chunk = (0,) * array.ndim if block is None else (*(0,) * (at or 0), block)
+            yield Damage("unreadable", name, f"cannot be decoded: {error}", ranges(shot.lost_segments(name, [chunk])))
+
+
+def _provenance(
+    attrs: dict[str, Any], model: str | Path | None, parent: str | Path | None, notes: list[str]
+) -> Iterator[Damage]:
+    if model is not None:
+        weights = Path(model) / _WEIGHTS
+        if not weights.is_file():
+            raise ModelError(f"no weights at '{weights}'; give the folder of the model that was recorded")
+        found, want = print_of(weights).digest, attrs.get("weights_sha256", "")
+        if found != want:
+            yield Damage("weights", str(weights), f"sha256 is {found[:16]}, the recording's model has {want[:16] or 'none'}")
+    said = str(attrs.get("parent", ""))
+    if parent is not None:
+        from memlens.recording.reader import open
+
+        found = open(parent).id
+        if found != said:
+            yield Damage("parent", str(parent), f"id is {found}, the recording's parent is {said or 'none'}")
+    elif said:
+        notes.append(f"made from recording {said}, which was not given")
+    if not schema.decoded(attrs.get("stream"), {}):
+        notes.append("no stream is named")
