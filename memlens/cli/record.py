@@ -30,6 +30,13 @@ def add(commands: Any) -> None:
     )
     parser.add_argument("--seed", type=arguments.seed, metavar="N", help="seed of a built-in stream")
     parser.add_argument("--commit-every", type=arguments.count, metavar="N", default=16, help="segments a commit")
+    parser.add_argument(
+        "--states-every",
+        type=arguments.length,
+        metavar="N",
+        default=16,
+        help="keep the memory's state every N segments, to go on from; 0 for none",
+    )
     parser.add_argument("--dtype", choices=("float16", "float32"), default="float16", help="how floats are kept")
     arguments.add_threads(parser)
     parser.set_defaults(run=run, interrupted="; what was committed is kept and opens; to record it all, record anew")
@@ -56,6 +63,7 @@ def run(args: Namespace) -> None:
             stream,
             args.out,
             points=tuple(args.points),
+            states_every=args.states_every,
             commit_every=args.commit_every,
             dtype=args.dtype,
             progress=show,

@@ -11,10 +11,13 @@ from memlens.errors import RecordingError, closest
 from memlens.recording import schema
 from memlens.recording.checks import check
 from memlens.recording.describe import describe
+from memlens.recording.rebuild import rebuild
 from memlens.recording.storage import STORAGE_ERRORS, open_repository
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from memlens.streams.encoded import EncodedStream
 
 FRAMES = ("questions", "decisions", "entries")
 
@@ -74,6 +77,44 @@ class Recording:
     def questions(self) -> xr.Dataset:
         """One row a question."""
         return self._table("questions")
+
+    @cached_property
+    def payloads(self) -> xr.Dataset:
+        """One row a position that carries more than a token: of images, sounds and strands."""
+        return self._table("payloads")
+
+    @cached_property
+    def states(self) -> np.ndarray:
+        """Segments whose state before them was kept, ascending."""
+        return self.tree["states"]["before"].values
+
+    def state(self, segment: int) -> tuple[int, dict[str, np.ndarray]]:
+        """Give the state that was kept nearest before a segment.
+
+        Returns
+        -------
+        segment : int
+            The one that it is the state before: ``segment``, or the nearest earlier one that was kept.
+        tensors : dict
+            Arrays by the names of ``MemoryState.flat()``, with a leading sequence axis.
+
+        Raises
+        ------
+        RecordingError
+            When none was kept at or before the segment.
+        """
+        at = int(np.searchsorted(self.states, segment, side="right")) - 1
+        if at < 0:
+            raise RecordingError(
+                f"'{self.path}' has no state at or before segment {segment}; it has {len(self.states)}: record it with "
+                "--states-every"
+            )
+        row = self.tree["states"].to_dataset().drop_vars("before").isel(state=at)
+        return int(self.states[at]), {str(name): values.values for name, values in row.data_vars.items()}
+
+    def streams(self) -> "list[EncodedStream]":
+        """The streams it was made from, one a sequence; of a recording that is not complete, as much as it has."""
+        return rebuild(self)
 
     @cached_property
     def decisions(self) -> xr.Dataset:

@@ -6,6 +6,7 @@ import shlex
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import version
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from memlens import streams as stream_sources
 from memlens.errors import RecordingError
 from memlens.model.checkpoint import load_memory_model
 from memlens.model.model import MemoryModel
+from memlens.model.outputs import MemoryState
 from memlens.model.points import Point, points, select
 from memlens.model.run import Result, run
 from memlens.provenance import git_commit
@@ -25,9 +27,11 @@ from memlens.recording.rows import (
     decision_rows,
     entry_rows,
     numpy_of,
+    payload_rows,
     position_columns,
     question_rows,
     segment_arrays,
+    state_rows,
 )
 from memlens.recording.schema import Variable
 from memlens.recording.writer import DTYPES, RecordingWriter, refuse_existing
@@ -48,6 +52,7 @@ def record(
     path: str | Path,
     *,
     points: Sequence[str] = ("default",),
+    states_every: int = 16,
     commit_every: int = 32,
     dtype: str = "float16",
     progress: Callable[[int, int, str], None] | None = None,
@@ -66,6 +71,8 @@ def record(
         Folder to make; it must not exist.
     points
         Hook points to keep: names, globs, groups, "default" or "all" (all that fire every segment).
+    states_every
+        The memory's state before every such segment is kept, and the last one, to go on from later; 0 keeps none.
     commit_every
         Segments in a block, which is written at once.
     dtype
@@ -85,6 +92,8 @@ def record(
     path = refuse_existing(path)
     if dtype not in DTYPES:
         raise RecordingError(f"dtype is '{dtype}', expected one of {', '.join(DTYPES)}")
+    if states_every < 0:
+        raise RecordingError(f"states_every is {states_every}, expected 0 (none) or a number of segments")
     model = model if isinstance(model, MemoryModel) else _loaded(model)
     if model.tokenizer is None:
         raise RecordingError(f"model '{model.name}' has no tokenizer; give MemoryModel(cfg, tokenizer=...) one")
@@ -105,13 +114,15 @@ def record(
     hooked = {p.name for p in chosen} | {PATTERN}
     writer: RecordingWriter | None = None
     with model.hooks(fwd_hooks=[(name, keep) for name in sorted(hooked)]):
-        results = run(model, encoded)
+        initial = model.initial_state(len(encoded))
+        results = run(model, encoded, state=initial)
         first = next(results)
         _check_fired(hooked, seen)
         writer = RecordingWriter(
             path,
             points=_variables(chosen, seen),
-            sizes={"read": _n_read(model), "feature": len(model.control_names)},
+            states=_state_variables(initial),
+            sizes={"read": _n_read(model), "feature": len(model.control_names), **_state_sizes(initial)},
             coordinates={"entry_level": numpy_of(model.entry_level), "feature": list(model.control_names)},
             attrs={**_provenance(model, encoded, chosen), **(attrs or {})},
             vocab=vocab,
@@ -119,11 +130,13 @@ def record(
             dtype=dtype,
         )
         with writer:
-            _add(writer, model, first, chosen, seen, labels, n_bytes)
-            _tell(progress, 1, total)
-            for result in results:
-                _add(writer, model, result, chosen, seen, labels, n_bytes)
-                _tell(progress, result.segment + 1, total)
+            for result in chain((first,), results):
+                states = {0: initial} if result.segment == 0 and states_every else {}
+                before = result.segment + 1
+                if states_every and (before % states_every == 0 or before == total):
+                    states[before] = result.state
+                _add(writer, model, result, chosen, seen, labels, n_bytes, states)
+                _tell(progress, before, total)
     return open_recording(path)
 
 
@@ -178,10 +191,14 @@ def _add(
     seen: dict[str, Tensor],
     labels: Sequence[EntryLabels],
     n_bytes: Any,
+    states: Mapping[int, MemoryState],
 ) -> None:
     births, deaths = entry_rows(result, numpy_of(seen[PATTERN]), labels)
     asked = question_rows(model, result)
-    tables = {"decisions": decision_rows(model, result), "entries": births, "deaths": deaths}
+    tables = {"decisions": decision_rows(model, result), "entries": births, "deaths": deaths,
+              "payloads": payload_rows(result)}  # fmt: skip
+    if states:
+        tables["states"] = state_rows(states)
     writer.add(
         {**segment_arrays(model, result, n_bytes), **{p.name: numpy_of(seen[p.name]) for p in chosen}},
         position_columns(result),
@@ -210,6 +227,23 @@ def _variables(chosen: Sequence[Point], seen: Mapping[str, Tensor]) -> list[Vari
         whole = ("sequence", "segment", *dims)
         made[p.name] = Variable(p.name, whole, dtype, p.meaning, p.unit, p.symbol, p.group)
     return [made[p.name] for p in chosen]
+
+
+def _state_variables(state: MemoryState) -> list[Variable]:
+    """One variable a tensor, at its own dtype; its axes are its own."""
+    return [
+        Variable(name, ("state", *_state_dims(name, value)), str(numpy_of(value).dtype), "state carried on")
+        for name, value in state.flat().items()
+    ]
+
+
+def _state_sizes(state: MemoryState) -> dict[str, int]:
+    flat = state.flat().items()
+    return {dim: size for name, value in flat for dim, size in zip(_state_dims(name, value), value.shape, strict=True)}
+
+
+def _state_dims(name: str, value: Tensor) -> tuple[str, ...]:
+    return ("sequence", *(f"{name}.axis_{i}" for i in range(1, value.ndim)))
 
 
 def _n_read(model: MemoryModel) -> int:

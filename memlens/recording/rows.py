@@ -1,12 +1,13 @@
 """From one segment's result to rows: what a recording keeps of decisions, births, deaths and questions."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from memlens.dims import Action, Modality
 from memlens.model.model import MemoryModel
+from memlens.model.outputs import MemoryState
 from memlens.model.run import Result
 from memlens.recording.labels import EntryLabels
 from memlens.recording.schema import CANDIDATE, RESIDENT
@@ -50,6 +51,22 @@ def position_columns(result: Result) -> Columns:
     valid = stacked.pop("valid")
     stacked["modality"] = np.where(valid, stacked["modality"], -1)
     return stacked
+
+
+def payload_rows(result: Result) -> Columns:
+    """One row a position that carries a payload."""
+    parts = []
+    for s, row in enumerate(result.rows):
+        at = np.flatnonzero(row["valid"] & (row["modality"] != Modality.TEXT))
+        start = result.segment * len(row["valid"])
+        parts.append({"sequence": np.full(len(at), s), "position": start + at, "payload": row["payload"][at]})
+    return _joined(parts)
+
+
+def state_rows(states: Mapping[int, MemoryState]) -> Columns:
+    """One row a state; the keys are the segments that they are the states before."""
+    flat = [{name: numpy_of(tensor) for name, tensor in state.flat().items()} for state in states.values()]
+    return {"before": list(states), **{name: np.stack([one[name] for one in flat]) for name in flat[0]}}
 
 
 def decision_rows(model: MemoryModel, result: Result) -> Columns:
@@ -115,6 +132,7 @@ def question_rows(model: MemoryModel, result: Result) -> Columns | None:
         "text": [q.text for q in asked],
         "answer": [q.answer for q in asked],
         "predicted": [decode_answer(model.tokenizer, ids) for ids in token.tolist()],
+        "group": [q.group for q in asked],
     }
     names = ("correct", "loss", "read_entry", "read_weight", "read_kind")
     return {"sequence": at[0], **per_question, **{name: numpy_of(getattr(answers, name))[at] for name in names}}

@@ -21,7 +21,7 @@ import zarr
 from zarr.codecs import ZstdCodec
 
 from memlens import __version__
-from memlens.dims import Action
+from memlens.dims import PAYLOAD_WIDTH, Action
 from memlens.errors import RecordingError
 from memlens.provenance import peak_rss
 from memlens.recording import schema
@@ -48,8 +48,10 @@ class RecordingWriter:
         Folder to make; it must not exist.
     points
         Dense variables of ``/segments``, dims from ``sequence, segment`` on; dtype ``float`` is stored as ``dtype``.
+    states
+        Tensors of ``/states``, dims from ``state`` on; their sizes are in ``sizes``.
     sizes
-        Sizes of the tables' extra dims: ``read`` of the questions and ``feature`` of the decisions.
+        Sizes of the tables' extra dims: ``read`` of the questions, ``feature`` of the decisions, those of the states.
     coordinates
         Values of ``entry_level`` and ``feature``; ``action`` is known.
     attrs
@@ -72,6 +74,7 @@ class RecordingWriter:
         path: str | Path,
         *,
         points: Sequence[Variable] = (),
+        states: Sequence[Variable] = (),
         sizes: Mapping[str, int] | None = None,
         coordinates: Mapping[str, Any] | None = None,
         attrs: Mapping[str, Any] | None = None,
@@ -85,8 +88,11 @@ class RecordingWriter:
         if commit_every < 1:
             raise RecordingError(f"commit_every is {commit_every}, expected at least 1")
         self.dtype, self.commit_every = dtype, commit_every
-        self.groups = {g.name: g for g in (schema.SEGMENTS.with_variables(points), schema.POSITIONS, *schema.TABLES)}
-        self.sizes = {"side": 2, "action": len(Action), "read": 1, "feature": 1, **(sizes or {})}
+        more = {"segments": points, "states": states}
+        self.groups = {g.name: g.with_variables(more.get(g.name, ())) for g in schema.GROUPS}
+        self.sizes = {
+            "side": 2, "action": len(Action), "read": 1, "feature": 1, "payload": PAYLOAD_WIDTH, **(sizes or {}),
+        }  # fmt: skip
         self.coordinates = {"action": [a.name for a in Action], **(coordinates or {})}
         self.vocab = list(vocab)
         self.attrs = {**schema.ROOT_ATTRIBUTES, **_now(), **(attrs or {}), "dtype": dtype, "complete": False}
@@ -264,7 +270,7 @@ class RecordingWriter:
             ]
             _array(
                 made, v, (*rest[:at], 0, *rest[at:]),
-                (*chunk[:at], block.get(group.axis, schema.TABLE_CHUNK), *chunk[at:]), self.dtype,
+                (*chunk[:at], block.get(group.axis, group.chunk), *chunk[at:]), self.dtype,
             )  # fmt: skip
         for v in group.coordinates:
             if v.name in self.coordinates:
