@@ -81,9 +81,10 @@ def _ranges(shot: Snapshot) -> Iterator[Finding]:
         "/decisions/executed": action, "/decisions/entry": (0, 2**62), "/entries/entry": (0, 2**62),
         "/entries/level": (0, n_level), "/entries/modality": modality, "/deaths/fate": action,
     }  # fmt: skip
-    for group in schema.TABLES:
-        allowed[f"/{group.name}/sequence"] = (0, n_sequence)
-        allowed[f"/{group.name}/{'died' if group is schema.DEATHS else 'segment'}"] = (0, shot.n_segment)
+    for name in ("questions", "decisions", "entries", "deaths", "payloads"):
+        allowed[f"/{name}/sequence"] = (0, n_sequence)
+    for name in ("/questions/segment", "/decisions/segment", "/entries/segment", "/deaths/died"):
+        allowed[name] = (0, shot.n_segment)
     for name, (low, after) in allowed.items():
         values = shot.arrays[name][:]
         wrong = (values < low) | (values >= after)
@@ -213,7 +214,8 @@ CHECKS = (
         + _columns("questions", "sequence segment fact_modality read_kind read_weight")
         + _columns("decisions", "sequence segment kind level wanted executed entry")
         + _columns("entries", "sequence segment entry level modality")
-        + _columns("deaths", "sequence died fate"),
+        + _columns("deaths", "sequence died fate")
+        + _columns("payloads", "sequence"),
         _ranges,
     ),
     Check("lineage", _BORN + _columns("deaths", "sequence entry died") + _columns("segments", "entry_id"), _lineage),

@@ -6,13 +6,13 @@ a manifest that changed takes with it every chunk it listed, a chunk is whole if
 
 import hashlib
 import itertools
-import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import icechunk
 import numpy as np
 import zarr
 from zarr.core.buffer import default_buffer_prototype
@@ -20,10 +20,10 @@ from zarr.core.sync import sync
 
 from memlens.recording import schema
 from memlens.recording.seal import Print, Seals, files_of, print_of
-from memlens.recording.storage import STORAGE_ERRORS, open_repository
+from memlens.recording.storage import Commit
 
 #: Column of a table that says which segment a row belongs to, where it is not ``segment``.
-_SEGMENT_COLUMN = {"deaths": "died"}
+_SEGMENT_COLUMN = {"deaths": "died", "states": "before", "payloads": "position"}
 Ranges = tuple[tuple[int, int], ...]
 
 
@@ -99,15 +99,15 @@ class Snapshot:
 
     Raises
     ------
-    RecordingError, or what Icechunk and zarr raise, when it cannot be opened.
+    What Icechunk and zarr raise, when it cannot be opened.
     """
 
     def __init__(self, path: Path, snapshot: str, files: Files):
         self.id, self.files = snapshot, files
-        repository = open_repository(path)
-        self.session = repository.readonly_session(snapshot_id=snapshot)
+        commit = Commit(path, snapshot)
+        self.session = commit.session
         self.root = zarr.open_group(self.session.store, mode="r")
-        nodes = json.loads(repository.inspect_snapshot(snapshot))["nodes"]
+        nodes = commit.describe()["nodes"]
         self._manifests = {n["path"]: n["manifest_refs"] for n in nodes if n.get("node_type") == "array"}
         self.arrays: dict[str, Any] = {name: self.root[name[1:]] for name in self._manifests}
         self.n_segment = int(self.arrays["/segments/segment"].shape[0])
@@ -162,10 +162,10 @@ class Snapshot:
         """Whether the chunk's bytes are those of a sealed file (small ones lie in manifests)."""
         key = f"{name[1:]}/{self.arrays[name].metadata.encode_chunk_key(chunk)}"
         try:
-            if self.session.chunk_type(name, chunk).name != "NATIVE":
+            if self.session.chunk_type(name, chunk) != icechunk.ChunkType.NATIVE:
                 return True
             found = sync(self.session.store.get(key, default_buffer_prototype()))
-        except STORAGE_ERRORS:
+        except (icechunk.IcechunkError, OSError, ValueError, KeyError):
             return False
         digest = hashlib.sha256(found.to_bytes()).hexdigest() if found is not None else ""
         return digest in self.files.whole and digest not in self.files.suspect
@@ -204,7 +204,11 @@ class Snapshot:
                 if block not in lost:
                     columns[group.name][rows] = array[rows]
             known = columns[group.name]
-            known[(known < 0) | (known >= self.n_segment)] = -1
+            known[known < 0] = -1
+            if group.name == "payloads":
+                known //= self.length
+            # the state after the last segment is the one before the next
+            np.minimum(known, self.n_segment - 1, out=known)
         return columns
 
 

@@ -12,7 +12,7 @@ from memlens.recording import schema
 from memlens.recording.checks import check
 from memlens.recording.describe import describe
 from memlens.recording.rebuild import rebuild
-from memlens.recording.storage import STORAGE_ERRORS, open_repository
+from memlens.recording.storage import STORAGE_ERRORS, Commit, open_repository
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 FRAMES = ("questions", "decisions", "entries")
 
 
-def open(path: str | Path) -> "Recording":
-    """Open a recording as it was at its last commit.
+def open(path: str | Path, *, snapshot: str = "") -> "Recording":
+    """Open a recording as it was at its last commit, or at the one that ``snapshot`` names (see ``verify``).
 
     Raises
     ------
@@ -34,7 +34,8 @@ def open(path: str | Path) -> "Recording":
     if not (path / "snapshots").is_dir() or not (path / "refs").is_dir():
         raise RecordingError(f"no recording at '{path}'; give a folder that `memlens record -o` wrote")
     try:
-        store: Any = open_repository(path).readonly_session("main").store
+        session = Commit(path, snapshot).session if snapshot else open_repository(path).readonly_session("main")
+        store: Any = session.store
         check(store, path)
         tree = xr.open_datatree(store, engine="zarr", consolidated=False, chunks=None)
     except STORAGE_ERRORS as error:

@@ -1,6 +1,10 @@
 """Where a recording lies: an Icechunk repository in one folder, with one committer."""
 
+import json
+import tempfile
+import weakref
 from pathlib import Path
+from typing import Any
 
 import icechunk
 
@@ -31,6 +35,33 @@ def open_repository(path: Path) -> icechunk.Repository:
         return icechunk.Repository.open(_storage(path))
     except STORAGE_ERRORS as error:
         raise damaged(path, error) from error
+
+
+class Commit:
+    """One commit of a recording, opened without asking its branch, which may be damaged or further on.
+
+    Attributes
+    ----------
+    session : icechunk.Session
+        To read it by.
+    """
+
+    def __init__(self, path: Path, snapshot: str):
+        # Icechunk opens no repository whose branch it cannot read: this one has a branch of its own beside the same files
+        view = tempfile.TemporaryDirectory(prefix="memlens-")
+        for name in ("chunks", "manifests", "snapshots", "transactions"):
+            (Path(view.name) / name).symlink_to((path / name).resolve())
+        branch = Path(view.name) / "refs" / f"branch.{BRANCH}"
+        branch.mkdir(parents=True)
+        (branch / "ref.json").write_text(json.dumps({"snapshot": snapshot}), encoding="utf-8")
+        self._snapshot = snapshot
+        self._repository = icechunk.Repository.open(_storage(Path(view.name)))
+        self.session = self._repository.readonly_session(snapshot_id=snapshot)
+        weakref.finalize(self.session, view.cleanup)
+
+    def describe(self) -> dict[str, Any]:
+        """What Icechunk knows of it: arrays, and their manifests with the ranges of chunks each lists."""
+        return json.loads(self._repository.inspect_snapshot(self._snapshot))
 
 
 def damaged(path: Path, error: Exception) -> RecordingError:

@@ -135,33 +135,32 @@ def verify(path: str | Path, *, model: str | Path | None = None, parent: str | P
     files = compare(path, seals)
     damages = [Damage("file", name, what) for name, what in files.wrong.items()]
     damages += _damaged_seals(path, seals)
-    newest, best, lost = _best(path, seals, files)
+    newest, best, mask = _best(path, seals, files)
     notes: list[str] = []
-    mask = np.zeros(0, bool)
     if newest is None or best is None:
         damages.append(Damage("unreadable", "/", "no commit that was sealed can be opened"))
     else:
         damages += [Damage("chunks", name, "is not as it was written", ranges(m)) for name, m in _taken(newest).items()]
-        found = list(_contents(best, notes))
-        damages += found
-        mask = ~lost
-        for damage in found:
+        for damage in _contents(best, notes):
+            damages.append(damage)
             for first, after in damage.segments:
                 mask[first:after] = False
-    attrs = {} if best is None else dict(best.root.attrs)
+    attrs = {} if newest is None else dict(newest.root.attrs)
     complete = bool(attrs.get("complete", False))
     damages += _unsealed(path, seals, files, complete, notes)
-    if best is not None:
+    if newest is not None:
         damages += _provenance(attrs, model, parent, notes)
-        if not complete:
-            notes.append("not complete: its writer still runs, or ended early; `memlens record --resume` goes on")
+    if newest is not None and not damages:
+        damages += _streams(path, attrs, complete, notes)
+    if newest is not None and not complete:
+        notes.append("not complete: its writer still runs, or ended early; `memlens record --resume` goes on")
     return Verification(
         path=path,
         id=str(attrs.get("id", "")),
         complete=complete,
         n_file=files.n,
         n_byte=files.n_byte,
-        n_segment=0 if best is None else best.n_segment,
+        n_segment=0 if newest is None else newest.n_segment,
         damages=tuple(damages),
         good=ranges(mask),
         snapshot="" if best is None else best.id,
@@ -192,27 +191,27 @@ def _unsealed(path: Path, seals: Seals, files: Files, complete: bool, notes: lis
 
 
 def _best(path: Path, seals: Seals, files: Files) -> tuple[Snapshot | None, Snapshot | None, np.ndarray]:
-    """The newest commit that opens, the one with most whole segments, and the mask of segments that one lost."""
+    """The newest commit that opens, the one with most whole segments, and the mask of those."""
     newest = best = None
-    best_lost = np.zeros(0, bool)
+    best_mask = np.zeros(0, bool)
     for snapshot in dict.fromkeys(reversed(seals.snapshots)):
         if not files.is_whole(f"snapshots/{snapshot}"):
             continue
         try:
             shot = Snapshot(path, snapshot, files)
-            if best is not None and shot.n_segment <= int((~best_lost).sum()):
+            if best is not None and shot.n_segment <= best_mask.sum():
                 break
-            lost = np.zeros(shot.n_segment, bool)
-            for mask in _taken(shot).values():
-                lost |= mask
+            mask = np.ones(shot.n_segment, bool)
+            for taken in _taken(shot).values():
+                mask &= ~taken
         except (*STORAGE_ERRORS, RecordingError):
             continue
         newest = newest or shot
-        if best is None or (~lost).sum() > (~best_lost).sum():
-            best, best_lost = shot, lost
-        if not lost.any():
+        if best is None or mask.sum() > best_mask.sum():
+            best, best_mask = shot, mask
+        if mask.all():
             break
-    return newest, best, best_lost
+    return newest, best, best_mask
 
 
 def _taken(shot: Snapshot) -> dict[str, np.ndarray]:
@@ -277,5 +276,17 @@ def _provenance(
             yield Damage("parent", str(parent), f"id is {found}, the recording's parent is {said or 'none'}")
     elif said:
         notes.append(f"made from recording {said}, which was not given")
-    if not schema.decoded(attrs.get("stream"), {}):
-        notes.append("no stream is named")
+
+
+def _streams(path: Path, attrs: dict[str, Any], complete: bool, notes: list[str]) -> Iterator[Damage]:
+    """Rebuild the streams and compare their fingerprints. Only of a recording that is whole so far."""
+    from memlens.recording.reader import open
+
+    stream = schema.decoded(attrs.get("stream"), {})
+    said = [one.get("sha256", "") for one in stream.get("streams", [stream])]
+    if not complete or not any(said):
+        notes.append("stream: not checked, since it is not all there" if not complete else "stream: it has no fingerprint")
+        return
+    for number, (one, want) in enumerate(zip(open(path).streams(), said, strict=True)):
+        if want and one.sha256 != want:
+            yield Damage("stream", f"/positions, sequence {number}", f"sha256 is {one.sha256[:16]}, expected {want[:16]}")

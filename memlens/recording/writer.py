@@ -26,6 +26,7 @@ from memlens.errors import RecordingError
 from memlens.provenance import peak_rss
 from memlens.recording import schema
 from memlens.recording.schema import Group, Variable
+from memlens.recording.seal import Sealer
 from memlens.recording.storage import STORAGE_ERRORS, create_repository, open_repository
 
 DTYPES = ("float16", "float32")
@@ -149,6 +150,7 @@ class RecordingWriter:
             self.attrs["peak_rss_bytes"] = peak_rss()
             root.attrs.update(_plain(self.attrs))
             session.commit(f"{self._written['segments']} segments")
+            self._sealer.seal()
         except STORAGE_ERRORS as error:
             raise RecordingError(f"'{self.path}' cannot be written: {error}") from error
         self._buffer = {name: [] for name in self.groups}
@@ -227,9 +229,10 @@ class RecordingWriter:
                 self._create_group(root, group)
             root.attrs.update(_plain(self.attrs))
             session.commit("schema")
+            Sealer(partial).seal()
             refuse_existing(self.path)
             os.rename(partial, self.path)
-            self._repository = open_repository(self.path)
+            self._repository, self._sealer = open_repository(self.path), Sealer(self.path)
         except STORAGE_ERRORS as error:
             raise RecordingError(f"'{self.path}' cannot be made: {error}") from error
         finally:
