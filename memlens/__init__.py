@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from memlens.model.hooks import at as at
     from memlens.recording import open as open
     from memlens.recording import record as record
+    from memlens.recording import verify as verify
     from memlens.report import write_report as write_report
     from memlens.streams import Stream as Stream
     from memlens.streams import load as load_stream
@@ -28,6 +29,7 @@ _HOMES = {
     "open": ("memlens.recording", "open"),
     "record": ("memlens.recording", "record"),
     "train": ("memlens.training", "train"),
+    "verify": ("memlens.recording", "verify"),
     "write_report": ("memlens.report", "write_report"),
 }
 
@@ -42,6 +44,7 @@ __all__ = [
     "open",
     "record",
     "train",
+    "verify",
     "write_report",
 ]
 
