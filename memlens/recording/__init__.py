@@ -3,7 +3,8 @@
 from typing import TYPE_CHECKING, Any
 
 from memlens.recording.reader import Recording, open
-from memlens.recording.verify import Damage, Verification, verify
+from memlens.recording.verification import Damage, Verification
+from memlens.recording.verify import verify
 from memlens.recording.writer import RecordingWriter
 
 if TYPE_CHECKING:

@@ -100,7 +100,9 @@ def _ranges(shot: Snapshot) -> Iterator[Finding]:
 
 
 def _lineage(shot: Snapshot) -> Iterator[Finding]:
-    born = {name: shot.arrays[f"/entries/{name}"][:].astype(np.int64) for name in ("sequence", "entry", "segment", "parent")}
+    born = {
+        name: shot.arrays[f"/entries/{name}"][:].astype(np.int64) for name in ("sequence", "entry", "segment", "parent")
+    }
     gone = {name: shot.arrays[f"/deaths/{name}"][:].astype(np.int64) for name in ("sequence", "entry", "died")}
     key, lost = (_key(rows["sequence"], rows["entry"]) for rows in (born, gone))
     if len(np.unique(key)) != len(key):
@@ -113,12 +115,20 @@ def _lineage(shot: Snapshot) -> Iterator[Finding]:
         at = row.of(_key(born["sequence"], parent))
         wrong = has & ((at < 0) | (at >= np.arange(len(key))) | (born["segment"][at] > born["segment"]))
         if wrong.any():
-            yield "/entries/parent", "entries have parents that were not born before", _mask(shot, born["segment"][wrong])
+            yield (
+                "/entries/parent",
+                "entries have parents that were not born before",
+                _mask(shot, born["segment"][wrong]),
+            )
     at = row.of(lost)
     wrong = (at < 0) | (born["segment"][at] > gone["died"] if len(key) else True)
     wrong[_again(lost)] = True
     if wrong.any():
-        yield "/deaths", "entries died that were not born, died twice, or before their birth", _mask(shot, gone["died"][wrong])
+        yield (
+            "/deaths",
+            "entries died that were not born, died twice, or before their birth",
+            _mask(shot, gone["died"][wrong]),
+        )
         return
     died = np.full(len(key), shot.n_segment)
     died[at] = gone["died"]

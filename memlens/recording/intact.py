@@ -6,8 +6,7 @@ a manifest that changed takes with it every chunk it listed, a chunk is whole if
 
 import hashlib
 import itertools
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -19,70 +18,11 @@ from zarr.core.buffer import default_buffer_prototype
 from zarr.core.sync import sync
 
 from memlens.recording import schema
-from memlens.recording.seal import Print, Seals, files_of, print_of
+from memlens.recording.files import Files
 from memlens.recording.storage import Commit
 
 #: Column of a table that says which segment a row belongs to, where it is not ``segment``.
 _SEGMENT_COLUMN = {"deaths": "died", "states": "before", "payloads": "position"}
-Ranges = tuple[tuple[int, int], ...]
-
-
-@dataclass(frozen=True)
-class Files:
-    """The files of a recording, compared with its seals.
-
-    Attributes
-    ----------
-    n, n_byte : int
-        How many there are, and how large they are together.
-    wrong : dict
-        Sealed file -> what is wrong with it now.
-    unsealed : tuple
-        Files that no seal knows.
-    whole : frozenset
-        Digests of the sealed files that are as they were.
-    suspect : frozenset
-        Digests, as they are now, of files that changed.
-    """
-
-    n: int
-    n_byte: int
-    wrong: Mapping[str, str]
-    unsealed: tuple[str, ...]
-    whole: frozenset[str]
-    suspect: frozenset[str]
-
-    def is_whole(self, name: str) -> bool:
-        """Whether a file is known and as it was sealed."""
-        return name not in self.wrong and name not in self.unsealed
-
-
-def compare(path: Path, seals: Seals) -> Files:
-    """Read every file of a recording and compare it with its seal."""
-    found: dict[str, Print] = {}
-    wrong: dict[str, str] = {}
-    for name in sorted(files_of(path)):
-        try:
-            found[name] = print_of(path / name)
-        except OSError as error:
-            wrong[name] = f"cannot be read: {error.strerror}"
-    for name, sealed in seals.files.items():
-        if name in wrong:
-            continue
-        if name not in found:
-            wrong[name] = "is missing"
-        elif found[name].size != sealed.size:
-            wrong[name] = f"has {found[name].size:,} bytes, {sealed.size:,} were sealed"
-        elif found[name].digest != sealed.digest:
-            wrong[name] = "is not what was sealed"
-    return Files(
-        n=len(found),
-        n_byte=sum(one.size for one in found.values()),
-        wrong=wrong,
-        unsealed=tuple(name for name in found if name not in seals.files),
-        whole=frozenset(found[name].digest for name in seals.files if name in found and name not in wrong),
-        suspect=frozenset(found[name].digest for name in wrong if name in found),
-    )
 
 
 class Snapshot:
@@ -108,8 +48,8 @@ class Snapshot:
         self.session = commit.session
         self.root = zarr.open_group(self.session.store, mode="r")
         nodes = commit.describe()["nodes"]
-        self._manifests = {n["path"]: n["manifest_refs"] for n in nodes if n.get("node_type") == "array"}
-        self.arrays: dict[str, Any] = {name: self.root[name[1:]] for name in self._manifests}
+        self.manifests = {n["path"]: n["manifest_refs"] for n in nodes if n.get("node_type") == "array"}
+        self.arrays: dict[str, Any] = {name: self.root[name[1:]] for name in self.manifests}
         self.n_segment = int(self.arrays["/segments/segment"].shape[0])
 
     @cached_property
@@ -139,6 +79,11 @@ class Snapshot:
         grows = next((g.axis for g in schema.GROUPS if g.name == group), "")
         return dims.index(grows) if grows in dims else None
 
+    def chunk_digests(self, name: str) -> list[str]:
+        """Digests of the chunks of an array that lie in files of their own."""
+        chunks = (self._chunk(name, chunk) for chunk in self._grid(name))
+        return [hashlib.sha256(found).hexdigest() for found in chunks if found is not None]
+
     @cached_property
     def length(self) -> int:
         """Positions in a segment."""
@@ -147,28 +92,38 @@ class Snapshot:
     # parts
 
     def _lost_chunks(self, name: str) -> Iterator[tuple[int, ...]]:
-        array = self.arrays[name]
-        grid = [range(-(-size // chunk)) for size, chunk in zip(array.shape, array.chunks, strict=True)]
-        bad = [m["extents"] for m in self._manifests[name] if not self.files.is_whole(f"manifests/{m['id']}")]
+        bad = [m["extents"] for m in self.manifests[name] if not self.files.is_whole(f"manifests/{m['id']}")]
         chunks_differ = any(f.startswith("chunks/") for f in (*self.files.wrong, *self.files.unsealed))
         if not bad and not chunks_differ:
             return
-        for chunk in itertools.product(*grid):
+        for chunk in self._grid(name):
             listed = any(all(a <= i < b for i, (a, b) in zip(chunk, e, strict=True)) for e in bad)
             if listed or (chunks_differ and not self._is_whole(name, chunk)):
                 yield chunk
 
+    def _grid(self, name: str) -> Iterator[tuple[int, ...]]:
+        """Coordinates of every chunk of an array."""
+        array = self.arrays[name]
+        return itertools.product(*(range(-(-n // chunk)) for n, chunk in zip(array.shape, array.chunks, strict=True)))
+
     def _is_whole(self, name: str, chunk: tuple[int, ...]) -> bool:
-        """Whether the chunk's bytes are those of a sealed file (small ones lie in manifests)."""
-        key = f"{name[1:]}/{self.arrays[name].metadata.encode_chunk_key(chunk)}"
+        """Whether the chunk's bytes are those of a sealed file; of small ones, which lie in manifests, True."""
         try:
-            if self.session.chunk_type(name, chunk) != icechunk.ChunkType.NATIVE:
-                return True
-            found = sync(self.session.store.get(key, default_buffer_prototype()))
+            found = self._chunk(name, chunk)
         except (icechunk.IcechunkError, OSError, ValueError, KeyError):
             return False
-        digest = hashlib.sha256(found.to_bytes()).hexdigest() if found is not None else ""
-        return digest in self.files.whole and digest not in self.files.suspect
+        digest = "" if found is None else hashlib.sha256(found).hexdigest()
+        return found is None or (digest in self.files.whole and digest not in self.files.suspect)
+
+    def _chunk(self, name: str, chunk: tuple[int, ...]) -> bytes | None:
+        """The bytes of a chunk that lies in a file of its own; None of others."""
+        if self.session.chunk_type(name, chunk) != icechunk.ChunkType.NATIVE:
+            return None
+        key = f"{name[1:]}/{self.arrays[name].metadata.encode_chunk_key(chunk)}"
+        found = sync(self.session.store.get(key, default_buffer_prototype()))
+        if found is None:
+            raise KeyError(f"{key} is listed and not there")
+        return found.to_bytes()
 
     def _segments_of(self, group: str, first: int, after: int) -> np.ndarray:
         """Segments that rows ``first`` to ``after`` along a group's axis belong to."""
@@ -210,9 +165,3 @@ class Snapshot:
             # the state after the last segment is the one before the next
             np.minimum(known, self.n_segment - 1, out=known)
         return columns
-
-
-def ranges(mask: np.ndarray) -> Ranges:
-    """Half-open ranges (first, after) of the places where a mask is True."""
-    edges = np.flatnonzero(np.diff(np.concatenate(([False], mask, [False])).astype(np.int8)))
-    return tuple((int(a), int(b)) for a, b in edges.reshape(-1, 2))

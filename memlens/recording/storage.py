@@ -2,7 +2,7 @@
 
 import json
 import tempfile
-import weakref
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -47,21 +47,28 @@ class Commit:
     """
 
     def __init__(self, path: Path, snapshot: str):
-        # Icechunk opens no repository whose branch it cannot read: this one has a branch of its own beside the same files
-        view = tempfile.TemporaryDirectory(prefix="memlens-")
-        for name in ("chunks", "manifests", "snapshots", "transactions"):
-            (Path(view.name) / name).symlink_to((path / name).resolve())
-        branch = Path(view.name) / "refs" / f"branch.{BRANCH}"
-        branch.mkdir(parents=True)
-        (branch / "ref.json").write_text(json.dumps({"snapshot": snapshot}), encoding="utf-8")
         self._snapshot = snapshot
-        self._repository = icechunk.Repository.open(_storage(Path(view.name)))
+        self._repository = icechunk.Repository.open(_storage(Path(_view(path.resolve(), snapshot).name)))
         self.session = self._repository.readonly_session(snapshot_id=snapshot)
-        weakref.finalize(self.session, view.cleanup)
 
     def describe(self) -> dict[str, Any]:
         """What Icechunk knows of it: arrays, and their manifests with the ranges of chunks each lists."""
         return json.loads(self._repository.inspect_snapshot(self._snapshot))
+
+
+@cache
+def _view(path: Path, snapshot: str) -> tempfile.TemporaryDirectory[str]:
+    """A folder with the files of a recording and a branch of its own; it lives as long as the process, for arrays are lazy.
+
+    Icechunk opens no repository whose branch it cannot read.
+    """
+    view = tempfile.TemporaryDirectory(prefix="memlens-")
+    for name in ("chunks", "manifests", "snapshots", "transactions"):
+        (Path(view.name) / name).symlink_to(path / name)
+    branch = Path(view.name) / "refs" / f"branch.{BRANCH}"
+    branch.mkdir(parents=True)
+    (branch / "ref.json").write_text(json.dumps({"snapshot": snapshot}), encoding="utf-8")
+    return view
 
 
 def damaged(path: Path, error: Exception) -> RecordingError:

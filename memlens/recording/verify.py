@@ -6,7 +6,6 @@ Nothing here needs torch, and nothing is changed.
 
 import math
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,98 +14,13 @@ import numpy as np
 from memlens.errors import ModelError, RecordingError
 from memlens.recording import schema
 from memlens.recording.contents import CHECKS
-from memlens.recording.intact import Files, Ranges, Snapshot, compare, ranges
-from memlens.recording.seal import SEALS, Seals, print_of, read_seals, snapshot_of
+from memlens.recording.files import Files, compare, damaged_seals, unsealed
+from memlens.recording.intact import Snapshot
+from memlens.recording.seal import SEALS, Seals, print_of, read_seals
 from memlens.recording.storage import STORAGE_ERRORS
+from memlens.recording.verification import Damage, Verification, ranges
 
 _WEIGHTS = "model.safetensors"
-
-
-@dataclass(frozen=True)
-class Damage:
-    """One thing that is wrong.
-
-    Attributes
-    ----------
-    kind : str
-        "file", "seals", "unsealed", "chunks", "unreadable", one of the checks' names ("lengths", "segments", "ranges",
-        "lineage", "asked"), "weights", "stream" or "parent".
-    where : str
-        The file inside the recording ("chunks/..."), or the group or variable ("/segments/hook_hidden").
-    what : str
-        What is wrong with it.
-    segments : tuple
-        Half-open ranges of the segments that it takes; () for none, or where that cannot be said.
-    """
-
-    kind: str
-    where: str
-    what: str
-    segments: Ranges = ()
-
-    def __str__(self) -> str:
-        return f"{self.where}: {self.what}{f'; {spelled(self.segments)}' if self.segments else ''}"
-
-
-@dataclass(frozen=True)
-class Verification:
-    """What ``verify`` found.
-
-    Attributes
-    ----------
-    path : Path
-    id : str
-        The recording's identity, "" where it cannot be read.
-    complete : bool
-        Whether the writer finished.
-    n_file, n_byte, n_segment : int
-        What was read. Segments are those of ``snapshot``.
-    damages : tuple of Damage
-        What is wrong; empty for a good recording.
-    good : tuple
-        Half-open ranges of the segments of which every value is as it was written.
-    snapshot : str
-        The commit in which they are: the last one, or the one before a damaged one; ``memlens.open`` takes it.
-    notes : tuple of str
-        What is worth knowing and no damage: what could not be checked, and why.
-    """
-
-    path: Path
-    id: str
-    complete: bool
-    n_file: int
-    n_byte: int
-    n_segment: int
-    damages: tuple[Damage, ...]
-    good: Ranges
-    snapshot: str
-    notes: tuple[str, ...]
-
-    @property
-    def ok(self) -> bool:
-        """Whether nothing is wrong."""
-        return not self.damages
-
-    def to_dict(self) -> dict[str, Any]:
-        """As plain values, for JSON."""
-        return {**asdict(self), "path": str(self.path), "ok": self.ok}
-
-    def __str__(self) -> str:
-        lines = [
-            f"recording  {self.path} ({self.id or 'id unknown'}{'' if self.complete else ', not complete'})",
-            f"read       {self.n_file:,} files, {self.n_byte / 1e6:,.1f} MB, {self.n_segment:,} segments",
-            *(f"damaged    {damage}" for damage in self.damages),
-            *(f"note       {note}" for note in self.notes),
-            f"good       {spelled(self.good) if self.good else 'no segments'}",
-        ]
-        if self.damages and self.good:
-            lines.append(f"           memlens.open(path, snapshot='{self.snapshot}') opens them")
-        return "\n".join([*lines, "good" if self.ok else "DAMAGED"])
-
-
-def spelled(found: Ranges) -> str:
-    """Ranges in words, last segment included."""
-    return "segments " + ", ".join(f"{a}-{b - 1}" if b - a > 1 else f"{a}" for a, b in found)
 
 
 def verify(path: str | Path, *, model: str | Path | None = None, parent: str | Path | None = None) -> Verification:
@@ -134,7 +48,7 @@ def verify(path: str | Path, *, model: str | Path | None = None, parent: str | P
     seals = read_seals(path)
     files = compare(path, seals)
     damages = [Damage("file", name, what) for name, what in files.wrong.items()]
-    damages += _damaged_seals(path, seals)
+    damages += damaged_seals(path, seals)
     newest, best, mask = _best(path, seals, files)
     notes: list[str] = []
     if newest is None or best is None:
@@ -147,7 +61,7 @@ def verify(path: str | Path, *, model: str | Path | None = None, parent: str | P
                 mask[first:after] = False
     attrs = {} if newest is None else dict(newest.root.attrs)
     complete = bool(attrs.get("complete", False))
-    damages += _unsealed(path, seals, files, complete, notes)
+    damages += unsealed(path, seals, files, complete, notes)
     if newest is not None:
         damages += _provenance(attrs, model, parent, notes)
     if newest is not None and not damages:
@@ -166,28 +80,6 @@ def verify(path: str | Path, *, model: str | Path | None = None, parent: str | P
         snapshot="" if best is None else best.id,
         notes=tuple(notes),
     )
-
-
-def _damaged_seals(path: Path, seals: Seals) -> Iterator[Damage]:
-    if not (path / SEALS).exists():
-        yield Damage("seals", SEALS, "is missing: nothing says what the files were")
-    if seals.problem:
-        yield Damage("seals", SEALS, seals.problem)
-    if seals.n_torn:
-        yield Damage("unsealed", SEALS, f"ends in {seals.n_torn:,} bytes of a line: the last commit is not sealed")
-
-
-def _unsealed(path: Path, seals: Seals, files: Files, complete: bool, notes: list[str]) -> Iterator[Damage]:
-    """Files that no seal knows: those of a commit that was not sealed, or what a killed process left behind."""
-    if not files.unsealed or not seals.files:
-        return
-    n, snapshot = len(files.unsealed), snapshot_of(path)
-    if snapshot and snapshot not in seals.snapshots:
-        yield Damage("unsealed", f"snapshots/{snapshot}", "the last commit is not sealed; `memlens record --resume` seals it")
-    elif complete or seals.problem or seals.n_torn:
-        yield Damage("unsealed", files.unsealed[0], f"no seal knows this file, nor {n - 1:,} others")
-    else:
-        notes.append(f"{n:,} files of a commit that was not made; nothing refers to them")
 
 
 def _best(path: Path, seals: Seals, files: Files) -> tuple[Snapshot | None, Snapshot | None, np.ndarray]:
@@ -266,7 +158,9 @@ def _provenance(
             raise ModelError(f"no weights at '{weights}'; give the folder of the model that was recorded")
         found, want = print_of(weights).digest, attrs.get("weights_sha256", "")
         if found != want:
-            yield Damage("weights", str(weights), f"sha256 is {found[:16]}, the recording's model has {want[:16] or 'none'}")
+            yield Damage(
+                "weights", str(weights), f"sha256 is {found[:16]}, the recording's model has {want[:16] or 'none'}"
+            )
     said = str(attrs.get("parent", ""))
     if parent is not None:
         from memlens.recording.reader import open
@@ -285,8 +179,12 @@ def _streams(path: Path, attrs: dict[str, Any], complete: bool, notes: list[str]
     stream = schema.decoded(attrs.get("stream"), {})
     said = [one.get("sha256", "") for one in stream.get("streams", [stream])]
     if not complete or not any(said):
-        notes.append("stream: not checked, since it is not all there" if not complete else "stream: it has no fingerprint")
+        notes.append(
+            "stream: not checked, since it is not all there" if not complete else "stream: it has no fingerprint"
+        )
         return
     for number, (one, want) in enumerate(zip(open(path).streams(), said, strict=True)):
         if want and one.sha256 != want:
-            yield Damage("stream", f"/positions, sequence {number}", f"sha256 is {one.sha256[:16]}, expected {want[:16]}")
+            yield Damage(
+                "stream", f"/positions, sequence {number}", f"sha256 is {one.sha256[:16]}, expected {want[:16]}"
+            )
