@@ -11,13 +11,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import zarr
 from zarr.core.buffer.cpu import Buffer
 
 from memlens.errors import RecordingError
 from memlens.provenance import peak_rss
-from memlens.recording.arrays import GrowingArray, group_document
+from memlens.recording.arrays import GrowingArray, group_document, root_document
 from memlens.recording.durable import flush
+from memlens.recording.lazy import documents, opened
 from memlens.recording.schema import Group, Variable
 from memlens.recording.seal import Sealer
 from memlens.recording.sparse import Sparse
@@ -73,6 +73,7 @@ class Appender:
         self.coordinates, self.attrs, self.vocab, self.commit_every = coordinates, attrs, vocab, commit_every
         self.n = dict.fromkeys(self.groups, 0)
         self._arrays: dict[str, dict[str, GrowingArray]] = {}
+        self._documents: dict[str, dict[str, Any]] = {}
         self._dirty: set[str] = set()
         self._start = time.perf_counter()
         self._snapshot = ""
@@ -134,31 +135,32 @@ class Appender:
     # parts
 
     def _transaction(self) -> tuple[dict[str, bytes], dict[str, bytes]]:
-        """Documents and chunks, by key."""
-        documents, chunks = {}, {}
-        names = self._dirty
+        """Documents and chunks, by key: of the groups that grew, and of all at first."""
+        changed, chunks = {}, {}
+        names = self._dirty if self._snapshot else set(self.groups)
         if not self._snapshot:
-            names = set(self.groups)
             for group in self.groups.values():
-                documents[f"{group.name}/zarr.json"] = self._group_document(group)
+                changed[group.name] = self._group_document(group)
                 for v in group.coordinates:
                     if v.name in self.coordinates:
                         fixed, n = self._fixed(group, v)
-                        documents[f"{fixed.path}/zarr.json"] = fixed.document(n)
+                        changed[fixed.path] = fixed.document(n)
                         chunks |= dict(fixed.chunks(n))
         for name in names:
             for array in self._arrays[name].values():
                 chunks |= dict(array.chunks(self.n[name]))
-                documents[f"{array.path}/zarr.json"] = array.document(self.n[name])
+                changed[array.path] = array.document(self.n[name])
         self._dirty = set()
+        self._documents |= changed
         now = time.perf_counter()
         self.attrs["wall_seconds"] += now - self._start
         self.attrs["peak_rss_bytes"] = max(peak_rss(), self.attrs["peak_rss_bytes"])
         self._start = now
-        documents["zarr.json"] = group_document(_plain(self.attrs))
-        return documents, chunks
+        encoded = {f"{path}/zarr.json": json.dumps(document).encode() for path, document in changed.items()}
+        root = root_document(_plain(self.attrs), self._documents)
+        return {**encoded, "zarr.json": json.dumps(root).encode()}, chunks
 
-    def _group_document(self, group: Group) -> bytes:
+    def _group_document(self, group: Group) -> dict[str, Any]:
         # xarray reads `coordinates` as the names of those variables that are no data
         labels = " ".join(v.name for v in group.coordinates if v.name in self.coordinates)
         attributes: dict[str, Any] = {"coordinates": labels} if labels else {}
@@ -175,7 +177,7 @@ class Appender:
     def _arrays_of(self, group: Group, rows: Mapping[str, Mapping[str, Any]]) -> dict[str, GrowingArray]:
         """Arrays with the sizes that ``sizes`` and the first rows say."""
         if group.name == "positions":
-            self.attrs["segment_length"] = np.shape(rows["positions"]["token"])[1]
+            self.attrs["segment_length"] = np.shape(rows["positions"]["token"])[1] // len(rows["segments"]["segment"])
         made, sizes = {}, {} if group.name in ("segments", "positions") else dict(self.sizes)
         for v in group.variables:
             axis = v.dims.index(group.axis)
@@ -199,10 +201,10 @@ class Appender:
         self._sealer = Sealer(self.path)
         session = open_repository(self.path).readonly_session("main")
         self._snapshot = session.snapshot_id
-        root = zarr.open_group(session.store, mode="r")
-        self.attrs = {**self.attrs, **dict(root.attrs)}
+        attrs, self._documents = documents(session.store)
+        self.attrs = {**self.attrs, **attrs}
         for group in self.groups.values():
-            arrays: dict[str, Any] = dict(root[group.name].arrays())  # pyright: ignore[reportAttributeAccessIssue]
+            arrays = {v.name: opened(session.store, f"{group.name}/{v.name}", self._documents) for v in group.variables}
             known = group.variables[0]
             self.n[group.name] = n = arrays[known.name].shape[known.dims.index(group.axis)]
             self._arrays[group.name] = {}

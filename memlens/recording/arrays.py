@@ -5,7 +5,6 @@ chunk and one small document an array. Rows gather until a chunk is full; what i
 again with the next rows.
 """
 
-import json
 import math
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -61,12 +60,12 @@ class GrowingArray:
             self.overflow += int(np.count_nonzero(np.isinf(stored) & np.isfinite(given)))
         self._pieces.append((row, stored))
 
-    def document(self, n: int) -> bytes:
+    def document(self, n: int) -> dict[str, Any]:
         """``zarr.json`` of the array, ``n`` rows long."""
         v = self.variable
         text = v.dtype == "string"
         attributes = {**v.attrs, **({"fp16_overflow": self.overflow} if self.overflow else {})}
-        return json.dumps({
+        return {
             "zarr_format": 3,
             "node_type": "array",
             "shape": self._shape((n,)),
@@ -85,7 +84,7 @@ class GrowingArray:
             ],
             "dimension_names": v.dims,
             "attributes": attributes,
-        }).encode()  # fmt: skip
+        }
 
     def chunks(self, n: int) -> Iterator[tuple[str, bytes]]:
         """Keys and bytes of the chunks that rows were put into, up to row ``n``; a last one that is not full is kept."""
@@ -126,6 +125,12 @@ class GrowingArray:
         return bytes(_ZSTD.encode(plain))
 
 
-def group_document(attributes: Mapping[str, Any]) -> bytes:
+def group_document(attributes: Mapping[str, Any]) -> dict[str, Any]:
     """``zarr.json`` of a group."""
-    return json.dumps({"zarr_format": 3, "node_type": "group", "attributes": dict(attributes)}).encode()
+    return {"zarr_format": 3, "node_type": "group", "attributes": dict(attributes)}
+
+
+def root_document(attributes: Mapping[str, Any], documents: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """``zarr.json`` of the root, with those of all groups and arrays in it: one read opens everything."""
+    consolidated = {"kind": "inline", "must_understand": False, "metadata": dict(documents)}
+    return {**group_document(attributes), "consolidated_metadata": consolidated}

@@ -1,7 +1,9 @@
 """Look at the sizes a recording claims before anything is read: a false one could take all memory."""
 
 import math
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from memlens.errors import RecordingError
 from memlens.recording import schema
@@ -13,7 +15,7 @@ MAX_CHUNK_BYTES = 2**30
 ITEM_BYTES = {"bool": 1, "int8": 1, "uint8": 1, "float16": 2, "int32": 4, "float32": 4, "int64": 8}
 
 
-def check(found: Documents, path: Path) -> None:
+def check(attrs: Mapping[str, Any], found: Documents, path: Path) -> None:
     """Compare groups, variables, dims and sizes with the schema.
 
     Raises
@@ -21,7 +23,6 @@ def check(found: Documents, path: Path) -> None:
     RecordingError
         When a group or variable is missing, sizes within a group differ, or an array is larger than any recording.
     """
-    attrs = found.get("", {}).get("attributes", {})
     if "memlens_version" not in attrs:
         raise RecordingError(f"'{path}' is an Icechunk repository but no recording of memlens")
     schema_found = int(attrs.get("schema", 0))

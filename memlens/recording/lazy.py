@@ -1,6 +1,5 @@
 """Labelled arrays of a recording that are read when they are looked at."""
 
-import asyncio
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -19,22 +18,22 @@ from memlens.errors import RecordingError
 from memlens.recording.quantise import SCALE, dequantise
 from memlens.recording.storage import STORAGE_ERRORS
 
-#: ``zarr.json`` of an array or group, by path; the root's path is "".
+#: ``zarr.json`` of an array or group, by its path.
 Documents = dict[str, dict[str, Any]]
 
 
-def documents(store: Any) -> Documents:
-    """Read all that is said about groups and arrays, at once."""
-    return sync(_documents(store))
+def documents(store: Any) -> tuple[dict[str, Any], Documents]:
+    """Root attributes, and all that is said about groups and arrays: one read."""
+    read = sync(store.get("zarr.json", default_buffer_prototype()))
+    if read is None:
+        raise ValueError("it has no root")
+    root = json.loads(read.to_bytes())
+    return root["attributes"], root.get("consolidated_metadata", {}).get("metadata", {})
 
 
-async def _documents(store: Any) -> Documents:
-    name = "zarr.json"
-    keys = [key async for key in store.list_prefix("") if key == name or key.endswith(f"/{name}")]
-    read = await asyncio.gather(*(store.get(key, default_buffer_prototype()) for key in keys))
-    return {
-        key.removesuffix(name).rstrip("/"): json.loads(value.to_bytes()) for key, value in zip(keys, read, strict=True)
-    }
+def opened(store: Any, path: str, found: Documents) -> Any:
+    """The Zarr array at a path; nothing is read."""
+    return zarr.Array.from_dict(StorePath(store, path), dict(found[path]))
 
 
 class Lazy(BackendArray):
@@ -64,11 +63,7 @@ class Lazy(BackendArray):
 
 def dataset(path: Path, store: Any, group: str, found: Documents) -> xr.Dataset:
     """One group, lazy, with its coordinates."""
-    arrays = {
-        key.partition("/")[2]: zarr.Array.from_dict(StorePath(store, key), dict(document))
-        for key, document in found.items()
-        if key.startswith(f"{group}/")
-    }
+    arrays = {key.partition("/")[2]: opened(store, key, found) for key in found if key.startswith(f"{group}/")}
     variables = {}
     for name, array in arrays.items():
         scale = arrays.get(name + SCALE)

@@ -34,13 +34,19 @@ def open(path: str | Path, *, snapshot: str = "") -> "Recording":
     """
     path = Path(path)
     try:
+<<<<<<< HEAD
         session = Commit(path, snapshot).session if snapshot else open_repository(path).readonly_session("main")
         store: Any = session.store
         found = documents(store)
         check(found, path)
+=======
+        store: Any = open_repository(path).readonly_session("main").store
+        attrs, found = documents(store)
+        check(attrs, found, path)
+>>>>>>> rec
     except STORAGE_ERRORS as error:
         raise damaged(path, error) from error
-    return Recording(path, store, found)
+    return Recording(path, store, attrs, found)
 
 
 class Recording:
@@ -53,9 +59,9 @@ class Recording:
         Where it came from; lists and dicts are JSON text.
     """
 
-    def __init__(self, path: Path, store: Any, found: Documents):
-        self.path, self._store, self._found = path, store, found
-        self.attrs: dict[str, Any] = dict(found[""]["attributes"])
+    def __init__(self, path: Path, store: Any, attrs: dict[str, Any], found: Documents):
+        self.path, self.attrs = path, attrs
+        self._store, self._found = store, found
 
     @cached_property
     def tree(self) -> xr.DataTree:

@@ -167,16 +167,19 @@ class _Run:
             for result in run(self.model, self.encoded, state=self.state, first=self.first):
                 seen, self.seen = self.seen, {}
                 if not started:
-                    _check_fired(hooked, seen)
+                    _check_fired({name for name in hooked if self._wants(name, result.segment)}, seen)
                     self.shapes = self.shapes or {name: tuple(seen[name].shape) for name in self.by_name}
                     started = True
                 if result.segment >= self.n_done:
                     yield Part(result, seen, self._states(result))
 
     def _keep(self, tensor: Tensor, hook: Any) -> None:
-        name = hook.name
-        if not self.shapes or name == PATTERN or self.by_name[name].at(hook.segment):
-            self.seen[name] = tensor.detach().clone()
+        if self._wants(hook.name, hook.segment):
+            self.seen[hook.name] = tensor.detach().clone()
+
+    def _wants(self, name: str, segment: int) -> bool:
+        """Whether a point is kept in a segment; at first all are, to see what they look like."""
+        return not self.shapes or name == PATTERN or self.by_name[name].at(segment)
 
     def _states(self, result: Result) -> dict[int, MemoryState]:
         """States to keep with a segment: the one after it, and before the first also that."""
