@@ -34,16 +34,10 @@ def open(path: str | Path, *, snapshot: str = "") -> "Recording":
     """
     path = Path(path)
     try:
-<<<<<<< HEAD
         session = Commit(path, snapshot).session if snapshot else open_repository(path).readonly_session("main")
         store: Any = session.store
-        found = documents(store)
-        check(found, path)
-=======
-        store: Any = open_repository(path).readonly_session("main").store
         attrs, found = documents(store)
         check(attrs, found, path)
->>>>>>> rec
     except STORAGE_ERRORS as error:
         raise damaged(path, error) from error
     return Recording(path, store, attrs, found)
