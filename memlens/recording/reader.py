@@ -11,6 +11,8 @@ from memlens.errors import RecordingError, closest
 from memlens.recording import schema
 from memlens.recording.checks import check
 from memlens.recording.describe import describe
+from memlens.recording.export import datatree, write_parquet, write_zarr
+from memlens.recording.frames import frame
 from memlens.recording.lazy import Documents, dataset, documents
 from memlens.recording.rebuild import rebuild
 from memlens.recording.states import unpack
@@ -20,8 +22,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from memlens.streams.encoded import EncodedStream
-
-FRAMES = ("questions", "decisions", "entries")
 
 
 def open(path: str | Path, *, snapshot: str = "") -> "Recording":
@@ -159,27 +159,29 @@ class Recording:
             f"`memlens record MODEL STREAM -o RUN --points default {wanted}` records it"
         )
 
+    def to_datatree(self) -> xr.DataTree:
+        """All but the states as one labelled tree; ``entries`` have ``died`` and ``fate``."""
+        return datatree(self)
+
     def to_dataframe(self, table: str) -> "pd.DataFrame":
-        """One of "questions", "decisions", "entries" as a pandas table; array columns become one column a place.
+        """One of "questions", "decisions", "entries", "lineage", "positions" as a pandas table.
+
+        Array columns become one column a place. ``lineage`` has a row for each parent of an entry.
 
         Raises
         ------
         RecordingError
             For another name.
         """
-        import pandas as pd
+        return frame(self, table)
 
-        if table not in FRAMES:
-            raise RecordingError(f"no table '{table}'; {closest(table, FRAMES)}")
-        columns: dict[str, np.ndarray] = {}
-        for name, variable in getattr(self, table).data_vars.items():
-            if variable.ndim == 1:
-                columns[str(name)] = variable.values
-                continue
-            dim = variable.dims[1]
-            for i, label in enumerate(variable[dim].values if dim in variable.coords else range(variable.shape[1])):
-                columns[f"{name}_{label}"] = variable.values[:, i]
-        return pd.DataFrame(columns)
+    def to_zarr(self, path: str | Path) -> None:
+        """Write ``to_datatree`` as a plain Zarr v3 store; RecordingError when something is at ``path``."""
+        write_zarr(self, Path(path))
+
+    def to_parquet(self, folder: str | Path) -> None:
+        """Write the tables of ``to_dataframe`` as Parquet files; RecordingError when something is at ``folder``."""
+        write_parquet(self, Path(folder))
 
     def __repr__(self) -> str:
         return describe(self)

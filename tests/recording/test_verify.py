@@ -68,7 +68,7 @@ def copy(whole, tmp_path_factory):
     return path
 
 
-def corrupt(random, file: Path, others):
+def corrupt(random, file: Path, other: Path):
     """Change a file in one of six ways; give what mends it."""
     was = file.read_bytes()
     now = bytearray(was)
@@ -84,7 +84,7 @@ def corrupt(random, file: Path, others):
     elif way == 3:
         now += random.bytes(int(random.integers(1, 100)))
     elif way == 4:
-        now = bytearray((file.parent / others[random.integers(len(others))]).read_bytes())
+        now = bytearray(other.read_bytes())
     if bytes(now) == was:
         now[random.integers(len(was))] ^= 1 << int(random.integers(8))
     file.write_bytes(now)
@@ -124,8 +124,8 @@ def test_every_corruption_is_noticed(kind, kinds, copy, whole):
     files = kinds[kind]
     assert files
     for n in range(N_CORRUPTION):
-        name = files[random.integers(len(files))]
-        was = corrupt(random, copy / name, [Path(f).name for f in files])
+        name, other = (files[i] for i in random.integers(len(files), size=2))
+        was = corrupt(random, copy / name, copy / other)
         try:
             seals = read_seals(copy)
             found = compare(copy, seals)
