@@ -16,14 +16,13 @@ from zarr.core.buffer.cpu import Buffer
 from memlens.errors import RecordingError
 from memlens.provenance import peak_rss
 from memlens.recording.arrays import GrowingArray, group_document, root_document
+from memlens.recording.columns import Rows
 from memlens.recording.durable import flush, give_back
 from memlens.recording.lazy import documents, opened
 from memlens.recording.schema import Group
 from memlens.recording.seal import Sealer
 from memlens.recording.sparse import Sparse
 from memlens.recording.storage import create_repository, open_repository
-
-Columns = Mapping[str, Any]
 
 
 def refuse_existing(path: str | Path) -> Path:
@@ -81,7 +80,7 @@ class Appender:
         if resume:
             self._reopen()
 
-    def append(self, rows: Mapping[str, Columns]) -> None:
+    def append(self, rows: Rows) -> None:
         """Take rows of some groups; a column may be given for some rows alone, as ``Sparse``."""
         if not self._arrays:
             self._arrays = {name: self._arrays_of(group, rows) for name, group in self.groups.items()}
@@ -178,7 +177,7 @@ class Appender:
                 made[-1].add(0, value)
         return made
 
-    def _arrays_of(self, group: Group, rows: Mapping[str, Mapping[str, Any]]) -> dict[str, GrowingArray]:
+    def _arrays_of(self, group: Group, rows: Rows) -> dict[str, GrowingArray]:
         """Arrays with the sizes that ``sizes`` and the first rows say."""
         if group.name == "positions":
             self.attrs["segment_length"] = np.shape(rows["positions"]["token"])[1] // len(rows["segments"]["segment"])
