@@ -32,6 +32,8 @@ KINDS: tuple[Kind, ...] = ("memory", "attention", "ssm")
 NAMES: dict[Kind, str] = {"memory": "memory", "attention": "attention", "ssm": "state space"}
 COLOUR: dict[Kind, str] = dict(zip(KINDS, (ACTION_COLOUR[a] for a in ("STORE", "DISCARD", "RETRIEVE")), strict=True))
 CONFIGS = ROOT / "analyses" / "configs"
+#: Parts of the package that a trained model follows from.
+TRAINS = ("model", "streams", "training")
 #: Layers of the rivals.
 N_LAYERS = 2
 #: Streams that are asked side by side: long ones fill attention's cache.
@@ -102,8 +104,15 @@ def sizes(config: "TrainConfig", kinds: Iterable[Kind] = KINDS) -> dict[str, int
 
 
 def begin(run: Run, config: Mapping[str, Any]) -> None:
-    """Start a study that trains: its rows are of these settings and of this code, and of no other."""
-    source = [*(ROOT / "memlens").rglob("*.py"), ROOT / "analyses" / "small.py", run.script]
+    """Start a study that trains: its rows are of these settings and of the code that makes, trains and asks models, and of no other."""
+    package = ROOT / "memlens"
+    trains = [path for part in TRAINS for path in (package / part).rglob("*.py")]
+    source = [
+        *trains,
+        *(package / f"{name}.py" for name in ("config", "dims")),
+        ROOT / "analyses" / "small.py",
+        run.script,
+    ]
     run.begin(config, {"settings": fingerprint(config), "source of models and training": digest(source)})
 
 

@@ -6,8 +6,6 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from memlens.errors import RecordingError
 from memlens.model.model import MemoryModel
 from memlens.model.outputs import MemoryState
@@ -15,6 +13,7 @@ from memlens.model.run import Change, Result, run
 from memlens.recording.births import Start
 from memlens.recording.reader import Recording
 from memlens.recording.recorder import record
+from memlens.recording.resume import restored
 from memlens.recording.schema import decoded
 from memlens.streams.encoded import EncodedStream
 
@@ -37,8 +36,7 @@ def state_before(
             f"'{recording.path}' has no segment {segment}; it has segments {known[0]} to {known[-1]}: give one of these"
         )
     first, arrays = recording.state(segment)
-    named = {name: torch.tensor(value).to(model.device) for name, value in arrays.items()}
-    return streams, first, model.initial_state(len(streams)).filled(named)
+    return streams, first, restored(model.initial_state(len(streams)), arrays)
 
 
 def refuse_other(recording: Recording, model: MemoryModel) -> None:
@@ -82,9 +80,11 @@ def replay(
         state = result.state
     if path is None:
         return run(model, streams, state=state, first=from_segment, changes=interventions)
-    kept = {
-        "points": [point["name"] for point in decoded(recording.attrs.get("points"), [])],
-        "dtype": recording.attrs["dtype"],
+    kept = {name: recording.attrs[name] for name in ("dtype", "states_every", "commit_every")}
+    points = decoded(recording.attrs.get("points"), [])
+    kept |= {
+        "points": [f"{p['name']}@{when}" if when else p["name"] for p in points for when in p["at"].split(",")],
+        "attention_top": max((p["top"] for p in points), default=0),
     }
     return record(
         model, streams, path, start=Start(from_segment, state), interventions=interventions, parent=recording, **{**kept, **options}

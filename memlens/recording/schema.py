@@ -38,6 +38,9 @@ ROOT_ATTRIBUTES: dict[str, Any] = {
     "peak_rss_bytes": 0,
     "points": [],
     "points_available": [],
+    "state_layout": [],
+    "commit_every": 0,
+    "states_every": 0,
 }
 
 
@@ -52,18 +55,21 @@ class Variable:
     unit: str = ""
     symbol: str = ""
     group: str = ""
+    #: Segments it is kept in, "" for all.
+    at: str = ""
 
     @property
     def fill(self) -> Any:
-        """Value where nothing was written: NaN, -1, False or the empty string."""
+        """Value where nothing was written: NaN, -1, False, 0 for bytes or the empty string."""
         if self.dtype.startswith("float"):
             return float("nan")
-        return {"bool": False, "string": ""}.get(self.dtype, -1)
+        return {"bool": False, "string": "", "uint8": 0}.get(self.dtype, -1)
 
     @property
     def attrs(self) -> dict[str, str]:
         """Labels that travel with the array."""
-        named = {"unit": self.unit, "symbol": self.symbol, "meaning": self.meaning, "group": self.group}
+        named = {"unit": self.unit, "symbol": self.symbol, "meaning": self.meaning, "group": self.group,
+                 "at": self.at}  # fmt: skip
         return {key: value for key, value in named.items() if value}
 
 
@@ -209,16 +215,19 @@ PAYLOADS = Group(
     (
         V("sequence", ("row",), "int32", "sequence"),
         V("position", ("row",), "int64", "stream position, of an image, sound or strand", "token"),
-        V("payload", ("row", "payload"), "float32", "what the position carries, padded with zeros"),
+        V("payload", ("row", "value"), "float32", "what the position carries, padded with zeros"),
     ),
 )
 
-#: States of the memory that a run can go on from. Its tensors are those of the model: ``with_variables`` adds them.
+#: States of the memory that a run can go on from; the root attribute ``state_layout`` says what the bytes are.
 STATES = Group(
     "states",
     "state",
     1,
-    (V("before", ("state",), "int64", "segment that it is the state before"),),
+    (
+        V("before", ("state",), "int64", "segment that it is the state before"),
+        V("tensors", ("state", "byte"), "uint8", "all tensors of the state, one after the other", "byte"),
+    ),
 )
 
 TABLES = (QUESTIONS, DECISIONS, ENTRIES, DEATHS, PAYLOADS, STATES)

@@ -5,7 +5,7 @@ Axes: position (one place in the stream), payload (``PAYLOAD_WIDTH`` numbers, pa
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from math import gcd
 
 import numpy as np
@@ -20,6 +20,8 @@ AUDIO_RATE, WINDOW, HOP, N_FFT, N_MEL, STACK = 8000, 200, 80, 256, 16, 8
 #: Mean and spread of log-mel energies over the shipped training voices (measured once, then fixed).
 MEL_MEAN, MEL_STD, MEL_FLOOR = -1.1, 3.9, 1e-5
 BASES, BASE_WINDOW = "ACGTN", 8
+#: Characters of a text that is encoded once only.
+SHORT_TEXT = 32
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,8 +81,20 @@ def text_ids(tokenizer: Tokenizer, text: str) -> np.ndarray:
 
 def encode_text(tokenizer: Tokenizer, text: str) -> Columns:
     """Encode ``text`` with a byte-level tokenizer; one token is one position."""
+    if isinstance(text, str) and len(text) <= SHORT_TEXT:
+        return _short_text(tokenizer, text)
     ids = text_ids(tokenizer, text)
     return _columns(Modality.TEXT, ids, None, len(ids))
+
+
+@lru_cache(maxsize=2**14)
+def _short_text(tokenizer: Tokenizer, text: str) -> Columns:
+    """Streams of symbols say the same few words again and again. Arrays that are shared cannot be written to."""
+    ids = text_ids(tokenizer, text)
+    columns = _columns(Modality.TEXT, ids, None, len(ids))
+    for array in (columns.modality, columns.token, columns.payload):
+        array.flags.writeable = False
+    return columns
 
 
 def _grey(image: np.ndarray) -> np.ndarray:

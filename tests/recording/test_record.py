@@ -96,8 +96,8 @@ def test_a_missing_model_or_stream_leaves_nothing(model, tmp_path):
     for given, stream in ((tmp_path / "none", "builtin"), (model, str(tmp_path / "none.txt")), (model, 3)):
         with pytest.raises(MemlensError):
             record(given, stream, tmp_path / "run")
-    with pytest.raises(RecordingError, match="int8"):
-        record(model, "builtin", tmp_path / "run", dtype="int8")
+    with pytest.raises(RecordingError, match="int4"):
+        record(model, "builtin", tmp_path / "run", dtype="int4")
     assert not list(tmp_path.iterdir())
 
 

@@ -1,7 +1,6 @@
 """What studies of small models share: equal sizes, rivals trained alike, configs that fit."""
 
 import generalisation
-import mqar
 import pytest
 import scaling
 import small
@@ -13,7 +12,7 @@ from memlens.streams import default_tokenizer
 
 
 def test_architectures_have_equal_parameters(config) -> None:
-    for made in (config, mqar.grid_config(config, (1, 1, 1)), generalisation.short_rows(config, (1, 1))):
+    for made in (config, scaling.rows_of_pairs(config, (1, 1, 1)), generalisation.short_rows(config, (1, 1))):
         found = small.sizes(made)
         assert set(found) == {"memory", "attention", "ssm"}
         for n in found.values():
@@ -50,12 +49,12 @@ def test_a_change_that_does_not_fit_is_refused(config) -> None:
 
 def test_every_size_of_the_sweeps_is_a_model(config) -> None:
     rows = scaling.rows_of_pairs(config, (1, 1, 1))
-    sizes = [small.parameters(scaling.at(rows, "parameters", width).model) for width in scaling.WIDTHS]
+    sizes = [small.parameters(small.changed(rows, {"d_model": width}).model) for width in scaling.WIDTHS]
     assert sizes == sorted(set(sizes)) and sizes[-1] > 2 * sizes[0]
-    for sweep, points in scaling.QUICK.items():
-        for point in points:
-            with torch.device("meta"):
-                MemoryModel(scaling.at(rows, sweep, point).model)
+    assert rows.model.n_slots in scaling.SLOTS and rows.model.d_model in scaling.WIDTHS, "the sweeps cross"
+    for n_slots in scaling.SLOTS:
+        with torch.device("meta"):
+            MemoryModel(small.changed(rows, {"n_slots": n_slots}).model)
 
 
 def test_a_wider_window_changes_no_answer_within_the_old_one(config) -> None:

@@ -1,4 +1,4 @@
-"""Recordings with planted truth, for tests of analyses, figures and pages. No torch, no model.
+"""One recording with planted structure of every kind: modalities, decisions, merges, questions. No torch, no model.
 
 What is planted is in ``recording.attrs["truth"]`` (JSON).
 """

@@ -1,0 +1,5 @@
+"""Planted truth, for tests of analyses, figures and pages: recordings whose structure is known."""
+
+from memlens.testing.planted import CAPACITIES, CONTROLS, LENGTH, NEAR, SCALE, SLOT, VOCAB, WIDTH, planted_recording
+
+__all__ = ["CAPACITIES", "CONTROLS", "LENGTH", "NEAR", "SCALE", "SLOT", "VOCAB", "WIDTH", "planted_recording"]
