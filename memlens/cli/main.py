@@ -19,10 +19,10 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 from memlens import __version__
-from memlens.cli import demo, evaluate, info, open_run, points, record, report, train
+from memlens.cli import compare, demo, evaluate, info, open_run, points, record, replay, report, sweep, train
 from memlens.errors import MemlensError, closest
 
-COMMANDS = (demo, record, open_run, report, info, points, evaluate, train)
+COMMANDS = (demo, record, open_run, replay, compare, sweep, report, info, points, evaluate, train)
 
 
 class Parser(argparse.ArgumentParser):

@@ -4,7 +4,7 @@ The factual run goes on by itself; every place forks from it in its own segment.
 factual one stops. Axes: place (a forced action), question, and row (a fork that is running).
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -34,6 +34,7 @@ def sweep(
     *,
     questions: Sequence[int] | None = None,
     sequence: int = 0,
+    progress: Callable[[int, int, str], None] | None = None,
 ) -> xr.Dataset:
     """Measure what forcing each action, one at a time, does to the answers to the stream's questions.
 
@@ -49,6 +50,8 @@ def sweep(
         Numbers of questions in the stream's order; all unless given.
     sequence
         Of a recording of several sequences, the one.
+    progress
+        Called with segments done, segments in all, and what is being done.
 
     Returns
     -------
@@ -79,7 +82,7 @@ def sweep(
         force.check(model, stream.n_segment(model.cfg.segment_length))
     run = _Sweep(model, stream, forces, _wanted(stream, questions))
     with torch.no_grad():
-        run.go(first, state)
+        run.go(first, state, progress)
     return run.dataset()
 
 
@@ -101,10 +104,13 @@ class _Sweep:
         self.place = np.zeros(0, dtype=np.int64)
         self.forks: Forks | None = None
 
-    def go(self, first: int, state: MemoryState) -> None:
+    def go(self, first: int, state: MemoryState, progress: Callable[[int, int, str], None] | None) -> None:
         """From ``first``, whose state is given, to the last segment that matters."""
-        for t in range(first, int(max(self.start.max(), self.asked_in.max(initial=0))) + 1):
+        end = int(max(self.start.max(), self.asked_in.max(initial=0))) + 1
+        for t in range(first, end):
             state = self._segment(t, state)
+            if progress is not None:
+                progress(t + 1 - first, end - first, "segments swept")
 
     def _segment(self, t: int, state: MemoryState) -> MemoryState:
         """One segment of the factual run and of all forks; the factual state after it."""
