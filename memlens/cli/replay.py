@@ -14,7 +14,9 @@ def add(commands: Any) -> None:
         description="Go back to a segment of a recording and record what follows, as it was or with interventions.",
     )
     parser.add_argument("recording", metavar="RUN", help="folder of a recording")
-    parser.add_argument("--model", metavar="MODEL", required=True, help="the model it was made with: a folder or a name")
+    parser.add_argument(
+        "--model", metavar="MODEL", required=True, help="the model it was made with: a folder or a name"
+    )
     parser.add_argument("--from-segment", type=arguments.index, metavar="T", required=True, help="first segment to run")
     parser.add_argument("-o", "--out", metavar="CHILD", required=True, help="folder of the new recording")
     parser.add_argument("--interventions", metavar="FILE.json", help="what to change: a list of interventions")

@@ -15,12 +15,16 @@ def add(commands: Any) -> None:
         description="Measure what each of many forced actions, one at a time, would have done to the answers.",
     )
     parser.add_argument("recording", metavar="RUN", help="folder of a recording")
-    parser.add_argument("--model", metavar="MODEL", required=True, help="the model it was made with: a folder or a name")
+    parser.add_argument(
+        "--model", metavar="MODEL", required=True, help="the model it was made with: a folder or a name"
+    )
     parser.add_argument(
         "--places", metavar="FILE.json|random:N", required=True, help="a list of [segment, entry, action], or N drawn"
     )
     parser.add_argument("--seed", type=arguments.seed, metavar="N", default=0, help="seed of places that are drawn (0)")
-    parser.add_argument("-o", "--out", metavar="FILE", required=True, help="NetCDF file to write, for xarray.open_dataset")
+    parser.add_argument(
+        "-o", "--out", metavar="FILE", required=True, help="NetCDF file to write, for xarray.open_dataset"
+    )
     arguments.add_threads(parser)
     parser.set_defaults(run=run, interrupted="")
 
@@ -42,7 +46,9 @@ def run(args: Namespace) -> None:
     if drawn and not (number.isdecimal() and int(number)):
         raise InterventionError(f"--places is '{args.places}'; give random:N, N a whole number above 0, or a file")
     chosen = (
-        interventions.random_places(opened, int(number), seed=args.seed) if drawn else interventions.load_places(args.places)
+        interventions.random_places(opened, int(number), seed=args.seed)
+        if drawn
+        else interventions.load_places(args.places)
     )
     from memlens.model.checkpoint import load_memory_model
 

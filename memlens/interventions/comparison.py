@@ -17,7 +17,18 @@ from memlens.recording import Recording
 from memlens.recording.schema import decoded
 
 #: Beginnings of points' names in the order in which a step fires them. Inside of a part, points are listed in that order.
-FIRING = ("encoders", "blocks", "hook_hidden", "importance", "context", "controller", "compressor", "working", "store", "lm_head")
+FIRING = (
+    "encoders",
+    "blocks",
+    "hook_hidden",
+    "importance",
+    "context",
+    "controller",
+    "compressor",
+    "working",
+    "store",
+    "lm_head",
+)
 #: Segments read at once.
 BLOCK = 64
 QUESTION_KEYS = ["sequence", "position", "text", "answer"]
@@ -45,7 +56,7 @@ class Comparison:
     points : xarray.Dataset
         ``largest(point, segment)``: the largest absolute difference, over sequences; 0 where all is equal. Points in firing order.
     questions : xarray.Dataset
-        One row a question: ``correct``, ``loss`` (nat/token) and ``predicted`` of both, with ``_parent`` and ``_child``; ``distance`` in tokens.
+        One row a question: ``correct``, ``loss`` (nat/token) and ``predicted``, each with ``_parent`` and ``_child``; ``distance``, tokens.
     decisions : xarray.Dataset
         One row a decision that is another, or was taken in one of the two only: ``parent`` and ``child``, the action executed.
     entries : xarray.Dataset
@@ -118,7 +129,9 @@ def refuse_unlike(parent: Recording, child: Recording) -> None:
     streams = [decoded(r.attrs.get("stream"), {}) for r in (parent, child)]
     prints = [[one.get("sha256") for one in stream.get("streams", [stream])] for stream in streams]
     found = {
-        "streams": [f"{s.get('name')} ({', '.join(str(p)[:12] for p in ps)})" for s, ps in zip(streams, prints, strict=True)],
+        "streams": [
+            f"{s.get('name')} ({', '.join(str(p)[:12] for p in ps)})" for s, ps in zip(streams, prints, strict=True)
+        ],
         "segment lengths": [r.attrs["segment_length"] for r in (parent, child)],
     }
     shared = _shared(parent, child)
@@ -160,7 +173,9 @@ def _points(parent: Recording, child: Recording, common: np.ndarray) -> xr.Datas
 def _first(points: xr.Dataset, decisions: xr.Dataset) -> Divergence | None:
     differs = points["largest"].values > 0
     firsts = [(int(points["segment"].values[np.argmax(row)]), i) for i, row in enumerate(differs) if row.any()]
-    found = [(segment, firing_order(name), i, name) for segment, i in firsts for name in [str(points["point"].values[i])]]
+    found = [
+        (segment, firing_order(name), i, name) for segment, i in firsts for name in [str(points["point"].values[i])]
+    ]
     if decisions.sizes["decision"]:
         # after what the controller's points say, before what comes of it
         found.append((int(decisions["segment"].min()), FIRING.index("controller"), len(points["point"]), "decisions"))
@@ -179,7 +194,9 @@ def _both(
 ) -> pd.DataFrame:
     """Rows of both side by side, in the order of their keys; rows of one key are matched in their own order."""
     numbered = [t.assign(nth=t.groupby(keys).cumcount()) for t in (parent, child)]
-    return numbered[0].merge(numbered[1], on=[*keys, "nth"], how=how, suffixes=("_parent", "_child")).drop(columns="nth")
+    return (
+        numbered[0].merge(numbered[1], on=[*keys, "nth"], how=how, suffixes=("_parent", "_child")).drop(columns="nth")
+    )
 
 
 def _dataset(frame: pd.DataFrame, dim: str) -> xr.Dataset:
@@ -205,7 +222,8 @@ def _decisions(parent: Recording, child: Recording, common: np.ndarray) -> xr.Da
     both = _both(frames[0], frames[1], DECISION_KEYS)
     named = {int(action): action.name for action in Action}
     both["parent"], both["child"] = (both.pop(f"executed_{s}").map(named).fillna(ABSENT) for s in ("parent", "child"))
-    return _dataset(both[both["parent"] != both["child"]].sort_values(DECISION_KEYS), "decision")
+    other = pd.DataFrame(both[both["parent"] != both["child"]])
+    return _dataset(other.sort_values(DECISION_KEYS), "decision")
 
 
 def _entries(parent: Recording, child: Recording, first: int) -> xr.Dataset:
@@ -214,7 +232,7 @@ def _entries(parent: Recording, child: Recording, first: int) -> xr.Dataset:
     for recording in (parent, child):
         rows = _frame(recording.entries, [*keys, "segment", "died", "fate"])
         # what was gone before the two have anything in common is no difference
-        rows = rows[(rows["died"] < 0) | (rows["died"] >= first)]
+        rows = pd.DataFrame(rows[(rows["died"] < 0) | (rows["died"] >= first)])
         # an entry that was put back lives from then on
         frames.append(rows.drop_duplicates(keys, keep="last"))
     both = _both(frames[0], frames[1], keys)
@@ -222,7 +240,7 @@ def _entries(parent: Recording, child: Recording, first: int) -> xr.Dataset:
     other = (here["died_parent"] != here["died_child"]) | (here["fate_parent"] != here["fate_child"])
     both[here.columns] = here.astype(int)
     both["segment"] = both.pop("segment_parent").fillna(both.pop("segment_child")).astype(int)
-    return _dataset(both[other], "entry_row")
+    return _dataset(pd.DataFrame(both[other]), "entry_row")
 
 
 def _by_distance(questions: xr.Dataset) -> xr.Dataset:

@@ -1,6 +1,5 @@
 """Places for a sweep: from a file, or drawn at random from what a recording decided. No torch is needed to draw."""
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -27,8 +26,15 @@ def load_places(path: str | Path) -> list[Any]:
     places = []
     for one in read_list(path):
         if isinstance(one, list):
-            if len(one) != 3 or not isinstance(one[0], int) or not isinstance(one[1], int) or not isinstance(one[2], str):
-                raise InterventionError(f"'{path}' holds {one!r}, expected [segment, entry, action], as [12, 140, \"DISCARD\"]")
+            if (
+                len(one) != 3
+                or not isinstance(one[0], int)
+                or not isinstance(one[1], int)
+                or not isinstance(one[2], str)
+            ):
+                raise InterventionError(
+                    f"'{path}' holds {one!r}, expected [segment, entry, action], as [12, 140, \"DISCARD\"]"
+                )
             places.append(tuple(one))
         else:
             places.append(from_dict(one))

@@ -45,7 +45,7 @@ def sweep(
     source
         A recording, from whose nearest kept state the sweep begins, or an encoded stream, read from its start.
     places
-        What is forced: ``Force`` in one segment each, or (segment, entry, action). A candidate is an entry too, in the segment it is born in.
+        What is forced: ``Force`` in one segment each, or (segment, entry, action). A candidate is an entry as well, where it is born.
     questions
         Numbers of questions in the stream's order; all unless given.
     sequence
@@ -56,10 +56,10 @@ def sweep(
     Returns
     -------
     xarray.Dataset
-        ``loss_change(place, question)`` in nats per answer token and ``correct_change(place, question)`` (-1, 0, 1): forced less factual; NaN
-        where the question was asked before the action could matter. ``loss(question)`` and ``correct(question)``, factual. Of each place
-        ``factual`` and ``executed``, the action taken without and with force, and ``stopped``, the segment after which memory was the
-        factual one again (-1: never). Each change is that of a run of its own to 1e-3.
+        ``loss_change(place, question)`` in nats per answer token and ``correct_change(place, question)`` (-1, 0, 1): forced less factual;
+        NaN where the question was asked before the action could matter. ``loss(question)`` and ``correct(question)``, factual. Of each
+        place ``factual`` and ``executed``, the action taken without and with force, and ``stopped``, the segment after which memory was the
+        factual one again (-1: never). Each loss is that of a run of its own to 1e-4 nats.
 
     Raises
     ------
@@ -170,7 +170,8 @@ class _Sweep:
         numbers = np.array([self.wanted[column] for column in columns])
         first = min(i for i, q in enumerate(self.stream.questions) if self._in(q) == self.asked_in[columns[0]])
         place = torch.from_numpy(numbers - first)
-        return tuple(np.asarray(x[row].cpu()[place], dtype=float) for x in (answers.loss, answers.correct))
+        loss, correct = (np.asarray(x[row].cpu()[place], dtype=float) for x in (answers.loss, answers.correct))
+        return loss, correct
 
     def _in(self, question: Any) -> int:
         return max(-(-question.position // self.length) - 1, 0)

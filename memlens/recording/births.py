@@ -50,7 +50,11 @@ class Births:
         self.n_ids = model.cfg.n_slots + sum(max_merges(model.cfg))
         self.level = numpy_of(model.entry_level)
         self.table = None if parent is None else parent.entries
-        keys = () if self.table is None else zip(*(self.table[n].values.tolist() for n in ("sequence", "entry")), strict=True)
+        keys = (
+            ()
+            if self.table is None
+            else zip(*(self.table[n].values.tolist() for n in ("sequence", "entry")), strict=True)
+        )
         self.known = {key: i for i, key in enumerate(keys)}
 
     def __call__(self, parts: Sequence[Part], held: np.ndarray) -> tuple[Columns, Columns] | None:

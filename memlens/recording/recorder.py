@@ -4,7 +4,7 @@ import json
 import platform
 import shlex
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import closing
 from importlib.metadata import version
 from itertools import chain
@@ -180,10 +180,10 @@ class _Run:
                         said = f"segments recorded: {writer.committed} committed"
                         progress(part.result.segment + 1, self.total, said)
 
-    def _parts(self) -> Iterator[Part]:
+    def _parts(self) -> Generator[Part]:
         """Run, and give what is kept of each segment that is not recorded yet."""
         hooked = {PATTERN, *self.by_name}
-        hooks = [(name, self._keep) for name in sorted(hooked)]
+        hooks: list[tuple[Any, Any]] = [(name, self._keep) for name in sorted(hooked)]
         started = False
         # what is kept is what leaves a point after every intervention; without any, hooks that stay attached cost less
         changes = [*self.interventions, _Last(hooks, self)] if self.interventions else []

@@ -43,7 +43,11 @@ def refuse_other(recording: Recording, model: MemoryModel) -> None:
     """RecordingError, naming what differs, when the recording was made with other weights, sizes or policy."""
     attrs = recording.attrs
     sizes, own = decoded(attrs.get("model_config"), {}), json.loads(model.cfg.model_dump_json())
-    differ = [f"{name} {sizes.get(name)} (here {own[name]})" for name in own if own[name] != sizes.get(name) and name != "policy"]
+    differ = [
+        f"{name} {sizes.get(name)} (here {own[name]})"
+        for name in own
+        if own[name] != sizes.get(name) and name != "policy"
+    ]
     if attrs.get("weights_sha256") != model.sha256:
         differ.append(f"weights {_short(attrs.get('weights_sha256'))} (here {_short(model.sha256)})")
     if attrs.get("policy") != model.policy_name:

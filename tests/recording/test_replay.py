@@ -37,7 +37,9 @@ def streams():
 
 @pytest.fixture(scope="module")
 def recorded(model, streams, tmp_path_factory):
-    return record(model, streams, tmp_path_factory.mktemp("replay") / "run", states_every=4, dtype="float32", points=POINTS)
+    return record(
+        model, streams, tmp_path_factory.mktemp("replay") / "run", states_every=4, dtype="float32", points=POINTS
+    )
 
 
 @pytest.mark.parametrize("t", [0, 3, 4, 8])
@@ -65,7 +67,9 @@ def test_a_child_is_its_parent_from_there_on(model, recorded, t, tmp_path):
         for name, column in whole.data_vars.items():
             np.testing.assert_array_equal(own[name].values, column.values)
     # what was born before is known from the parent; what died before is not there
-    born = {tuple(row) for row in np.stack([recorded.entries[n].values for n in ("sequence", "entry", "fact", "died")], 1)}
+    born = {
+        tuple(row) for row in np.stack([recorded.entries[n].values for n in ("sequence", "entry", "fact", "died")], 1)
+    }
     own = {tuple(row) for row in np.stack([child.entries[n].values for n in ("sequence", "entry", "fact", "died")], 1)}
     assert own <= born
     assert {row for row in born if row[3] >= t or row[3] < 0} <= own
@@ -107,13 +111,13 @@ def test_a_replay_of_an_intervention_goes_on_with_it(model, streams, recorded, t
 def test_another_model_is_named(recorded, tmp_path):
     other = make_model(SMALL)
     other.sha256 = "0" * 64
-    with pytest.raises(RecordingError, match="weights of no file .here sha256 000000000000"):
+    with pytest.raises(RecordingError, match=r"weights of no file .here sha256 000000000000"):
         recorded.replay(other, 3)
     other = make_model(SMALL)
     other.controller.policy = "fifo"
-    with pytest.raises(RecordingError, match="policy learned .here fifo"):
+    with pytest.raises(RecordingError, match=r"policy learned .here fifo"):
         recorded.replay(other, 3)
-    with pytest.raises(RecordingError, match="no segment 99; it has segments 0 to [0-9]+"):
+    with pytest.raises(RecordingError, match=r"no segment 99; it has segments 0 to [0-9]+"):
         recorded.replay(make_model(SMALL), 99)
 
 
