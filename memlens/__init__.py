@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from memlens.model.hooks import at as at
     from memlens.recording import open as open
     from memlens.recording import record as record
+    from memlens.recording import verify as verify
     from memlens.report import write_report as write_report
     from memlens.streams import Stream as Stream
     from memlens.streams import load as load_stream
@@ -32,6 +33,7 @@ _HOMES = {
     "record": ("memlens.recording", "record"),
     "sweep": ("memlens.interventions.sweeps", "sweep"),
     "train": ("memlens.training", "train"),
+    "verify": ("memlens.recording", "verify"),
     "write_report": ("memlens.report", "write_report"),
 }
 
@@ -48,6 +50,7 @@ __all__ = [
     "record",
     "sweep",
     "train",
+    "verify",
     "write_report",
 ]
 

@@ -4,4 +4,6 @@ import sys
 
 from memlens.cli import main
 
-sys.exit(main())
+# a process that this one starts imports this file too
+if __name__ == "__main__":
+    sys.exit(main())

@@ -4,7 +4,7 @@
 code  meaning
 ====  ======================================================
 0     done
-1     a bug in memlens
+1     a bug in memlens; of ``verify``: the recording is damaged
 2     the input cannot be used: arguments, files, data
 130   interrupted
 141   whoever read the output went away
@@ -19,10 +19,26 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 from memlens import __version__
-from memlens.cli import compare, demo, evaluate, info, open_run, points, record, replay, report, sweep, train
+from memlens.cli import (
+    compare,
+    demo,
+    evaluate,
+    export,
+    info,
+    open_run,
+    points,
+    record,
+    replay,
+    report,
+    sweep,
+    train,
+    verify,
+)
 from memlens.errors import MemlensError, closest
 
-COMMANDS = (demo, record, open_run, replay, compare, sweep, report, info, points, evaluate, train)
+COMMANDS = (
+    demo, record, replay, compare, sweep, verify, export, open_run, report, info, points, evaluate, train,
+)  # fmt: skip
 
 
 class Parser(argparse.ArgumentParser):
@@ -55,7 +71,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except SystemExit as stop:
         return stop.code if isinstance(stop.code, int) else 2
     try:
-        args.run(args)
+        code = args.run(args) or 0
         sys.stdout.flush()
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -71,7 +87,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _fail(f"memlens: error: {where}{error.strerror}", 2)
     except Exception as error:
         return _bug(error)
-    return 0
+    return code
 
 
 def _line(error: Exception) -> str:

@@ -1,4 +1,4 @@
-"""``memlens record MODEL STREAM -o RUN``."""
+"""``memlens record MODEL STREAM -o RUN``, and ``memlens record MODEL --streams DIR -o RUNS``."""
 
 from argparse import Namespace
 from pathlib import Path
@@ -15,8 +15,15 @@ def add(commands: Any) -> None:
         description="Stream through a model and keep what its memory did.",
     )
     parser.add_argument("model", metavar="MODEL", help="model folder, or the name of a trained model")
-    parser.add_argument("stream", metavar="STREAM", help="name of a built-in stream, or a file or folder of your own")
-    parser.add_argument("-o", "--out", metavar="RUN", required=True, help="folder of the new recording")
+    parser.add_argument(
+        "stream", metavar="STREAM", nargs="?", help="name of a built-in stream, or a file or folder of your own"
+    )
+    parser.add_argument(
+        "-o", "--out", metavar="RUN", required=True, help="folder of the new recording; of --streams, of all of them"
+    )
+    parser.add_argument("--streams", metavar="DIR", help="record every stream of a folder, each by itself")
+    parser.add_argument("--workers", type=arguments.count, metavar="N", help="processes that record --streams (1)")
+    parser.add_argument("--scheduler", metavar="ADDRESS", help="Dask scheduler that --streams are recorded on instead")
     parser.add_argument(
         "--points",
         metavar="POINT",
@@ -60,7 +67,15 @@ def run(args: Namespace) -> None:
     from memlens.cli.progress import progress
     from memlens.errors import RecordingError
 
+    if (args.stream is None) == (args.streams is None):
+        raise RecordingError("give one of STREAM and --streams DIR")
     folder = places.model(args.model)
+    options = {"points": tuple(args.points), "dtype": args.dtype, "attention_top": args.attention_top,
+               "states_every": args.states_every, "commit_every": args.commit_every}  # fmt: skip
+    if args.streams is not None:
+        return _streams(args, folder, options)
+    if args.workers or args.scheduler:
+        raise RecordingError("--workers and --scheduler are for --streams")
     stream = places.stream(args.stream, args.length, args.seed)
     if Path(args.out).exists() and not args.resume:
         raise RecordingError(f"'{args.out}' exists already; a recording is never overwritten: choose another folder")
@@ -68,17 +83,34 @@ def run(args: Namespace) -> None:
 
     model = load_memory_model(folder, policy=args.policy)
     with progress() as show:
-        recording.record(
-            model,
-            stream,
-            args.out,
-            points=tuple(args.points),
-            states_every=args.states_every,
-            commit_every=args.commit_every,
-            dtype=args.dtype,
-            attention_top=args.attention_top,
-            resume=args.resume,
-            progress=show,
-        )
+        recording.record(model, stream, args.out, resume=args.resume, progress=show, **options)
     print(f"recording: {args.out}")
     print(f"look at it: memlens info {args.out}, memlens open {args.out}")
+
+
+def _streams(args: Namespace, folder: Path, options: dict[str, Any]) -> None:
+    """Record every stream of a folder; under torchrun, this rank's share of them."""
+    from memlens.cli.progress import progress
+    from memlens.errors import RecordingError
+    from memlens.recording import many
+
+    if args.length is not None or args.seed is not None:
+        raise RecordingError("--length and --seed are for built-in streams, not for --streams")
+    files, rank = many.stream_files(args.streams), many.torchrun_rank()
+    if rank is not None and (args.workers or args.scheduler):
+        raise RecordingError("torchrun starts the processes; leave out --workers and --scheduler")
+    if rank is not None:
+        files = many.share(*rank, files)
+        results = many.record_here(str(folder), args.policy, files, args.out, options)
+    else:
+        results = many.record_many(
+            folder, files, args.out, workers=args.workers or 1, scheduler=args.scheduler or "", policy=args.policy,
+            options=options,
+        )  # fmt: skip
+    done: list[many.Recorded] = []
+    with progress() as show:
+        for one in results:
+            done.append(one)
+            print(one, flush=True)
+            show(len(done), len(files), "streams recorded")
+    many.failed(done)

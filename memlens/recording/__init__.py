@@ -3,12 +3,14 @@
 from typing import TYPE_CHECKING, Any
 
 from memlens.recording.reader import Recording, open
+from memlens.recording.verification import Damage, Verification
+from memlens.recording.verify import verify
 from memlens.recording.writer import RecordingWriter
 
 if TYPE_CHECKING:
     from memlens.recording.recorder import record as record
 
-__all__ = ["Recording", "RecordingWriter", "open", "record"]
+__all__ = ["Damage", "Recording", "RecordingWriter", "Verification", "open", "record", "verify"]
 
 
 def __getattr__(name: str) -> Any:

@@ -11,10 +11,12 @@ from memlens.errors import RecordingError, closest
 from memlens.recording import schema
 from memlens.recording.checks import check
 from memlens.recording.describe import describe
+from memlens.recording.export import datatree, write_parquet, write_zarr
+from memlens.recording.frames import frame
 from memlens.recording.lazy import Documents, dataset, documents
 from memlens.recording.rebuild import rebuild
 from memlens.recording.states import unpack
-from memlens.recording.storage import STORAGE_ERRORS, damaged, open_repository
+from memlens.recording.storage import STORAGE_ERRORS, Commit, damaged, open_repository, reason
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -25,11 +27,9 @@ if TYPE_CHECKING:
     from memlens.model.run import Change, Result
     from memlens.streams.encoded import EncodedStream
 
-FRAMES = ("questions", "decisions", "entries")
 
-
-def open(path: str | Path) -> "Recording":
-    """Open a recording as it was at its last commit.
+def open(path: str | Path, *, snapshot: str = "") -> "Recording":
+    """Open a recording as it was at its last commit, or at the one that ``snapshot`` names (see ``verify``).
 
     Raises
     ------
@@ -38,7 +38,8 @@ def open(path: str | Path) -> "Recording":
     """
     path = Path(path)
     try:
-        store: Any = open_repository(path).readonly_session("main").store
+        session = Commit(path, snapshot).session if snapshot else open_repository(path).readonly_session("main")
+        store: Any = session.store
         attrs, found = documents(store)
         check(attrs, found, path)
     except STORAGE_ERRORS as error:
@@ -204,27 +205,29 @@ class Recording:
             f"`memlens record MODEL STREAM -o RUN --points default {wanted}` records it"
         )
 
+    def to_datatree(self) -> xr.DataTree:
+        """All but the states as one labelled tree; ``entries`` have ``died`` and ``fate``."""
+        return datatree(self)
+
     def to_dataframe(self, table: str) -> "pd.DataFrame":
-        """One of "questions", "decisions", "entries" as a pandas table; array columns become one column a place.
+        """One of "questions", "decisions", "entries", "lineage", "positions" as a pandas table.
+
+        Array columns become one column a place. ``lineage`` has a row for each parent of an entry.
 
         Raises
         ------
         RecordingError
             For another name.
         """
-        import pandas as pd
+        return frame(self, table)
 
-        if table not in FRAMES:
-            raise RecordingError(f"no table '{table}'; {closest(table, FRAMES)}")
-        columns: dict[str, np.ndarray] = {}
-        for name, variable in getattr(self, table).data_vars.items():
-            if variable.ndim == 1:
-                columns[str(name)] = variable.values
-                continue
-            dim = variable.dims[1]
-            for i, label in enumerate(variable[dim].values if dim in variable.coords else range(variable.shape[1])):
-                columns[f"{name}_{label}"] = variable.values[:, i]
-        return pd.DataFrame(columns)
+    def to_zarr(self, path: str | Path) -> None:
+        """Write ``to_datatree`` as a plain Zarr v3 store; RecordingError when something is at ``path``."""
+        write_zarr(self, Path(path))
+
+    def to_parquet(self, folder: str | Path) -> None:
+        """Write the tables of ``to_dataframe`` as Parquet files; RecordingError when something is at ``folder``."""
+        write_parquet(self, Path(folder))
 
     def __repr__(self) -> str:
         return describe(self)
@@ -241,5 +244,5 @@ class Recording:
         try:
             table = self._group(name).load()
         except STORAGE_ERRORS as error:
-            raise RecordingError(f"'{self.path}': the {name} are damaged: {error}; record it anew") from error
+            raise RecordingError(f"'{self.path}': the {name} are damaged: {reason(error)}; record it anew") from error
         return table.assign({k: v.astype(object) for k, v in table.data_vars.items() if v.dtype.kind == "T"})

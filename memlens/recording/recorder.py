@@ -4,34 +4,28 @@ import json
 import platform
 import shlex
 import sys
-from collections.abc import Callable, Generator, Mapping, Sequence
-from contextlib import closing
+from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import version
-from itertools import chain
 from pathlib import Path
 from typing import Any
-
-import numpy as np
-from torch import Tensor
 
 from memlens import streams as stream_sources
 from memlens.errors import RecordingError
 from memlens.model.checkpoint import load_memory_model
 from memlens.model.model import MemoryModel
-from memlens.model.outputs import MemoryState
 from memlens.model.points import points as all_points
-from memlens.model.run import Change, Result, run
+from memlens.model.run import Change
 from memlens.provenance import git_commit
 from memlens.recording.appender import refuse_existing
-from memlens.recording.births import Births, Start
-from memlens.recording.kept import SPARSE, Kept, choose, variables
-from memlens.recording.labels import EntryLabels
+from memlens.recording.births import Start
+from memlens.recording.kept import SPARSE, Kept, choose
+from memlens.recording.passes import Pass
 from memlens.recording.reader import Recording
 from memlens.recording.reader import open as open_recording
-from memlens.recording.resume import check_same, remembered, restored
-from memlens.recording.rows import PATTERN, Part, Rows, tensors_of
+from memlens.recording.resume import check_same
+from memlens.recording.rows import tensors_of
 from memlens.recording.states import layout_of
-from memlens.recording.writer import RecordingWriter, check_dtype
+from memlens.recording.writer import check_dtype
 from memlens.streams.encoded import EncodedStream
 from memlens.streams.named import NAMED
 from memlens.streams.stream import Stream
@@ -114,140 +108,21 @@ def record(
     encoded = [_encoded(one, model) for one in sources]
     if not encoded:
         raise RecordingError("no stream was given; give at least one")
-    initial = model.initial_state(len(encoded))
+    start = Start(0, model.initial_state(len(encoded))) if start is None else start
     described = {
         **_provenance(model, encoded, kept), "dtype": dtype, "states_every": states_every, "commit_every": commit_every,
-        "state_layout": layout_of(tensors_of(initial)), "parent": "" if parent is None else parent.id,
-        "interventions": [one.to_dict() for one in interventions], **(attrs or {}),
+        "state_layout": layout_of(tensors_of(start.state)), "interventions": [one.to_dict() for one in interventions],
+        "parent": "" if parent is None else parent.id, **(attrs or {}),
     }  # fmt: skip
     if there is not None:
-        check_same(there, described)
+        check_same(there, described, start.segment)
         if there.attrs["complete"]:
             return there
-    start = Start(0, initial) if start is None else start
-    run_ = _Run(model, encoded, kept, start, states_every, there, interventions, parent)
-    run_.record(path, described, commit_every, dtype, progress)
+    run = Pass(model, encoded, kept, start, states_every, interventions, parent)
+    if there is not None:
+        run.go_on(there)
+    run.record(path, described, commit_every, dtype, progress)
     return open_recording(path)
-
-
-class _Run:
-    """One run over streams, with hooks that copy what is kept; it may begin where a recording was cut off."""
-
-    def __init__(
-        self,
-        model: MemoryModel,
-        encoded: Sequence[EncodedStream],
-        kept: Sequence[Kept],
-        start: Start,
-        states_every: int,
-        there: Recording | None,
-        interventions: Sequence[Change],
-        parent: Recording | None,
-    ):
-        self.model, self.encoded, self.kept, self.states_every, self.there = model, encoded, kept, states_every, there
-        self.start, self.interventions = start, interventions
-        self.total = max(one.n_segment(model.cfg.segment_length) for one in encoded)
-        self.labels = [EntryLabels(one.modality, one.fact) for one in encoded]
-        self.n_done, self.first, self.state = start.segment, start.segment, start.state
-        self.before: tuple[MemoryState, ...] = ()
-        held = np.full(start.state.store.entry.shape, -1)
-        self.shapes: dict[str, tuple[int, ...]] = {}
-        self.seen: dict[str, Tensor] = {}
-        self.by_name = {one.point.name: one for one in kept}
-        if there is not None:
-            self.n_done += there.n_rows("segments")
-            if len(there.states) and there.states[0] == start.segment:
-                self.first, tensors = there.state(self.n_done)
-                self.state = restored(start.state, tensors)
-            remembered(there, self.labels)
-            held = there.segments["entry_id"].isel(segment=-1).values if self.n_done > start.segment else held
-            of = there.segments
-            self.shapes = {name: (len(encoded), *of[name].shape[2:]) for name in self.by_name}
-        self.births = Births(model, encoded, self.labels, parent, held)
-
-    def record(
-        self, path: Path, attrs: Mapping[str, Any], commit_every: int, dtype: str,
-        progress: Callable[[int, int, str], None] | None,
-    ) -> None:  # fmt: skip
-        """Run from where it stands to the end."""
-        with closing(self._parts()) as parts:
-            # what a point's tensor looks like is known after the first segment
-            first = next(parts, None)
-            with self._writer(path, attrs, commit_every, dtype) as writer:
-                for part in chain(() if first is None else (first,), parts):
-                    writer.put(part)
-                    if progress is not None:
-                        said = f"segments recorded: {writer.committed} committed"
-                        progress(part.result.segment + 1, self.total, said)
-
-    def _parts(self) -> Generator[Part]:
-        """Run, and give what is kept of each segment that is not recorded yet."""
-        hooked = {PATTERN, *self.by_name}
-        hooks: list[tuple[Any, Any]] = [(name, self._keep) for name in sorted(hooked)]
-        started = False
-        # what is kept is what leaves a point after every intervention; without any, hooks that stay attached cost less
-        changes = [*self.interventions, _Last(hooks, self)] if self.interventions else []
-        with self.model.hooks(fwd_hooks=[] if changes else hooks):
-            for result in run(self.model, self.encoded, state=self.state, first=self.first, changes=changes):
-                seen, self.seen = self.seen, {}
-                if not started:
-                    _check_fired({name for name in hooked if self._wants(name, result.segment)}, seen)
-                    self.shapes = self.shapes or {name: tuple(seen[name].shape) for name in self.by_name}
-                    started = True
-                if result.segment >= self.n_done:
-                    begins = (self.start.state,) if result.segment == self.start.segment else ()
-                    yield Part(result, seen, self._states(result), (*begins, *self.before))
-
-    def _keep(self, tensor: Tensor, hook: Any) -> None:
-        if self._wants(hook.name, hook.segment):
-            self.seen[hook.name] = tensor.detach().clone()
-
-    def _wants(self, name: str, segment: int) -> bool:
-        """Whether a point is kept in a segment; at first all are, to see what they look like."""
-        return not self.shapes or name == PATTERN or self.by_name[name].at(segment)
-
-    def _states(self, result: Result) -> dict[int, MemoryState]:
-        """States to keep with a segment: the one after it, and before the first also that."""
-        every, before = self.states_every, result.segment + 1
-        if not every:
-            return {}
-        states = {result.segment: self.state} if result.segment == self.start.segment else {}
-        return {**states, before: result.state} if before % every == 0 or before == self.total else states
-
-    def _writer(self, path: Path, attrs: Mapping[str, Any], commit_every: int, dtype: str) -> RecordingWriter:
-        model, tokenizer = self.model, self.model.tokenizer
-        rows = Rows(model, self.kept, self.labels, self.shapes, self.births)
-        return RecordingWriter(
-            path,
-            points=variables(self.kept, self.shapes),
-            sizes={
-                "read": _n_read(model), "feature": len(model.control_names),
-                "byte": sum(value.nbytes for value in tensors_of(self.state).values()),
-            },
-            coordinates={"entry_level": rows.level, "feature": list(model.control_names)},
-            attrs=attrs,
-            vocab=[tokenizer.id_to_token(i) or "" for i in range(tokenizer.get_vocab_size())],
-            commit_every=commit_every,
-            dtype=dtype,
-            rows=rows,
-            resume=self.there is not None,
-        )  # fmt: skip
-
-
-class _Last(Change):
-    """The hooks of a recording as the last of all changes; shows it the state that a segment begins with."""
-
-    def __init__(self, hooks: Sequence[tuple[str, Any]], run: _Run):
-        self._hooks, self._run = hooks, run
-
-    def hooks(self, model: Any) -> Sequence[tuple[str, Any]]:
-        """Those of the recording."""
-        return self._hooks
-
-    def edit(self, model: Any, segment: int, state: MemoryState) -> MemoryState:
-        """The same state."""
-        self._run.before = (state,)
-        return state
 
 
 def _loaded(folder: str | Path) -> MemoryModel:
@@ -268,17 +143,6 @@ def _encoded(source: Source, model: MemoryModel) -> EncodedStream:
         kind = type(source).__name__
         raise RecordingError(f"stream is a {kind}, expected a Stream, an EncodedStream, a name or a path")
     return source.encode(model.tokenizer)
-
-
-def _check_fired(hooked: set[str], seen: Mapping[str, Tensor]) -> None:
-    silent = sorted(hooked - set(seen))
-    if silent:
-        raise RecordingError(f"{', '.join(silent)} did not fire in the first segment; record the eager, whole model")
-
-
-def _n_read(model: MemoryModel) -> int:
-    cfg = model.cfg
-    return min(cfg.retrieve, cfg.n_slots + cfg.working_slots + sum(cfg.capacities))
 
 
 def _provenance(model: MemoryModel, encoded: Sequence[EncodedStream], kept: Sequence[Kept]) -> dict[str, Any]:

@@ -84,11 +84,11 @@ def replay(
         state = result.state
     if path is None:
         return run(model, streams, state=state, first=from_segment, changes=interventions)
-    kept = {name: recording.attrs[name] for name in ("dtype", "states_every", "commit_every")}
     points = decoded(recording.attrs.get("points"), [])
-    kept |= {
+    kept = {
         "points": [f"{p['name']}@{when}" if when else p["name"] for p in points for when in p["at"].split(",")],
         "attention_top": max((p["top"] for p in points), default=0),
+        **{name: recording.attrs[name] for name in ("dtype", "states_every", "commit_every")},
     }
     return record(
         model, streams, path, start=Start(from_segment, state), interventions=interventions, parent=recording, **{**kept, **options}

@@ -44,7 +44,7 @@ class Seals:
     last : str
         Digest of the last good line, "" before the first.
     n_good : int
-        Bytes of the file that hold good lines.
+        Bytes of the file up to the first line that is not good.
     n_torn : int
         Bytes after them that have no end of line: what a killed process leaves.
     problem : str
@@ -60,18 +60,22 @@ class Seals:
 
 
 def read_seals(path: Path) -> Seals:
-    """Read the seals of a recording, up to the first line that is not good. A missing file has no seals."""
+    """Read the seals of a recording. A missing file has none; of a damaged one, the lines that are whole count."""
     seals = Seals()
     try:
         text = (path / SEALS).read_bytes()
     except FileNotFoundError:
         return seals
     *lines, rest = text.split(b"\n")
+    bad = []
     for number, line in enumerate(lines, start=1):
-        if not _take(seals, line):
-            seals.problem = f"line {number} is not what was written"
-            return seals
-        seals.n_good += len(line) + 1
+        follows = _take(seals, line)
+        if not follows:
+            bad.append(str(number))
+        elif not bad:
+            seals.n_good += len(line) + 1
+    if bad:
+        seals.problem = f"not as written, or not after what it follows: line {', '.join(bad)} of {len(lines)}"
     seals.n_torn = len(rest)
     return seals
 
@@ -95,7 +99,7 @@ class Sealer:
         self._seals = read_seals(path)
         if self._seals.problem:
             raise RecordingError(
-                f"'{path / SEALS}' is damaged: {self._seals.problem}; `memlens verify` says what is still good"
+                f"'{path / SEALS}' is damaged: {self._seals.problem}; `memlens verify` says which segments are good"
             )
         if self._seals.n_torn:
             os.truncate(path / SEALS, self._seals.n_good)
@@ -154,17 +158,16 @@ def _line(files: dict[str, Print], snapshot: str, previous: str) -> bytes:
 
 
 def _take(seals: Seals, line: bytes) -> bool:
-    """Add a line to what is known; False when it is damaged or does not follow."""
+    """Add a whole line to what is known; False when it is damaged or does not follow the one before."""
     digest, _, body = line.partition(b" ")
     if digest != _digest(body).encode():
         return False
     told = json.loads(body)
-    if told["previous"] != seals.last:
-        return False
+    follows = told["previous"] == seals.last
     seals.files |= {name: Print(*found) for name, found in told["files"].items()}
     seals.snapshots.append(told["snapshot"])
     seals.last = digest.decode()
-    return True
+    return follows
 
 
 def _digest(text: bytes) -> str:

@@ -1,6 +1,10 @@
 """Where a recording lies: an Icechunk repository in one folder, with one committer."""
 
+import json
+import tempfile
+from functools import cache
 from pathlib import Path
+from typing import Any
 
 import icechunk
 
@@ -33,6 +37,46 @@ def open_repository(path: Path) -> icechunk.Repository:
         raise damaged(path, error) from error
 
 
+class Commit:
+    """One commit of a recording, opened without asking its branch, which may be damaged or further on.
+
+    Attributes
+    ----------
+    session : icechunk.Session
+        To read it by.
+    """
+
+    def __init__(self, path: Path, snapshot: str):
+        self._snapshot = snapshot
+        self._repository = icechunk.Repository.open(_storage(Path(_view(path.resolve(), snapshot).name)))
+        self.session = self._repository.readonly_session(snapshot_id=snapshot)
+
+    def describe(self) -> dict[str, Any]:
+        """What Icechunk knows of it: arrays, and their manifests with the ranges of chunks each lists."""
+        return json.loads(self._repository.inspect_snapshot(self._snapshot))
+
+
+@cache
+def _view(path: Path, snapshot: str) -> tempfile.TemporaryDirectory[str]:
+    """A folder with the files of a recording and a branch of its own; it lives as long as the process, for arrays are lazy.
+
+    Icechunk opens no repository whose branch it cannot read.
+    """
+    view = tempfile.TemporaryDirectory(prefix="memlens-")
+    for name in ("chunks", "manifests", "snapshots", "transactions"):
+        (Path(view.name) / name).symlink_to(path / name)
+    branch = Path(view.name) / "refs" / f"branch.{BRANCH}"
+    branch.mkdir(parents=True)
+    (branch / "ref.json").write_text(json.dumps({"snapshot": snapshot}), encoding="utf-8")
+    return view
+
+
 def damaged(path: Path, error: Exception) -> RecordingError:
     """The error that says a recording cannot be read."""
-    return RecordingError(f"'{path}' is no recording, or is damaged: {error}; record it anew")
+    return RecordingError(f"'{path}' is no recording, or is damaged: {reason(error)}; record it anew")
+
+
+def reason(error: BaseException) -> str:
+    """What an error says, in one line: Icechunk adds where in its own code it was, below a line of its own."""
+    said = str(error).partition("context:")[0]
+    return " ".join(word for word in said.split() if word not in ("x", "|")) or type(error).__name__

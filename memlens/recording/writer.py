@@ -24,6 +24,7 @@ from memlens.recording.appender import Appender, Columns, refuse_existing
 from memlens.recording.quantise import SCALE, quantise
 from memlens.recording.schema import Group, Variable
 from memlens.recording.sparse import Sparse
+from memlens.recording.storage import reason
 
 DTYPES = ("float16", "float32", "int8")
 #: Segments that are turned into rows at once. Larger blocks cost less each, and hold the interpreter longer.
@@ -237,7 +238,7 @@ class RecordingWriter:
             if isinstance(self._error, RecordingError):
                 raise RecordingError(str(self._error)) from self._error
             raise RecordingError(
-                f"'{self.path}' cannot be written: {self._error}; the {self.committed} segments before are kept"
+                f"'{self.path}' cannot be written: {reason(self._error)}; the {self.committed} segments before are kept"
             ) from self._error
         if not self._thread.is_alive():
             raise RecordingError(f"the writer of '{self.path}' has ended; {self.committed} segments are kept")

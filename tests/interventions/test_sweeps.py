@@ -35,6 +35,8 @@ def places(results: list[Result]) -> list[tuple[int, int, str]]:
         decided = results[t].outputs.decisions
         entries = decided.entry[0][decided.entry[0] >= 0].tolist()
         found += [(t, entry, Action((t + i) % 4).name) for i, entry in enumerate(entries[::4])]
+        # what is done anyway: memory is the factual one at once
+        found.append((t, entries[0], Action(int(decided.action[0, 0])).name))
     return found
 
 

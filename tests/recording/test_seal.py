@@ -65,6 +65,6 @@ def test_edits_and_missing_lines_show(run):
     for text in bad:
         (run / SEALS).write_bytes(text)
         assert read_seals(run).problem
-        with pytest.raises(RecordingError, match="damaged: line"):
+        with pytest.raises(RecordingError, match="damaged: not as written"):
             Sealer(run)
         assert (run / SEALS).read_bytes() == text
