@@ -33,6 +33,8 @@ FIRING = (
 BLOCK = 64
 QUESTION_KEYS = ["sequence", "position", "text", "answer"]
 DECISION_KEYS = ["sequence", "segment", "entry"]
+#: Means over questions, child less parent.
+CHANGES = ("loss_change", "correct_change")
 #: What stands where one of the two recordings has no such row.
 ABSENT = "-"
 
@@ -90,8 +92,8 @@ class Comparison:
             "decisions_changed": int(self.decisions.sizes["decision"]),
             "entries_changed": int(self.entries.sizes["entry_row"]),
             "by_distance": [
-                {name: row[name].item() for name in ("low", "high", "n", "loss_change", "correct_change")}
-                for _, row in self.by_distance.groupby("distance")
+                {name: self.by_distance[name].values[i].item() for name in ("low", "high", "n", *CHANGES)}
+                for i in range(self.by_distance.sizes["distance"])
             ],
         }
 
