@@ -68,7 +68,9 @@ def measure(run: Run) -> Mapping[str, Any]:
         rows = []
         for seed in run.seeds:
             for name in MODELS:
-                row = run.row(lambda n=name, s=seed: cost(n, s, config, Path(folder)), part="cost", model=name, seed=seed)
+                row = run.row(
+                    lambda n=name, s=seed: cost(n, s, config, Path(folder)), part="cost", model=name, seed=seed
+                )
                 told = row["milliseconds"]
                 run.say(f"seed {seed}, {name}: " + ", ".join(f"{arm} {value:.2f} ms" for arm, value in told.items()))
                 rows.append(row)
@@ -85,7 +87,7 @@ def cost(name: str, seed: int, config: Mapping[str, Any], folder: Path) -> dict[
 
     from memlens.config import ModelConfig
     from memlens.model import MemoryModel
-    from memlens.recording.recorder import recordable
+    from memlens.recording.kept import choose
     from memlens.streams import default_tokenizer, named
 
     torch.manual_seed(seed)
@@ -94,7 +96,7 @@ def cost(name: str, seed: int, config: Mapping[str, Any], folder: Path) -> dict[
     stream = named("needle", n_token=config["n_segment"] * model.cfg.segment_length, seed=seed, n_fact=2).encode(
         model.tokenizer
     )
-    points = [p.name for p in recordable(model, ["all"]) if "token" not in p.dims]
+    points = [kept.point.name for kept in choose(model.cfg, ["all"]) if "token" not in kept.point.dims]
     arms = _arms(model, stream, points, folder, config["nnsight"])
 
     def bare(call: Callable[[], None]) -> Any:
@@ -119,12 +121,16 @@ def cost(name: str, seed: int, config: Mapping[str, Any], folder: Path) -> dict[
         "same": same,
         "points": len(points),
         "parameters": sum(p.numel() for p in model.parameters()),
-        "milliseconds": {arm: round(1e3 * statistics.median(t["seconds"] for t in took), 3) for arm, took in spent.items()},
+        "milliseconds": {
+            arm: round(1e3 * statistics.median(t["seconds"] for t in took), 3) for arm, took in spent.items()
+        },
         "spent": spent,
     }
 
 
-def _arms(model: Any, stream: Any, points: list[str], folder: Path, with_nnsight: bool) -> dict[str, Callable[[], None]]:
+def _arms(
+    model: Any, stream: Any, points: list[str], folder: Path, with_nnsight: bool
+) -> dict[str, Callable[[], None]]:
     import recording_cost_arms as arms
 
     def recorded() -> None:
@@ -144,7 +150,12 @@ def _arms(model: Any, stream: Any, points: list[str], folder: Path, with_nnsight
 
 def memory(seed: int, config: Mapping[str, Any], folder: Path) -> dict[str, Any]:
     """Resident memory of a recording process, early and late, in a process of its own."""
-    command = [sys.executable, str(Path(__file__).with_name("recording_cost_memory.py")), str(config["long"]), str(seed)]
+    command = [
+        sys.executable,
+        str(Path(__file__).with_name("recording_cost_memory.py")),
+        str(config["long"]),
+        str(seed),
+    ]
     done = subprocess.run([*command, str(folder / f"long-{seed}")], capture_output=True, text=True, check=True)
     early, late, n_token = map(int, done.stdout.split()[-3:])
     return {"early_bytes": early, "late_bytes": late, "n_token": n_token, "ratio": late / early}

@@ -69,17 +69,27 @@ def overhead(rows: Sequence[Mapping[str, Any]], arm: str, clock: str) -> dict[st
 
 def goals(told: Mapping[str, Any]) -> dict[str, tuple[str, bool]]:
     """Every goal with what was measured, and whether it is reached."""
-    found: dict[str, tuple[str, bool]] = {"states as in the loop by hand, bit by bit": (_yes(told["same"]), told["same"])}
+    found: dict[str, tuple[str, bool]] = {
+        "states as in the loop by hand, bit by bit": (_yes(told["same"]), told["same"])
+    }
     for name, cost in told["cost"].items():
         over = {arm: by["seconds"] for arm, by in cost["over"].items()}
         found[f"idle points at most {MOST_IDLE:.0%}, {name}"] = _most(over[IDLE], MOST_IDLE)
         found[f"recording at most {MOST_RECORD[name]:.0%}, {name}"] = _most(over[RECORD], MOST_RECORD[name])
         peers = {arm: value for arm, value in over.items() if arm not in (IDLE, RECORD)}
         cheapest = min(peers, key=lambda arm: peers[arm]["value"])
-        found[f"recording no more than the cheapest peer, {cheapest}, {name}"] = _most(over[RECORD], peers[cheapest]["value"])
-    found[f"memory grows at most x{MOST_GROWTH}"] = (words(told["growth"], "x{:.3f}"), told["growth"]["value"] <= MOST_GROWTH)
+        found[f"recording no more than the cheapest peer, {cheapest}, {name}"] = _most(
+            over[RECORD], peers[cheapest]["value"]
+        )
+    found[f"memory grows at most x{MOST_GROWTH}"] = (
+        words(told["growth"], "x{:.3f}"),
+        told["growth"]["value"] <= MOST_GROWTH,
+    )
     durable = told["durable"]
-    found[f"writer at least {LEAST_DURABLE} of plain fsynced files"] = (words(durable, "{:.2f}"), durable["value"] >= LEAST_DURABLE)
+    found[f"writer at least {LEAST_DURABLE} of plain fsynced files"] = (
+        words(durable, "{:.2f}"),
+        durable["value"] >= LEAST_DURABLE,
+    )
     names = {"open_ms": "open", "trajectory_ms": "a slot over 200 segments", "segment_ms": "a segment"}
     for key, most in MOST_MS.items():
         found[f"{names[key]} within {most:.0f} ms"] = (words(told[key], "{:.1f}"), told[key]["value"] <= most)
@@ -139,7 +149,15 @@ def draw_cost(result: Result) -> "Sheet":
             x = [100 * v["value"] for v in values]
             reach = [[100 * (v["value"] - v["low"]) for v in values], [100 * (v["high"] - v["value"]) for v in values]]
             y = [i + shift for i in range(len(arms))]
-            axes.errorbar(x, y, xerr=reach, fmt=marker, color=colour, capsize=2, label={"cpu": "processor", "seconds": "wall"}[clock])
+            axes.errorbar(
+                x,
+                y,
+                xerr=reach,
+                fmt=marker,
+                color=colour,
+                capsize=2,
+                label={"cpu": "processor", "seconds": "wall"}[clock],
+            )
         axes.axvline(100 * MOST_RECORD[name], color=NULL_COLOUR, linestyle="--")
         axes.set_yticks(range(len(arms)), arms)
         label(axes, f"{name}: {cost['by_hand_ms']:.0f} ms a segment (dashed: goal)", "% over the loop by hand", "")
