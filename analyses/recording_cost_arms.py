@@ -56,29 +56,32 @@ def _step(model: MemoryModel, stream: EncodedStream, t: int, state: "MemoryState
         return model.step(Segment.stack([row], model.device), state, encode_questions(model, [asked]))[1]
 
 
+class Nothing(HookPoint):
+    """In the place of a hook point: calling it is calling a function."""
+
+    def __call__(self, x: Any, *args: Any, **kwargs: Any) -> Any:
+        return x
+
+
 @contextmanager
 def without_points(model: MemoryModel) -> Iterator[None]:
-    """No hook point in the model: a point's place is taken by a function that gives back what it got."""
-    taken = []
+    """No hook point in the model: a point's place is taken by what gives back what it got, and is no more than a call."""
+    taken, same = [], Nothing()
     for module in model.modules():
         for name, child in list(module._modules.items()):
             if isinstance(child, HookPoint):
                 taken.append((module, name, child))
-                del module._modules[name]
                 if isinstance(module, nn.ModuleList | nn.ModuleDict | nn.Sequential):
-                    module._modules[name] = nn.Identity()
+                    module._modules[name] = same
                 else:
-                    object.__setattr__(module, name, _same)
+                    del module._modules[name]
+                    object.__setattr__(module, name, same)
     try:
         yield
     finally:
         for module, name, child in taken:
             module.__dict__.pop(name, None)
             module._modules[name] = child
-
-
-def _same(x: Any) -> Any:
-    return x
 
 
 def append_clone(model: MemoryModel, stream: EncodedStream, points: Sequence[str], seen: Seen | None = None) -> None:
@@ -176,7 +179,7 @@ class Digests:
     def __call__(self, state: Any) -> None:
         total = hashlib.sha256()
         for name, tensor in sorted(state.flat().items()):
-            total.update(name.encode() + tensor.contiguous().numpy().tobytes())
+            total.update(name.encode() + tensor.detach().contiguous().numpy().tobytes())
         self.of.append(total.hexdigest())
 
 
