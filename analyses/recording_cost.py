@@ -14,11 +14,11 @@ durable
     Bytes a second that the writer takes in and commits, fed as fast as it can, over those of plain files of the same bytes written
     one after the other, each followed by fsync, in turns.
 open
-    Time to open a recording of 100K tokens, to read one slot's trajectory over 200 segments, and one segment.
+    Time to open a recording of 100K tokens, to read one slot's trajectory over its segments (at most 200), and everything of one segment.
 sweep
     Time of a counterfactual sweep of ``N_FORCED`` actions at 100K tokens, over that of one pass over the stream.
 
-nnsight is no dependency of memlens (`pip install nnsight`); without it its arm is left out, and the verdict says so.
+nnsight comes with memlens's extra ``dev``; without it its arm is left out, and the verdict says so.
 """
 
 import statistics
@@ -99,7 +99,7 @@ def cost(name: str, seed: int, config: Mapping[str, Any], folder: Path) -> dict[
     points = [kept.point.name for kept in choose(model.cfg, ["all"]) if "token" not in kept.point.dims]
     arms = _arms(model, stream, points, folder, config["nnsight"])
 
-    def bare(call: Callable[[], None]) -> Any:
+    def bare(call: Callable[[], Any]) -> Any:
         with without_points(model):
             return call()
 
@@ -186,7 +186,7 @@ def opening(seed: int, config: Mapping[str, Any], folder: Path) -> dict[str, Any
         "n_segment": n,
         "open_ms": _median_ms(lambda: open_recording(path)),
         "trajectory_ms": _median_ms(lambda: recording[slot][0, :n, 5].values),
-        "segment_ms": _median_ms(lambda: recording[slot][0, n // 2].values),
+        "segment_ms": _median_ms(lambda: recording.segments.isel(segment=n // 2).load()),
     }
 
 

@@ -118,7 +118,7 @@ def with_hooks(model: MemoryModel, stream: EncodedStream, points: Sequence[str],
         kept.append(tensor.detach().clone())
 
     length, state = model.cfg.segment_length, model.initial_state(1)
-    hooks = [(name, keep) for name in points]
+    hooks: list[tuple[str | Callable[..., Any], Callable[..., Any]]] = [(name, keep) for name in points]
     for t in range(stream.n_segment(length)):
         with model.hooks(fwd_hooks=hooks):
             state = _step(model, stream, t, state)
@@ -127,16 +127,18 @@ def with_hooks(model: MemoryModel, stream: EncodedStream, points: Sequence[str],
 
 
 def nnsight(model: MemoryModel, stream: EncodedStream, points: Sequence[str], seen: Seen | None = None) -> None:
-    """A trace a segment, with a cache of the points' modules. Needs nnsight, which is no dependency of memlens."""
+    """A trace a segment, with a cache of the points' modules."""
     from nnsight import NNsight
 
-    lens = NNsight(Stepper(model))
+    lens: Any = NNsight(Stepper(model))
     kept: list[Any] = []
     length, state = model.cfg.segment_length, model.initial_state(1)
     modules = [f"model.model.{name}" for name in points]
     for t in range(stream.n_segment(length)):
         row, asked = segment_of(stream, t, length)
         segment, questions = Segment.stack([row], model.device), encode_questions(model, [asked])
+        cache: Any = None
+        out: Any = None
         with torch.no_grad(), lens.trace(segment, state, questions) as tracer:
             cache = tracer.cache(modules=modules).save()
             out = lens.output.save()
@@ -183,7 +185,7 @@ class Digests:
         self.of.append(total.hexdigest())
 
 
-def seconds(call: Callable[[], None]) -> dict[str, float]:
+def seconds(call: Callable[[], Any]) -> dict[str, float]:
     """Wall and processor time of a call; processor time is of all threads of this process."""
     wall, cpu = time.perf_counter(), time.process_time()
     call()
