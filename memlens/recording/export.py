@@ -36,12 +36,12 @@ def write_zarr(recording: "Recording", path: Path) -> None:
     RecordingError
         When something is at ``path``.
     """
-    import dask
+    from dask import config
 
     tree = datatree(recording)
     for node in tree.subtree:
         node.encoding = {}
-    with _appearing(path) as partial, dask.config.set(scheduler="synchronous"), warnings.catch_warnings():
+    with _appearing(path) as partial, config.set(scheduler="synchronous"), warnings.catch_warnings():
         # xarray looks for consolidated metadata first and warns where there are none, zarr warns where there are
         warnings.filterwarnings("ignore", message="Consolidated metadata is currently not part")
         tree.map_over_datasets(_in_blocks).to_zarr(partial, zarr_format=3, consolidated=True)

@@ -1,5 +1,6 @@
 """``record``: stream through a model and keep what its memory did. Hooks copy; they change nothing."""
 
+import hashlib
 import json
 import platform
 import shlex
@@ -8,6 +9,8 @@ from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
+
+import torch
 
 from memlens import streams as stream_sources
 from memlens.errors import RecordingError
@@ -121,7 +124,7 @@ def record(
     run = Pass(model, encoded, kept, start, states_every, interventions, parent)
     if there is not None:
         run.go_on(there)
-    run.record(path, described, commit_every, dtype, progress)
+    run.record(path, described, commit_every, dtype, resume, progress)
     return open_recording(path)
 
 
@@ -153,6 +156,7 @@ def _provenance(model: MemoryModel, encoded: Sequence[EncodedStream], kept: Sequ
         "model": model.name,
         "model_config": json.loads(model.cfg.model_dump_json()),
         "weights_sha256": model.sha256,
+        "parameters_sha256": _fingerprint(model),
         "policy": model.policy_name,
         "device": str(model.device),
         "stream": stream,
@@ -163,3 +167,12 @@ def _provenance(model: MemoryModel, encoded: Sequence[EncodedStream], kept: Sequ
         "points": [one.described() for one in kept],
         "points_available": [p.name for p in all_points(model.cfg) if p.group not in SPARSE],
     }  # fmt: skip
+
+
+def _fingerprint(model: MemoryModel) -> str:
+    """Digest of every weight as it is now, whether or not it came from a file."""
+    digest = hashlib.sha256()
+    for name, tensor in sorted(model.state_dict().items()):
+        digest.update(f"{name}{tensor.dtype}{tuple(tensor.shape)}".encode())
+        digest.update(tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().data)
+    return digest.hexdigest()

@@ -14,8 +14,8 @@ from memlens.recording.schema import decoded
 
 #: Root attributes that have to agree: what was run, on what, and how it is kept.
 SAME = (
-    "weights_sha256", "model_config", "policy", "device", "stream", "interventions", "parent", "points", "dtype", "states_every",
-    "commit_every",
+    "weights_sha256", "parameters_sha256", "model_config", "policy", "device", "stream", "interventions", "parent", "points",
+    "dtype", "states_every", "commit_every",
 )  # fmt: skip
 
 

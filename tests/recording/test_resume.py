@@ -96,7 +96,7 @@ def test_another_run_is_refused(model, streams, tmp_path):
         record(model, streams[1], path, resume=True)
     torch.manual_seed(1)
     other = MemoryModel(model.cfg, tokenizer=model.tokenizer, name="test").eval()
-    with pytest.raises(RecordingError, match="weights_sha256"):
+    with pytest.raises(RecordingError, match="parameters_sha256"):
         record(other, streams[0], path, resume=True)
 
 
