@@ -9,14 +9,24 @@ from pydantic import BeforeValidator, model_validator
 from torch import Tensor
 
 from memlens.dims import Action
-from memlens.errors import InterventionError, InterventionWarning
+from memlens.errors import InterventionError, InterventionWarning, closest
 from memlens.interventions.at_point import absent
 from memlens.interventions.base import Index, Intervention
-from memlens.interventions.source import action_of
 from memlens.model.hooks import at
 from memlens.model.run import Result
 
-ActionName = Annotated[Literal["STORE", "COMPRESS", "RETRIEVE", "DISCARD"], BeforeValidator(action_of)]
+
+def _action(given: Any) -> Any:
+    """The name of an action, given in any case or as an Action."""
+    if not isinstance(given, str):
+        return Action(given).name
+    names = [action.name for action in Action]
+    if given.upper() not in names:
+        raise ValueError(f"no such action; {closest(given.upper(), names)}")
+    return given.upper()
+
+
+ActionName = Annotated[Literal["STORE", "COMPRESS", "RETRIEVE", "DISCARD"], BeforeValidator(_action)]
 
 #: A value, in nats, beyond what any action is worth: it decides, also where more want to stay than there is room for.
 DECISIVE = 1000.0

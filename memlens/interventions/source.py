@@ -8,7 +8,6 @@ import xarray as xr
 from pydantic import BeforeValidator
 
 from memlens.config import Config
-from memlens.dims import Action
 from memlens.errors import InterventionError
 from memlens.recording import Recording
 from memlens.recording import open as open_recording
@@ -135,15 +134,3 @@ def prior_of(recording: Recording, entry: int, sequence: int) -> float:
     if slot >= 0:
         return float(values_at(recording, "context.hook_prior", int(born["segment"]), sequence)[slot])
     return max(prior_of(recording, int(parent), sequence) for parent in born["parent"].values)
-
-
-def action_of(name: Any) -> Any:
-    """An Action by its name, in any case."""
-    if isinstance(name, str):
-        from memlens.errors import closest
-
-        names = {action.name: action for action in Action}
-        if name.upper() not in names:
-            raise ValueError(f"no such action; {closest(name.upper(), names)}")
-        return name.upper()
-    return Action(name).name

@@ -29,6 +29,9 @@ def describe(recording: "Recording") -> str:
         f"  decisions  {recording.n_rows('decisions'):,}",
         f"  entries    {recording.n_rows('entries'):,}",
     ]
+    if attrs.get("parent"):
+        kinds = ", ".join(one.get("kind", "") for one in decoded(attrs.get("interventions"), [])) or "no interventions"
+        lines.append(f"  parent     {attrs['parent']}, from segment {int(segments['segment'].values[0])}, {kinds}")
     if overflow:
         lines.append(f"  overflow   {', '.join(f'{n}: {k:,} values' for n, k in overflow.items())}")
     return "\n".join(lines)

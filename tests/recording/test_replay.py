@@ -85,6 +85,7 @@ def test_what_is_dropped_dies_and_what_is_put_in_is_born(model, recorded, tmp_pa
     assert int(row["died"][0]) == 7
     assert entry not in dropped.segments["entry_id"].values[0]
     assert of(dropped) == changes[:1]
+    assert f"parent     {recorded.id}, from segment 7, drop" in repr(dropped)
     room = dropped.segments["entry_id"].sel(segment=8).values[0]
     at_level = recorded.segments["entry_level"].values == int(row["level"][0])
     instead = int(room[at_level][0]) if (room[at_level] >= 0).all() else None
