@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
+    from memlens.interventions.comparison import compare as compare
+    from memlens.interventions.sweeps import sweep as sweep
     from memlens.model.checkpoint import load_model as load_model
     from memlens.model.hooks import at as at
     from memlens.recording import open as open
@@ -22,12 +24,14 @@ if TYPE_CHECKING:
 _HOMES = {
     "Stream": ("memlens.streams", "Stream"),
     "at": ("memlens.model.hooks", "at"),
+    "compare": ("memlens.interventions.comparison", "compare"),
     "evaluate": ("memlens.training.evaluate", "evaluate"),
     "load_model": ("memlens.model.checkpoint", "load_model"),
     "load_stream": ("memlens.streams", "load"),
     "named_stream": ("memlens.streams", "named"),
     "open": ("memlens.recording", "open"),
     "record": ("memlens.recording", "record"),
+    "sweep": ("memlens.interventions.sweeps", "sweep"),
     "train": ("memlens.training", "train"),
     "verify": ("memlens.recording", "verify"),
     "write_report": ("memlens.report", "write_report"),
@@ -37,12 +41,14 @@ __all__ = [
     "Stream",
     "__version__",
     "at",
+    "compare",
     "evaluate",
     "load_model",
     "load_stream",
     "named_stream",
     "open",
     "record",
+    "sweep",
     "train",
     "verify",
     "write_report",

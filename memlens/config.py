@@ -29,19 +29,22 @@ class Config(BaseModel):
         try:
             return cls.model_validate(values)
         except ValidationError as error:
-            first = error.errors()[0]
-            key = ".".join(str(part) for part in first["loc"])
-            if first["type"] == "extra_forbidden":
-                owner: Any = cls
-                for part in first["loc"][:-1]:
-                    owner = owner if isinstance(part, int) else _config_in(owner.model_fields[part].annotation)
-                names = getattr(owner, "model_fields", {})
-                raise ConfigError(f"{where}: unknown key '{key}'; {closest(str(first['loc'][-1]), names)}") from None
-            message = first["msg"].removeprefix("Value error, ")
-            # what keys say together has no place of its own
-            raise ConfigError(
-                f"{where}: '{key}' is {first.get('input')!r}: {message}" if key else f"{where}: {message}"
-            ) from None
+            raise cls.explained(error, where) from None
+
+    @classmethod
+    def explained(cls, error: ValidationError, where: str) -> ConfigError:
+        """The first thing that is wrong, in our own words."""
+        first = error.errors()[0]
+        key = ".".join(str(part) for part in first["loc"])
+        if first["type"] == "extra_forbidden":
+            owner: Any = cls
+            for part in first["loc"][:-1]:
+                owner = owner if isinstance(part, int) else _config_in(owner.model_fields[part].annotation)
+            names = getattr(owner, "model_fields", {})
+            return ConfigError(f"{where}: unknown key '{key}'; {closest(str(first['loc'][-1]), names)}")
+        message = first["msg"].removeprefix("Value error, ")
+        # what keys say together has no place of its own
+        return ConfigError(f"{where}: '{key}' is {first.get('input')!r}: {message}" if key else f"{where}: {message}")
 
     @classmethod
     def load(cls, path: str | Path) -> Self:

@@ -35,6 +35,14 @@ class PointError(MemlensError, KeyError):
     __str__ = Exception.__str__
 
 
+class InterventionError(MemlensError):
+    """An intervention has no such place to act on, or what it takes from a recording is not there."""
+
+
+class InterventionWarning(UserWarning):
+    """What an intervention asked for could not be done; the message says what was done instead."""
+
+
 class TrainingError(MemlensError):
     """A training run met a value that is not finite or cannot continue."""
 

@@ -126,6 +126,15 @@ def test_evaluation_examples(model, tmp_path: Path, monkeypatch: pytest.MonkeyPa
     run_page("docs/evaluation.md", tmp_path, monkeypatch)
 
 
+def test_recording_examples(model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With a small untrained model in the place of the trained one."""
+    from memlens.model import save_model
+
+    save_model(model, tmp_path / "trained_models" / "nano")
+    assert runnable("docs/recording.md")
+    run_page("docs/recording.md", tmp_path, monkeypatch)
+
+
 def test_readme_examples(model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """With a small untrained model in the place of the trained one."""
     from memlens.model import save_model

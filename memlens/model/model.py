@@ -29,6 +29,7 @@ from memlens.model.lens import StreamModel
 from memlens.model.lm_head import LMHead
 from memlens.model.outputs import (
     Answers,
+    Births,
     Context,
     Decisions,
     Entries,
@@ -121,7 +122,37 @@ class MemoryModel(StreamModel):
         """
         self.enter(state.segment)
         hidden, context, blocks = self.perceive(segment, state, noise)
-        n_valid = segment.valid.sum(-1)
+        answers, decisions, births, after = self.memorise(context, state, questions, explore)
+        nats, text = self.predict(hidden, segment, state) if predict else self._no_prediction(segment)
+        return StepOutputs(nats, text, context.slot, decisions, births, answers), self.carry(after, hidden, segment, blocks)
+
+    # the parts of a step, in its order
+
+    def perceive(
+        self, segment: Segment, state: MemoryState, noise: float = 0.0
+    ) -> tuple[Tensor, Context, tuple[tuple[Tensor, Tensor], ...]]:
+        """Encoders, backbone, importance and context slots."""
+        hidden, blocks = self.encode(segment, state)
+        return hidden, self.write_context(hidden, segment, state, noise), blocks
+
+    def encode(self, segment: Segment, state: MemoryState) -> tuple[Tensor, tuple[tuple[Tensor, Tensor], ...]]:
+        """Encoders and backbone: H_t, and what the blocks carry on. No memory goes into it."""
+        x = self.encoders(segment)
+        blocks = []
+        for block, carried in zip(self.blocks, state.blocks, strict=True):
+            x, carried = block(x, segment.valid, carried)
+            blocks.append(carried)
+        return self.hook_hidden(self.norm(x)), tuple(blocks)
+
+    def write_context(self, hidden: Tensor, segment: Segment, state: MemoryState, noise: float = 0.0) -> Context:
+        """Importance, from H_t and M_{t-1}, and the context slots that it allocates."""
+        score = self.importance(hidden, state.working)
+        return self.context(hidden, score, segment.valid, state.tail, state.tail_valid, noise)
+
+    def memorise(
+        self, context: Context, state: MemoryState, questions: Questions | None = None, explore: Tensor | None = None
+    ) -> tuple[Answers | None, Decisions, Births, MemoryState]:
+        """Answers, decisions, and the state with another store and working memory: all of a step that reads and writes memory."""
         candidates = self.candidates(context, state)
         memory = self.memory(candidates, state)
         answers, hits = self.answer(questions, memory) if questions is not None else (None, None)
@@ -135,37 +166,23 @@ class MemoryModel(StreamModel):
         working = self.remember(context, recalled, state)
         store = replace(update.store, entry=self.store.hook_entry(update.store.entry))
         store = replace(store, content=self.store.hook_content(store.content))
-        nats, text = self.predict(hidden, segment, state) if predict else self._no_prediction(segment)
+        return answers, decisions, update.births, replace(state, working=working, store=store, since_question=since)
+
+    def carry(
+        self, state: MemoryState, hidden: Tensor, segment: Segment, blocks: tuple[tuple[Tensor, Tensor], ...]
+    ) -> MemoryState:
+        """The state with what is carried on of the stream itself: its place, the backbone's state, the last hidden vectors."""
         tail = torch.cat((state.tail, hidden.float()), 1)
         tail_valid = torch.cat((state.tail_valid, segment.valid), 1)
         n_tail = state.tail.shape[1]
-        after = MemoryState(
+        return replace(
+            state,
             segment=state.segment + 1,
-            position=state.position + n_valid,
+            position=state.position + segment.valid.sum(-1),
             blocks=blocks,
             tail=tail[:, tail.shape[1] - n_tail :],
-            tail_valid=tail_valid[:, tail.shape[1] - n_tail :],
-            working=working,
-            store=store,
-            since_question=since,
+            tail_valid=tail_valid[:, tail_valid.shape[1] - n_tail :],
         )
-        return StepOutputs(nats, text, context.slot, decisions, update.births, answers), after
-
-    # the parts of a step, in its order
-
-    def perceive(
-        self, segment: Segment, state: MemoryState, noise: float = 0.0
-    ) -> tuple[Tensor, Context, tuple[tuple[Tensor, Tensor], ...]]:
-        """Encoders, backbone, importance and context slots."""
-        x = self.encoders(segment)
-        blocks = []
-        for block, carried in zip(self.blocks, state.blocks, strict=True):
-            x, carried = block(x, segment.valid, carried)
-            blocks.append(carried)
-        hidden = self.hook_hidden(self.norm(x))
-        score = self.importance(hidden, state.working)
-        context = self.context(hidden, score, segment.valid, state.tail, state.tail_valid, noise)
-        return hidden, context, tuple(blocks)
 
     def candidates(self, context: Context, state: MemoryState) -> Entries:
         """The context slots as entries, with their identity and source span."""

@@ -47,19 +47,6 @@ class Encoded(Protocol):
     def questions_in(self, t: int, segment_length: int) -> list[Any]: ...
 
 
-@runtime_checkable
-class Change(Protocol):
-    """Something done to a run, as ``memlens.interventions`` makes them: hooks to run with, and edits of the state between segments."""
-
-    def hooks(self, model: Any) -> Sequence[tuple[str, Any]]:
-        """Forward hooks, as ``run_with_hooks`` takes them; made anew for each run."""
-        ...
-
-    def edit(self, model: Any, segment: int, state: Any) -> Any:
-        """The state to go on from, before segment ``segment``."""
-        ...
-
-
 @dataclass(frozen=True)
 class Result(Generic[Outputs]):
     """One segment of a run: the columns that went in, the questions asked at its end, what came out, seconds it took."""
@@ -70,6 +57,28 @@ class Result(Generic[Outputs]):
     outputs: Outputs
     state: Any
     seconds: float
+
+
+class Change:
+    """Something done to a run, as ``memlens.interventions`` makes them; what a kind does not need does nothing."""
+
+    def check(self, model: Any, n_segment: int) -> None:
+        """Raise when it does not fit a run of this model over streams of at most ``n_segment`` segments; called before the run."""
+
+    def hooks(self, model: Any) -> Sequence[tuple[str, Any]]:
+        """Forward hooks, as ``run_with_hooks`` takes them; made anew for each run."""
+        return ()
+
+    def edit(self, model: Any, segment: int, state: Any) -> Any:
+        """The state to go on from, before segment ``segment``."""
+        return state
+
+    def saw(self, result: "Result[Any]") -> None:
+        """Told of every segment after it was run."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """What a recording says of it."""
+        return {"kind": type(self).__name__.lower()}
 
 
 def segment_of(stream: Encoded, t: int, length: int) -> tuple[Mapping[str, np.ndarray], list[Any]]:
@@ -124,8 +133,11 @@ def run(
     """
     length = model.cfg.segment_length
     state = model.initial_state(len(streams)) if state is None else state
+    n_segment = max(stream.n_segment(length) for stream in streams)
+    for change in changes:
+        change.check(model, n_segment)
     hooks = [hook for change in changes for hook in change.hooks(model)]
-    for t in range(first, max(stream.n_segment(length) for stream in streams)):
+    for t in range(first, n_segment):
         rows, asked = map(list, zip(*(segment_of(stream, t, length) for stream in streams), strict=True))
         start = time.perf_counter()
         with torch.no_grad(), hooked(model, hooks):
@@ -133,4 +145,7 @@ def run(
                 state = change.edit(model, t, state)
             segment = Segment.stack(rows, model.device)
             outputs, state = model.step(segment, state, encode_questions(model, asked), predict=predict)
-        yield Result(t, rows, asked, outputs, state, time.perf_counter() - start)
+        result = Result(t, rows, asked, outputs, state, time.perf_counter() - start)
+        for change in changes:
+            change.saw(result)
+        yield result

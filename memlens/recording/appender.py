@@ -16,14 +16,13 @@ from zarr.core.buffer.cpu import Buffer
 from memlens.errors import RecordingError
 from memlens.provenance import peak_rss
 from memlens.recording.arrays import GrowingArray, group_document, root_document
-from memlens.recording.durable import flush
+from memlens.recording.columns import Rows
+from memlens.recording.durable import flush, give_back
 from memlens.recording.lazy import documents, opened
-from memlens.recording.schema import Group, Variable
+from memlens.recording.schema import Group
 from memlens.recording.seal import Sealer
 from memlens.recording.sparse import Sparse
 from memlens.recording.storage import create_repository, open_repository
-
-Columns = Mapping[str, Any]
 
 
 def refuse_existing(path: str | Path) -> Path:
@@ -81,7 +80,7 @@ class Appender:
         if resume:
             self._reopen()
 
-    def append(self, rows: Mapping[str, Columns]) -> None:
+    def append(self, rows: Rows) -> None:
         """Take rows of some groups; a column may be given for some rows alone, as ``Sparse``."""
         if not self._arrays:
             self._arrays = {name: self._arrays_of(group, rows) for name, group in self.groups.items()}
@@ -118,7 +117,7 @@ class Appender:
             session = repository.writable_session("main")
             if not partial and session.snapshot_id != self._snapshot:
                 raise RecordingError(f"'{self.path}' was written by somebody else meanwhile; one may write at a time")
-            asyncio.run(_write(session.store, *self._transaction()))
+            asyncio.run(self._write(session.store))
             self._snapshot = session.commit(f"{self.n['segments']} segments")
             self._sealer = self._sealer or Sealer(place)
             flush(place)
@@ -131,34 +130,34 @@ class Appender:
         finally:
             if partial:
                 shutil.rmtree(partial, ignore_errors=True)
+            give_back()
 
     # parts
 
-    def _transaction(self) -> tuple[dict[str, bytes], dict[str, bytes]]:
-        """Documents and chunks, by key: of the groups that grew, and of all at first."""
-        changed, chunks = {}, {}
-        names = self._dirty if self._snapshot else set(self.groups)
+    async def _write(self, store: Any) -> None:
+        """Documents and chunks of the groups that grew, and of all at first, one group after the other."""
         if not self._snapshot:
-            for group in self.groups.values():
-                changed[group.name] = self._group_document(group)
-                for v in group.coordinates:
-                    if v.name in self.coordinates:
-                        fixed, n = self._fixed(group, v)
-                        changed[fixed.path] = fixed.document(n)
-                        chunks |= dict(fixed.chunks(n))
-        for name in names:
-            for array in self._arrays[name].values():
-                chunks |= dict(array.chunks(self.n[name]))
-                changed[array.path] = array.document(self.n[name])
+            # a group has to be there before what is in it
+            made = {name: self._group_document(group) for name, group in self.groups.items()}
+            self._documents |= made
+            await _set(store, _encoded(made))
+        for name in sorted(self._dirty if self._snapshot else self.groups):
+            arrays, n = list(self._arrays[name].values()), self.n[name]
+            lengths = dict.fromkeys((array.path for array in arrays), n)
+            if not self._snapshot:
+                fixed = self._fixed(self.groups[name])
+                arrays, lengths = [*arrays, *fixed], {**lengths, **{array.path: array.rows for array in fixed}}
+            documents = {array.path: array.document(lengths[array.path]) for array in arrays}
+            self._documents |= documents
+            # an array has to know its length before it takes a chunk
+            await _set(store, _encoded(documents))
+            await _set(store, {key: value for array in arrays for key, value in array.chunks(lengths[array.path])})
         self._dirty = set()
-        self._documents |= changed
         now = time.perf_counter()
         self.attrs["wall_seconds"] += now - self._start
         self.attrs["peak_rss_bytes"] = max(peak_rss(), self.attrs["peak_rss_bytes"])
         self._start = now
-        encoded = {f"{path}/zarr.json": json.dumps(document).encode() for path, document in changed.items()}
-        root = root_document(_plain(self.attrs), self._documents)
-        return {**encoded, "zarr.json": json.dumps(root).encode()}, chunks
+        await _set(store, _encoded({"": root_document(_plain(self.attrs), self._documents)}))
 
     def _group_document(self, group: Group) -> dict[str, Any]:
         # xarray reads `coordinates` as the names of those variables that are no data
@@ -168,13 +167,17 @@ class Appender:
             attributes["vocab"] = json.dumps(list(self.vocab))
         return group_document(attributes)
 
-    def _fixed(self, group: Group, v: Variable) -> tuple[GrowingArray, int]:
-        value = np.asarray(self.coordinates[v.name])
-        array = GrowingArray(f"{group.name}/{v.name}", v, 0, (), max(len(value), 1))
-        array.add(0, value)
-        return array, len(value)
+    def _fixed(self, group: Group) -> list[GrowingArray]:
+        """The group's coordinates, each a chunk that is full."""
+        made = []
+        for v in group.coordinates:
+            if v.name in self.coordinates:
+                value = np.asarray(self.coordinates[v.name])
+                made.append(GrowingArray(f"{group.name}/{v.name}", v, 0, (), max(len(value), 1)))
+                made[-1].add(0, value)
+        return made
 
-    def _arrays_of(self, group: Group, rows: Mapping[str, Mapping[str, Any]]) -> dict[str, GrowingArray]:
+    def _arrays_of(self, group: Group, rows: Rows) -> dict[str, GrowingArray]:
         """Arrays with the sizes that ``sizes`` and the first rows say."""
         if group.name == "positions":
             self.attrs["segment_length"] = np.shape(rows["positions"]["token"])[1] // len(rows["segments"]["segment"])
@@ -223,10 +226,12 @@ def _shape(values: Any) -> tuple[int, ...]:
     return values.shape if isinstance(values, Sparse) else np.shape(values)
 
 
-async def _write(store: Any, documents: Mapping[str, bytes], chunks: Mapping[str, bytes]) -> None:
-    # an array has to know its length before it takes a chunk
-    for entries in (documents, chunks):
-        await asyncio.gather(*(store.set(key, Buffer.from_bytes(value)) for key, value in entries.items()))
+def _encoded(documents: Mapping[str, Any]) -> dict[str, bytes]:
+    return {f"{path}/zarr.json".lstrip("/"): json.dumps(each).encode() for path, each in documents.items()}
+
+
+async def _set(store: Any, entries: Mapping[str, bytes]) -> None:
+    await asyncio.gather(*(store.set(key, Buffer.from_bytes(value)) for key, value in entries.items()))
 
 
 def _plain(attrs: Mapping[str, Any]) -> dict[str, Any]:

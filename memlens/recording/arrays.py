@@ -17,6 +17,7 @@ from memlens.recording.schema import Variable
 
 #: No chunk is larger, unless one row is.
 MAX_CHUNK_BYTES = 2**26
+LARGEST_HALF = 65504.0
 _ZSTD = Zstd(level=1, checksum=True)
 
 
@@ -46,19 +47,24 @@ class GrowingArray:
         self.rows = max(1, min(rows, MAX_CHUNK_BYTES // row_bytes))
         #: float values that became infinite
         self.overflow = 0
+        # the chunk that is being filled: its first row, its values, and whether anything is in it
         self._first = n - n % self.rows
-        self._pieces: list[tuple[int, np.ndarray]] = []
+        self._chunk = np.full(self._shape((self.rows,)), variable.fill, self.dtype)
+        self._touched = False
+        self._full: list[tuple[str, bytes]] = []
 
     def add(self, row: int, values: Any) -> None:
         """Put values at rows from ``row`` on; rows that nothing is put at hold the fill value."""
         given = np.asarray(values)
         if given.shape != self._shape(given.shape[self.axis : self.axis + 1]):
             raise ValueError(f"/{self.path} has shape {given.shape}, expected {self._shape(('n',))}")
-        with np.errstate(over="ignore"):
-            stored = given.astype(self.dtype)
-        if self.variable.dtype == "float16" and stored.size and not np.abs(stored).max() < np.inf:
-            self.overflow += int(np.count_nonzero(np.isinf(stored) & np.isfinite(given)))
-        self._pieces.append((row, stored))
+        n, at = given.shape[self.axis], 0
+        while at < n and given.size:
+            self._seek(row + at)
+            start = row + at - self._first
+            take = min(n - at, self.rows - start)
+            self._fill(start, given[self._rows(at, at + take)])
+            at += take
 
     def document(self, n: int) -> dict[str, Any]:
         """``zarr.json`` of the array, ``n`` rows long."""
@@ -88,18 +94,11 @@ class GrowingArray:
 
     def chunks(self, n: int) -> Iterator[tuple[str, bytes]]:
         """Keys and bytes of the chunks that rows were put into, up to row ``n``; a last one that is not full is kept."""
-        while self._first < n:
-            stop = min(self._first + self.rows, n)
-            chunk, touched = self._assembled(self._first + self.rows)
-            if touched:
-                place = ["0"] * (len(self.rest) + 1)
-                place[self.axis] = str(self._first // self.rows)
-                yield f"{self.path}/c/{'/'.join(place)}", self._encoded(chunk)
-            if stop < self._first + self.rows:
-                self._pieces = [(self._first, chunk[self._rows(0, stop - self._first)])] if touched else []
-                return
-            self._pieces = [(at, piece) for at, piece in self._pieces if at + piece.shape[self.axis] > stop]
-            self._first = stop
+        self._seek(n)
+        full, self._full = self._full, []
+        yield from full
+        if self._touched:
+            yield self._encoded()
 
     # parts
 
@@ -109,20 +108,29 @@ class GrowingArray:
     def _rows(self, start: int, stop: int) -> tuple[slice, ...]:
         return (*(slice(None),) * self.axis, slice(start, stop))
 
-    def _assembled(self, stop: int) -> tuple[np.ndarray, bool]:
-        """The chunk that ends before row ``stop``, and whether anything is in it."""
-        chunk = np.full(self._shape((self.rows,)), self.variable.fill, self.dtype)
-        touched = False
-        for at, piece in self._pieces:
-            low, high = max(at, self._first), min(at + piece.shape[self.axis], stop)
-            if low < high and piece.size:
-                chunk[self._rows(low - self._first, high - self._first)] = piece[self._rows(low - at, high - at)]
-                touched = True
-        return chunk, touched
+    def _seek(self, row: int) -> None:
+        """Go on to the chunk that a row is in; those before are done with."""
+        while row >= self._first + self.rows:
+            if self._touched:
+                self._full.append(self._encoded())
+                self._chunk.fill(self.variable.fill)
+                self._touched = False
+            self._first += self.rows
 
-    def _encoded(self, chunk: np.ndarray) -> bytes:
-        plain: Any = VLenUTF8().encode(chunk.ravel()) if self.dtype == object else np.ascontiguousarray(chunk)
-        return bytes(_ZSTD.encode(plain))
+    def _fill(self, start: int, values: np.ndarray) -> None:
+        place = self._chunk[self._rows(start, start + values.shape[self.axis])]
+        with np.errstate(over="ignore"):
+            place[...] = values
+        self._touched = True
+        # what was given is looked at first: half precision is slow to look at
+        if self.variable.dtype == "float16" and not np.abs(values).max() <= LARGEST_HALF:
+            self.overflow += int(np.count_nonzero(np.isinf(place) & np.isfinite(values)))
+
+    def _encoded(self) -> tuple[str, bytes]:
+        place = ["0"] * (len(self.rest) + 1)
+        place[self.axis] = str(self._first // self.rows)
+        plain: Any = VLenUTF8().encode(self._chunk.ravel()) if self.dtype == object else self._chunk
+        return f"{self.path}/c/{'/'.join(place)}", bytes(_ZSTD.encode(plain))
 
 
 def group_document(attributes: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,11 +1,13 @@
-"""Make sure that what was written outlasts a loss of power."""
+"""What is asked of the operating system: to keep what was written, and to take back memory."""
 
 import ctypes
 import os
 from pathlib import Path
 
 #: One call for all the files of a commit; on systems without it, everything that waits is written.
-_syncfs = getattr(ctypes.CDLL(None, use_errno=True), "syncfs", None)
+_system = ctypes.CDLL(None, use_errno=True)
+_syncfs = getattr(_system, "syncfs", None)
+_malloc_trim = getattr(_system, "malloc_trim", None)
 
 
 def flush(folder: Path) -> None:
@@ -20,3 +22,9 @@ def flush(folder: Path) -> None:
             raise OSError(code, os.strerror(code), str(folder))
     finally:
         os.close(opened)
+
+
+def give_back() -> None:
+    """Give freed memory back: many threads that allocate and free leave holes that add up over a long run."""
+    if _malloc_trim is not None:
+        _malloc_trim(0)

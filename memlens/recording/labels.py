@@ -50,12 +50,13 @@ class EntryLabels:
         kinds = np.stack([(weight * (self.modality[at] == kind)).sum(1) for kind in Modality], 1)
         modality = np.where(kinds.sum(1) > 0, kinds.argmax(1), -1)
         fact = np.where(inside, self.fact[at], -1)
+        ending = inside & self.ends[at]
+        of_slot = np.full(len(fact), -1)
+        some = ending.any(1)
         # weight of the fact that each place of the window belongs to
-        mass = ((fact[:, :, None] == fact[:, None, :]) * weight[:, None, :]).sum(2)
-        mass = np.where(inside & self.ends[at], mass, -1.0)
-        best = mass.argmax(1)[:, None]
-        found = np.take_along_axis(mass, best, 1)[:, 0] >= 0
-        of_slot = np.where(found, np.take_along_axis(fact, best, 1)[:, 0], -1)
+        mass = ((fact[some, :, None] == fact[some, None, :]) * weight[some, None, :]).sum(2)
+        best = np.where(ending[some], mass, -1.0).argmax(1)
+        of_slot[some] = fact[some, best]
         return np.where(of_slot >= 0, self.kind_of_fact[of_slot], modality), of_slot
 
     def born(

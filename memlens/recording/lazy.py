@@ -16,7 +16,7 @@ from zarr.storage import StorePath
 
 from memlens.errors import RecordingError
 from memlens.recording.quantise import SCALE, dequantise
-from memlens.recording.storage import STORAGE_ERRORS
+from memlens.recording.storage import STORAGE_ERRORS, reason
 
 #: ``zarr.json`` of an array or group, by its path.
 Documents = dict[str, dict[str, Any]]
@@ -58,7 +58,9 @@ class Lazy(BackendArray):
                 np.asarray(values), np.asarray(scale)[..., None] if np.ndim(values) > np.ndim(scale) else scale
             )
         except STORAGE_ERRORS as error:
-            raise RecordingError(f"'{self.path}': {self.array.path} is damaged: {error}; record it anew") from error
+            raise RecordingError(
+                f"'{self.path}': {self.array.path} is damaged: {reason(error)}; record it anew"
+            ) from error
 
 
 def dataset(path: Path, store: Any, group: str, found: Documents) -> xr.Dataset:

@@ -16,11 +16,15 @@ from memlens.recording.frames import frame
 from memlens.recording.lazy import Documents, dataset, documents
 from memlens.recording.rebuild import rebuild
 from memlens.recording.states import unpack
-from memlens.recording.storage import STORAGE_ERRORS, Commit, damaged, open_repository
+from memlens.recording.storage import STORAGE_ERRORS, Commit, damaged, open_repository, reason
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
     import pandas as pd
 
+    from memlens.model.model import MemoryModel
+    from memlens.model.run import Change, Result
     from memlens.streams.encoded import EncodedStream
 
 
@@ -121,6 +125,44 @@ class Recording:
         """The streams it was made from, one a sequence; of a recording that is not complete, as much as it has."""
         return rebuild(self)
 
+    def replay(
+        self,
+        model: "MemoryModel",
+        from_segment: int,
+        path: str | Path | None = None,
+        *,
+        interventions: "Sequence[Change]" = (),
+        **options: Any,
+    ) -> "Recording | Iterator[Result[Any]]":
+        """Go back to a segment and go on from there, to the end of the stream. On the same device all is bit for bit as it was.
+
+        Parameters
+        ----------
+        model
+            The model it was made with, loaded.
+        from_segment
+            The first segment to run again. What lies between it and the nearest kept state is run as well, and not given.
+        path
+            Folder of a new recording, with this one as its parent, of the same points; without it, results are yielded.
+        interventions
+            Changes from there on, after those that this recording was made with.
+        **options
+            As ``memlens.record`` takes them.
+
+        Returns
+        -------
+        Recording or iterator of Result
+            A recording that begins with ``from_segment``; its segments and positions are numbered as in the stream.
+
+        Raises
+        ------
+        RecordingError
+            When the model is another, the segment is not in the recording, or no state was kept at or before it.
+        """
+        from memlens.recording.replay import replay
+
+        return replay(self, model, from_segment, path, interventions=interventions, **options)
+
     @cached_property
     def decisions(self) -> xr.Dataset:
         """One row a live agent and segment."""
@@ -198,5 +240,5 @@ class Recording:
         try:
             table = self._group(name).load()
         except STORAGE_ERRORS as error:
-            raise RecordingError(f"'{self.path}': the {name} are damaged: {error}; record it anew") from error
+            raise RecordingError(f"'{self.path}': the {name} are damaged: {reason(error)}; record it anew") from error
         return table.assign({k: v.astype(object) for k, v in table.data_vars.items() if v.dtype.kind == "T"})

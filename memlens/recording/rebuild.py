@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from memlens.dims import PAYLOAD_WIDTH, Modality
+from memlens.errors import RecordingError
 from memlens.recording.schema import decoded
 
 if TYPE_CHECKING:
@@ -13,9 +14,20 @@ if TYPE_CHECKING:
 
 
 def rebuild(recording: "Recording") -> "list[EncodedStream]":
-    """One stream a sequence; of a recording that is not complete, as much as it has."""
+    """One stream a sequence; of a recording that is not complete, as much as it has.
+
+    Raises
+    ------
+    RecordingError
+        When the recording begins in the middle of its stream.
+    """
     from memlens.streams.encoded import EncodedStream
 
+    first = int(recording.segments["segment"].values[0])
+    if first:
+        raise RecordingError(
+            f"'{recording.path}' holds its stream from segment {first} on; its parent, {recording.attrs['parent']}, has the whole"
+        )
     described = decoded(recording.attrs.get("stream"), {})
     described = described.get("streams", [described])
     n_token = recording.segments["n_valid"].values.sum(1)

@@ -14,19 +14,24 @@ from memlens.recording.schema import decoded
 
 #: Root attributes that have to agree: what was run, on what, and how it is kept.
 SAME = (
-    "weights_sha256", "model_config", "policy", "device", "stream", "interventions", "parent", "points", "dtype", "states_every",
-    "commit_every",
+    "weights_sha256", "parameters_sha256", "model_config", "policy", "device", "stream", "interventions", "parent", "points",
+    "dtype", "states_every", "commit_every",
 )  # fmt: skip
 
 
-def check_same(recording: Recording, attrs: Mapping[str, Any]) -> None:
-    """Compare a recording with the run that would go on with it.
+def check_same(recording: Recording, attrs: Mapping[str, Any], start: int) -> None:
+    """Compare a recording with the run that would go on with it, whose first segment is ``start``.
 
     Raises
     ------
     RecordingError
         When they differ; the message says in what.
     """
+    first = int(recording.segments["segment"].values[0])
+    if first != start:
+        raise RecordingError(
+            f"'{recording.path}' begins with segment {first}, expected {start}; resume it as it was begun"
+        )
     for name in SAME:
         there, here = (_plain(attributes.get(name)) for attributes in (recording.attrs, attrs))
         if there != here:

@@ -4,7 +4,7 @@ It runs in the writer's thread, on a block of T segments at once: each call cost
 lacks meanwhile. Axes here: sequence, segment (T, of the block), then the tensor's own.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -30,11 +30,16 @@ PATTERN = "context.hook_pattern"
 
 @dataclass(frozen=True)
 class Part:
-    """What is kept of one segment: its result, copies of points, and states by the segment that they are before."""
+    """What is kept of one segment.
+
+    Its result, copies of points, states by the segment that they are before, and states just before it whose entries may be
+    others than those that the segment before left: where a run begins, and after an intervention.
+    """
 
     result: Result
     seen: Mapping[str, Tensor]
     states: Mapping[int, MemoryState] = field(default_factory=dict)
+    edited: Sequence[MemoryState] = ()
 
 
 def numpy_of(tensor: Tensor) -> np.ndarray:
@@ -62,6 +67,8 @@ class Rows:
         Labels of entries, one a sequence.
     shapes
         Of the points' tensors, (sequence, ...).
+    edited
+        Births and deaths that states before a segment tell of.
     """
 
     def __init__(
@@ -70,8 +77,9 @@ class Rows:
         kept: Sequence[Kept],
         labels: Sequence[EntryLabels],
         shapes: Mapping[str, tuple[int, ...]],
+        edited: Callable[..., tuple[Columns, Columns] | None],
     ):
-        self.model, self.kept, self.labels, self.shapes = model, kept, labels, shapes
+        self.model, self.kept, self.labels, self.shapes, self.edited = model, kept, labels, shapes, edited
         self.level = numpy_of(model.entry_level)
         self.n_bytes = token_bytes(model.tokenizer)
 
@@ -83,7 +91,7 @@ class Rows:
         held = np.where(_stacked([r.state.store.valid for r in results]), held, -1)
         entered = {name: np.stack([[row[name] for row in r.rows] for r in results], 1)
                    for name in ("modality", "token", "fact", "valid")}  # fmt: skip
-        births, deaths = self._entry_rows(parts, at, held)
+        births, deaths = self._entries(parts, at, held)
         rows = {
             "segments": {**self._segment_columns(results, at, held, entered), **self._points(parts, at)},
             "positions": _position_columns(entered),
@@ -148,6 +156,17 @@ class Rows:
             },
         }
 
+    def _entries(self, parts: Sequence[Part], at: np.ndarray, held: np.ndarray) -> tuple[Columns, Columns]:
+        """Births and deaths. Those that were edited come before the others of their segment."""
+        if not any(part.edited for part in parts):
+            return self._entry_rows(parts, at, held)
+        found = []
+        for i, part in enumerate(parts):
+            found.append(self.edited(part.result.segment, *part.edited))
+            found.append(self._entry_rows([part], at[i : i + 1], held[:, i : i + 1]))
+        births, deaths = zip(*(rows for rows in found if rows is not None), strict=True)
+        return joined(births), joined(deaths)
+
     def _entry_rows(self, parts: Sequence[Part], at: np.ndarray, held: np.ndarray) -> tuple[Columns, Columns]:
         """Births and deaths, by segment, then sequence."""
         births, decisions = ([getattr(p.result.outputs, name) for p in parts] for name in ("births", "decisions"))
@@ -185,7 +204,7 @@ class Rows:
     def _question_rows(self, results: Sequence[Result]) -> Columns | None:
         """One row a question; None where none was asked."""
         found = [self._asked(r) for r in results if r.outputs.answers is not None]
-        return {name: np.concatenate([part[name] for part in found]) for name in found[0]} if found else None
+        return joined(found) if found else None
 
     def _asked(self, result: Result) -> Columns:
         answers: Any = result.outputs.answers
@@ -212,6 +231,11 @@ class Rows:
         }
 
 
+def joined(parts: Sequence[Columns]) -> Columns:
+    """Rows of several tables of the same columns as one."""
+    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+
+
 def _stacked(tensors: Sequence[Tensor]) -> np.ndarray:
     """Of T tensors (sequence, ...), one array (sequence, segment, ...)."""
     return numpy_of(torch.stack([tensor.detach() for tensor in tensors], 1))
@@ -233,7 +257,7 @@ def _payload_rows(results: Sequence[Result]) -> Columns:
             at = np.flatnonzero(row["valid"] & (row["modality"] != Modality.TEXT))
             position = result.segment * len(row["valid"]) + at
             parts.append({"sequence": np.full(len(at), s), "position": position, "payload": row["payload"][at]})
-    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+    return joined(parts)
 
 
 def _state_rows(parts: Sequence[Part]) -> Columns | None:

@@ -19,6 +19,7 @@ ROOT_ATTRIBUTES: dict[str, Any] = {
     "model": "",
     "model_config": {},
     "weights_sha256": "",
+    "parameters_sha256": "",
     "stream": {},
     "policy": "",
     "seed": 0,

@@ -73,4 +73,10 @@ def _view(path: Path, snapshot: str) -> tempfile.TemporaryDirectory[str]:
 
 def damaged(path: Path, error: Exception) -> RecordingError:
     """The error that says a recording cannot be read."""
-    return RecordingError(f"'{path}' is no recording, or is damaged: {error}; record it anew")
+    return RecordingError(f"'{path}' is no recording, or is damaged: {reason(error)}; record it anew")
+
+
+def reason(error: BaseException) -> str:
+    """What an error says, in one line: Icechunk adds where in its own code it was, below a line of its own."""
+    said = str(error).partition("context:")[0]
+    return " ".join(word for word in said.split() if word not in ("x", "|")) or type(error).__name__

@@ -8,29 +8,26 @@ import queue
 import threading
 import uuid
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-import numpy as np
-
 from memlens import __version__
 from memlens.dims import PAYLOAD_WIDTH, Action
 from memlens.errors import RecordingError
 from memlens.recording import schema
-from memlens.recording.appender import Appender, Columns, refuse_existing
-from memlens.recording.quantise import SCALE, quantise
-from memlens.recording.schema import Group, Variable
-from memlens.recording.sparse import Sparse
+from memlens.recording.appender import Appender, refuse_existing
+from memlens.recording.columns import Checks, Columns, Rows, coded, joined, stored
+from memlens.recording.schema import Variable
+from memlens.recording.storage import reason
 
 DTYPES = ("float16", "float32", "int8")
 #: Segments that are turned into rows at once. Larger blocks cost less each, and hold the interpreter longer.
 BLOCK = 8
 #: How often a full queue is looked at again, in seconds, in case that the thread has died.
 PATIENCE = 0.5
-Rows = Mapping[str, Columns]
 
 
 @dataclass
@@ -98,11 +95,9 @@ class RecordingWriter:
         check_dtype(dtype)
         if commit_every < 1:
             raise RecordingError(f"commit_every is {commit_every}, expected at least 1")
-        self._groups = {g.name: _stored(g.with_variables(points if g is schema.SEGMENTS else ()), dtype)
-                        for g in schema.GROUPS}  # fmt: skip
-        self._rows, self._commit_every = rows or _joined, commit_every
-        self._given = {g.name: g.with_variables(points if g is schema.SEGMENTS else ()) for g in schema.GROUPS}
-        self._shapes: dict[str, tuple[int, ...]] = {}
+        given = [g.with_variables(points if g is schema.SEGMENTS else ()) for g in schema.GROUPS]
+        self._groups = {g.name: stored(g, dtype) for g in given}
+        self._rows, self._commit_every, self._checks = rows or joined, commit_every, Checks(given)
         self._appender = Appender(
             self.path,
             tuple(self._groups.values()),
@@ -138,13 +133,9 @@ class RecordingWriter:
         tables
             Columns of new rows by table; tables without rows may be left out.
         """
-        if self._rows is not _joined:
+        if self._rows is not joined:
             raise RecordingError("this writer makes its rows itself; give it segments by put")
-        given = {"segments": segments, "positions": positions, **(tables or {})}
-        part = {name: self._checked(name, columns) for name, columns in given.items()}
-        self._shapes |= {key: shape for columns in part.values() for key, (shape, _) in columns.items()}
-        self.put({name: {key.partition("/")[2]: value for key, (_, value) in columns.items()}
-                  for name, columns in part.items()})  # fmt: skip
+        self.put(self._checks.copied({"segments": segments, "positions": positions, **(tables or {})}))
 
     def commit(self) -> None:
         """Wait until all that was given is committed."""
@@ -200,7 +191,7 @@ class RecordingWriter:
             n = self._appender.n["segments"] + len(parts)
             due = isinstance(item, _Flush) or n % self._commit_every == 0
             if parts and (due or len(parts) >= BLOCK):
-                self._appender.append(_coded(self._groups, self._rows(parts)))
+                self._appender.append(coded(self._groups, self._rows(parts)))
                 parts = []
             if due:
                 self._appender.attrs["complete"] = isinstance(item, _Flush) and item.complete
@@ -237,87 +228,16 @@ class RecordingWriter:
             if isinstance(self._error, RecordingError):
                 raise RecordingError(str(self._error)) from self._error
             raise RecordingError(
-                f"'{self.path}' cannot be written: {self._error}; the {self.committed} segments before are kept"
+                f"'{self.path}' cannot be written: {reason(self._error)}; the {self.committed} segments before are kept"
             ) from self._error
         if not self._thread.is_alive():
             raise RecordingError(f"the writer of '{self.path}' has ended; {self.committed} segments are kept")
-
-    def _checked(self, name: str, columns: Columns) -> dict[str, tuple[tuple[int, ...], np.ndarray]]:
-        """Shape beside the growing axis, and values with it, of every variable of the group, compared with those before."""
-        group = self._given[name]
-        expected = {v.name for v in group.variables}
-        if set(columns) != expected:
-            missing, foreign = sorted(expected - set(columns)), sorted(set(columns) - expected)
-            raise RecordingError(f"/{name} lacks {missing} and does not know {foreign}")
-        checked: dict[str, tuple[tuple[int, ...], np.ndarray]] = {}
-        lengths: dict[str, int] = {}
-        for v in group.variables:
-            axis = v.dims.index(group.axis)
-            value = np.asarray(columns[v.name], dtype=object if v.dtype == "string" else None)
-            if name == "segments":
-                value = np.expand_dims(value, min(axis, value.ndim))
-            shape, n = (*value.shape[:axis], *value.shape[axis + 1 :]), value.shape[axis : axis + 1]
-            want = self._shapes.get(f"{name}/{v.name}", shape)
-            if shape != want or len(shape) != len(v.dims) - 1:
-                raise RecordingError(f"/{name}/{v.name} has shape {shape} beside its rows, expected {want}")
-            lengths[v.name] = n[0]
-            checked[f"{name}/{v.name}"] = shape, value
-        if name == "positions":
-            want = self._shapes.setdefault("segment_length", (max(lengths.values()),))
-            if set(lengths.values()) != set(want):
-                raise RecordingError(f"/positions has {lengths} positions, expected {want[0]} a segment")
-        if len(set(lengths.values())) > 1:
-            raise RecordingError(f"/{name} has columns of different lengths: {lengths}")
-        return checked
 
 
 def check_dtype(dtype: str) -> None:
     """RecordingError for a dtype that points cannot be kept as."""
     if dtype not in DTYPES:
         raise RecordingError(f"dtype is '{dtype}', expected one of {', '.join(DTYPES)}")
-
-
-def _joined(parts: list[Rows]) -> Rows:
-    """Blocks of checked segments, along the axis that each group grows along."""
-    axis = {g.name: {v.name: v.dims.index(g.axis) for v in g.variables} for g in schema.GROUPS}
-    joined: dict[str, Columns] = {}
-    for name in {name for part in parts for name in part}:
-        given = [part[name] for part in parts if name in part]
-        joined[name] = {
-            # points are (sequence, segment, ...)
-            key: np.concatenate([columns[key] for columns in given], axis[name].get(key, 1))
-            for key in given[0]
-        }
-    return joined
-
-
-def _stored(group: Group, dtype: str) -> Group:
-    """The group with the variables that are written: floats as ``dtype``, and the scales of codes."""
-    made: list[Variable] = []
-    for v in group.variables:
-        if v.dtype != "float":
-            made.append(v)
-        elif dtype != "int8" or len(v.dims) < 3:
-            made.append(replace(v, dtype="float32" if dtype == "int8" else dtype))
-        else:
-            scale = Variable(v.name + SCALE, v.dims[:-1], "float32", f"scale of the codes of {v.name}", group=v.group)
-            made += [replace(v, dtype="int8"), scale]
-    return replace(group, variables=tuple(made))
-
-
-def _coded(groups: Mapping[str, Group], rows: Rows) -> Rows:
-    """The rows with codes and scales in the place of floats, where they are kept so."""
-    names = {v.name.removesuffix(SCALE) for v in groups["segments"].variables if v.name.endswith(SCALE)}
-    if not names or "segments" not in rows:
-        return rows
-    columns = dict(rows["segments"])
-    for name in names:
-        values = columns[name]
-        if isinstance(values, Sparse):
-            columns[name], columns[name + SCALE] = values.split(quantise)
-        else:
-            columns[name], columns[name + SCALE] = quantise(values)
-    return {**rows, "segments": columns}
 
 
 def _now() -> dict[str, Any]:

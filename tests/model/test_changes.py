@@ -9,13 +9,14 @@ from torch import Tensor
 
 from memlens.model import MemoryModel
 from memlens.model.outputs import MemoryState
+from memlens.model.run import Change
 from memlens.streams import EncodedStream
 
 GATE = "working.hook_gate"
 
 
 @dataclass(frozen=True)
-class Fill:
+class Fill(Change):
     """Keeps working memory as it is, and fills working memory with ``value`` before segment ``before``."""
 
     value: float

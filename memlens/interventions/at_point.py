@@ -1,0 +1,157 @@
+"""Interventions at a hook point: which part of its tensor they change, and by what.
+
+Axes of a part are those of the point after ``sequence``, less those that ``places`` takes out. Its places are its slots, working slots,
+entries, agents or memories, whichever it has.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from pydantic import model_validator
+from torch import Tensor
+
+from memlens.errors import InterventionError, PointError, closest
+from memlens.interventions.base import Index, Intervention
+from memlens.model.hooks import at
+from memlens.model.points import Point, points
+
+#: Axis of places -> the point that says which entry is in each, where that is known.
+PLACES = {
+    "slot": "",
+    "working": "",
+    "entry": "store.hook_entry",
+    "agent": "controller.hook_entry",
+    "memory": "retrieval.hook_entry",
+}
+
+
+@dataclass
+class Now:
+    """What is known where a hook is called: which segment and firing it is, the axes of its tensor, and the ids at its places."""
+
+    point: Point
+    axes: tuple[str, ...]
+    segment: int = 0
+    firing: int = 0
+    ids: Tensor | None = field(default=None, repr=False)
+
+    @property
+    def place_axis(self) -> str | None:
+        """The axis of places, None where it has none."""
+        return next((axis for axis in self.axes if axis in PLACES), None)
+
+    def along_places(self, tensor: Tensor, mask: Tensor) -> Tensor:
+        """A mask over (sequence, place), or over places, in the shape that broadcasts with the tensor."""
+        axis = self.axes.index(self.place_axis) + (tensor.dim() - len(self.axes))
+        shape = [1] * tensor.dim()
+        shape[axis] = tensor.shape[axis]
+        if mask.dim() == 2 and tensor.dim() > len(self.axes):
+            shape[0] = mask.shape[0]
+        return mask.reshape(shape)
+
+    def held(self, tensor: Tensor) -> Tensor:
+        """Which places hold something, as ``along_places``; all, where that is not known."""
+        if self.ids is None:
+            return torch.ones((), dtype=torch.bool, device=tensor.device)
+        return self.along_places(tensor, self.ids >= 0)
+
+
+def point_called(model: Any, name: str) -> Point:
+    """A point of the model. PointError, with the closest names, when there is none."""
+    known = {point.name: point for point in points(model.cfg)}
+    if name not in known:
+        raise PointError(f"no hook point is called '{name}'; {closest(name, known)}")
+    return known[name]
+
+
+class AtPoint(Intervention):
+    """Puts another value in the place of what passes through a hook point.
+
+    Parameters
+    ----------
+    point
+        Name of the point.
+    segment
+        A segment, several, a slice of them; all unless given.
+    sequence
+        Of streams that are read side by side, the one; all unless given.
+    slot, entry
+        A place along the axis of slots (or working slots), or the id of an entry, at points that have entries, agents or memories. All
+        unless given. An entry that is asked for in one segment must be there; else it is changed where it is.
+    places
+        An index in each of further axes of the point, by name.
+    """
+
+    point: str
+    sequence: Index | None = None
+    slot: Index | None = None
+    entry: Index | None = None
+    places: dict[str, Index] = {}
+
+    @model_validator(mode="after")
+    def _one_place(self) -> "AtPoint":
+        if self.slot is not None and self.entry is not None:
+            raise ValueError("slot and entry are both given; a place is one of them")
+        return self
+
+    def new(self, tensor: Tensor, now: Now) -> Tensor:
+        """What to put in the place of the tensor; where a slot or an entry is addressed, only that part of it is taken."""
+        raise NotImplementedError
+
+    def check(self, model: Any, n_segment: int) -> None:
+        """As every intervention; and PointError when the point lacks what is addressed, or is not of numbers that can be measured."""
+        super().check(model, n_segment)
+        now = self._now(model)
+        at(self.point, **self.places)
+        if (self.slot is not None and now.place_axis not in ("slot", "working")) or (
+            self.entry is not None and not PLACES[now.place_axis or "slot"]
+        ):
+            what, there = ("slot", "slots") if self.entry is None else ("entry", "entries")
+            raise PointError(f"'{self.point}' has no {there}, but {what} is given; its axes are {', '.join(now.axes)}")
+
+    def hooks(self, model: Any) -> Sequence[tuple[str, Any]]:
+        """One at the point, after one that notes which entry is where."""
+        whole = self._now(model)
+        places = dict(self.places) | ({} if self.sequence is None else {"sequence": self.sequence})
+        address = at(self.point, segment=self.address, **places)
+        noted: dict[str, Tensor] = {}
+
+        def note(ids: Tensor, hook: Any) -> None:
+            noted["ids"] = ids if self.sequence is None else ids[self.sequence]
+
+        def change(tensor: Tensor, hook: Any) -> Tensor:
+            now = Now(whole.point, whole.axes, hook.segment, hook.firing, noted.get("ids"))
+            new = self.new(tensor, now)
+            mask = self._mask(tensor, now)
+            return new if mask is None else torch.where(mask, new, tensor)
+
+        id_point = PLACES[whole.place_axis] if whole.place_axis else ""
+        first = [(id_point, note)] if id_point and id_point != self.point else []
+        return [*first, (address, change)]
+
+    def _now(self, model: Any) -> Now:
+        point = point_called(model, self.point)
+        return Now(point, tuple(axis for axis in point.dims if axis not in self.places))
+
+    def _mask(self, tensor: Tensor, now: Now) -> Tensor | None:
+        """The places that are addressed, None for all."""
+        if self.slot is not None:
+            n = tensor.shape[now.axes.index(str(now.place_axis)) + tensor.dim() - len(now.axes)]
+            if self.slot >= n:
+                raise PointError(f"slot {self.slot} of '{self.point}' does not exist; it has slots 0 to {n - 1}")
+            return now.along_places(tensor, torch.arange(n, device=tensor.device) == self.slot)
+        if self.entry is None or now.ids is None:
+            return None
+        mask = now.ids == self.entry
+        if isinstance(self.segment, int) and not bool(mask.any()):
+            raise InterventionError(absent(self.entry, now.segment, now.ids))
+        return now.along_places(tensor, mask)
+
+
+def absent(entry: int, segment: int, ids: Tensor) -> str:
+    """What to say of an entry that is not there."""
+    held = sorted(set(ids[ids >= 0].tolist()))
+    some = ", ".join(map(str, held[:8])) + (", ..." if len(held) > 8 else "")
+    return f"entry {entry} is not there in segment {segment}; there are {len(held)}: {some or 'none'}"

@@ -1,0 +1,81 @@
+"""What all interventions share: frozen values that are saved as JSON and say in which segments they act."""
+
+from collections.abc import Iterable
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator, Field, ValidationError
+
+from memlens.config import Config
+from memlens.errors import InterventionError
+from memlens.model.run import Change
+
+Index = Annotated[int, Field(ge=0)]
+
+
+class Span(Config):
+    """Segments from ``start`` to before ``stop``, or to the end; what a slice or a range is saved as."""
+
+    start: Index = 0
+    stop: Index | None = None
+    step: Annotated[int, Field(ge=1)] = 1
+
+    def slice(self) -> slice:
+        """As ``memlens.at`` takes it."""
+        return slice(self.start, self.stop, self.step)
+
+
+def _span(given: Any) -> Any:
+    if isinstance(given, slice | range):
+        return {"start": given.start or 0, "stop": given.stop, "step": given.step or 1}
+    return list(given) if isinstance(given, set | frozenset) else given
+
+
+#: A segment, several of them, a slice or range of them, or None: all.
+Segments = Annotated[Index | tuple[Index, ...] | Span | None, BeforeValidator(_span)]
+
+
+class Intervention(Config, Change):
+    """Base of all kinds. Its kind is its class's name in lower case."""
+
+    segment: Segments = None
+
+    @classmethod
+    def kind(cls) -> str:
+        """What it is called where it is saved."""
+        return cls.__name__.lower()
+
+    def __init__(self, **values: Any):
+        try:
+            super().__init__(**values)
+        except ValidationError as error:
+            raise self.explained(error, f"intervention '{self.kind()}'") from None
+
+    def to_dict(self) -> dict[str, Any]:
+        """All that it is, as JSON can hold it; ``interventions.from_dict`` is the way back."""
+        return {"kind": self.kind(), **self.model_dump(mode="json", exclude_defaults=True)}
+
+    def check(self, model: Any, n_segment: int) -> None:
+        """InterventionError when it names a segment that no stream of the run has."""
+        wanted = self.segment
+        first: Iterable[int] = () if wanted is None else [wanted.start] if isinstance(wanted, Span) else self._listed()
+        beyond = [t for t in first if t >= n_segment]
+        if beyond:
+            raise InterventionError(
+                f"{self.kind()} is to act in segment {beyond[0]}, but the streams have segments 0 to {n_segment - 1}"
+            )
+
+    def _listed(self) -> tuple[int, ...]:
+        return (self.segment,) if isinstance(self.segment, int) else self.segment  # pyright: ignore[reportReturnType]
+
+    @property
+    def address(self) -> Any:
+        """The segments as ``memlens.at`` takes them."""
+        return self.segment.slice() if isinstance(self.segment, Span) else self.segment
+
+    def acts(self, segment: int) -> bool:
+        """Whether it acts in a segment."""
+        wanted = self.segment
+        if isinstance(wanted, Span):
+            stop = segment + 1 if wanted.stop is None else wanted.stop
+            return segment in range(wanted.start, stop, wanted.step)
+        return wanted is None or segment in self._listed()

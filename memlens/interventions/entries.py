@@ -1,0 +1,99 @@
+"""Interventions on the store between segments: drop an entry, insert one."""
+
+from dataclasses import fields, replace
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from memlens.errors import InterventionError
+from memlens.interventions.at_point import absent
+from memlens.interventions.base import Index, Intervention
+from memlens.interventions.source import Source, birth, content_of, prior_of
+from memlens.model.outputs import Entries, MemoryState
+from memlens.model.store import empty_entries
+
+
+class BeforeSegment(Intervention):
+    """Changes the store before one segment."""
+
+    segment: Index  # pyright: ignore[reportIncompatibleVariableOverride]
+    entry: Index
+    sequence: Index = 0
+
+    def edit(self, model: Any, segment: int, state: MemoryState) -> MemoryState:
+        """The state with another store, before that segment."""
+        if segment != self.segment:
+            return state
+        if self.sequence >= len(state.segment):
+            raise InterventionError(f"sequence {self.sequence} does not exist; the run has {len(state.segment)}")
+        return replace(state, store=self.changed(model, state.store))
+
+    def changed(self, model: Any, store: Entries) -> Entries:
+        """The store to go on with."""
+        raise NotImplementedError
+
+
+class Drop(BeforeSegment):
+    """Take an entry out of the store before ``segment``."""
+
+    def changed(self, model: Any, store: Entries) -> Entries:
+        """Its place is empty. InterventionError when it is not held."""
+        ids = store.entry[self.sequence]
+        if not bool((ids == self.entry).any()):
+            raise InterventionError(absent(self.entry, self.segment, ids))
+        place = int((ids == self.entry).int().argmax())
+        empty = empty_entries(1, 1, store.content.shape[-1], store.content.device)
+        return put(store, empty, self.sequence, place)
+
+
+class Insert(BeforeSegment):
+    """Put an entry that a recording knows into the store before ``segment``, at the level it was born at, as new.
+
+    It takes a free place, or that of the entry ``instead_of``. Its id, content, log-prior and span are those that were recorded; nothing was
+    read of it yet.
+    """
+
+    source: Source
+    from_sequence: Index = 0
+    instead_of: Index | None = None
+
+    def changed(self, model: Any, store: Entries) -> Entries:
+        """The store with it. InterventionError when it is held already, the recording does not know it, or there is no room."""
+        ids = store.entry[self.sequence]
+        if bool((ids == self.entry).any()):
+            raise InterventionError(f"entry {self.entry} is in the store before segment {self.segment} already")
+        recording = self.source.open()
+        born = birth(recording, self.entry, self.from_sequence)
+        level = int(born["level"])
+        at_level = model.entry_level == level
+        there = at_level & ((ids < 0) if self.instead_of is None else (ids == self.instead_of))
+        if not bool(there.any()):
+            full = f"level {level} of the store is full before segment {self.segment}: give instead_of"
+            other = f"entry {self.instead_of} is not at level {level} before segment {self.segment}"
+            raise InterventionError(full if self.instead_of is None else other)
+        content = torch.from_numpy(content_of(recording, self.entry, self.from_sequence)).to(store.content)
+        if content.shape != store.content.shape[-1:]:
+            raise InterventionError(
+                f"entries of '{recording.path}' have {len(content)} features, expected {store.content.shape[-1]}"
+            )
+        new = replace(
+            empty_entries(1, 1, len(content), content.device),
+            content=content[None, None],
+            prior=torch.full((1, 1), prior_of(recording, self.entry, self.from_sequence)).to(store.prior),
+            **{name: _whole(int(born[name]), store.entry) for name in ("entry", "position", "start", "end")},
+            valid=torch.ones_like(store.valid[:1, :1]),
+        )
+        return put(store, new, self.sequence, int(there.int().argmax()))
+
+
+def _whole(value: int, like: Tensor) -> Tensor:
+    return torch.full((1, 1), value, dtype=like.dtype, device=like.device)
+
+
+def put(store: Entries, one: Entries, sequence: int, place: int) -> Entries:
+    """The store with one entry (1, 1) in a place of a sequence."""
+    changed = store.clone()
+    for f in fields(changed):
+        getattr(changed, f.name)[sequence, place] = getattr(one, f.name)[0, 0]
+    return changed

@@ -1,0 +1,147 @@
+"""Values that an intervention takes from a recording."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+import xarray as xr
+from pydantic import BeforeValidator
+
+from memlens.config import Config
+from memlens.dims import Action
+from memlens.errors import InterventionError
+from memlens.recording import Recording
+from memlens.recording import open as open_recording
+
+#: Segments read at once where a mean is taken over a whole recording.
+BLOCK = 64
+
+
+class Where(Config):
+    """A recording: its folder, and its id where it must be that very one."""
+
+    path: str
+    id: str = ""
+
+    def open(self) -> Recording:
+        """Open it. InterventionError when another recording lies there."""
+        recording = open_recording(self.path)
+        if self.id and recording.id != self.id:
+            raise InterventionError(
+                f"'{self.path}' is recording {recording.id}, expected {self.id}: put that one back, or name this one"
+            )
+        return recording
+
+
+def _where(given: Any) -> Any:
+    if isinstance(given, Recording):
+        return {"path": str(given.path), "id": given.id}
+    return {"path": str(given)} if isinstance(given, str | Path) else given
+
+
+#: Given as a Recording, a path, or what ``to_dict`` makes of either.
+Source = Annotated[Where, BeforeValidator(_where)]
+
+
+def values_at(recording: Recording, point: str, segment: int, sequence: int) -> np.ndarray:
+    """What a point held in one segment of one sequence, without these two axes.
+
+    Raises
+    ------
+    InterventionError
+        When that segment or sequence is not in the recording.
+    """
+    array = recording[point]
+    at = np.flatnonzero(recording.segments["segment"].values == segment)
+    if not at.size or sequence >= array.sizes["sequence"]:
+        known = recording.segments["segment"].values
+        raise InterventionError(
+            f"'{recording.path}' has no segment {segment} of sequence {sequence}; it has segments {known.min()} to {known.max()} of "
+            f"{array.sizes['sequence']} sequences"
+        )
+    return array.isel(sequence=sequence, segment=int(at[0])).values
+
+
+def mean_of(recording: Recording, point: str) -> np.ndarray:
+    """Mean over sequences and segments; of the store's places, which stand for nothing, over all that held something."""
+    array = recording[point]
+    total, count = 0.0, 0
+    for low in range(0, array.sizes["segment"], BLOCK):
+        rows = slice(low, low + BLOCK)
+        values = array.isel(segment=rows).values.astype(np.float64)
+        if "entry" in array.dims:
+            kept = values[recording.segments["entry_id"].isel(segment=rows).values >= 0]
+            total, count = total + kept.sum(0), count + len(kept)
+        else:
+            total, count = total + values.sum((0, 1)), count + values.shape[0] * values.shape[1]
+    if not count:
+        raise InterventionError(f"the store of '{recording.path}' never held anything: there is no mean of '{point}'")
+    return np.asarray(total / count)
+
+
+def drawn_from(recording: Recording, point: str, draw: np.random.Generator) -> np.ndarray:
+    """What the point held in a segment drawn at random; of the store, an entry drawn for every place."""
+    array = recording[point]
+    segment = int(draw.integers(array.sizes["segment"]))
+    sequence = int(draw.integers(array.sizes["sequence"]))
+    values = array.isel(sequence=sequence, segment=segment).values
+    if "entry" not in array.dims:
+        return values
+    held = np.flatnonzero(recording.segments["entry_id"].isel(sequence=sequence, segment=segment).values >= 0)
+    if not held.size:
+        return drawn_from(recording, point, draw)
+    return values[draw.choice(held, len(values))]
+
+
+def birth(recording: Recording, entry: int, sequence: int) -> xr.Dataset:
+    """The row of ``entries`` of one entry. InterventionError when there is none."""
+    table = recording.entries
+    at = np.flatnonzero((table["entry"].values == entry) & (table["sequence"].values == sequence))
+    if not at.size:
+        raise InterventionError(f"'{recording.path}' knows no entry {entry} of sequence {sequence}; see recording.entries")
+    return table.isel(birth=int(at[0]))
+
+
+def place_of(recording: Recording, entry: int, segment: int, sequence: int, axis: str) -> int:
+    """Where an entry was in a segment: its place along the axis ``entry`` (after it) or ``agent`` (in it)."""
+    if axis == "entry":
+        ids = values_at(recording, "entry_id", segment, sequence)
+        found = np.flatnonzero(ids == entry)
+    else:
+        rows = recording.decisions
+        same = (rows["entry"].values == entry) & (rows["segment"].values == segment)
+        found = rows["agent"].values[same & (rows["sequence"].values == sequence)]
+    if not found.size:
+        raise InterventionError(f"'{recording.path}' has no entry {entry} in segment {segment} of sequence {sequence}")
+    return int(found[0])
+
+
+def content_of(recording: Recording, entry: int, sequence: int) -> np.ndarray:
+    """Content (feature) of an entry: as a context slot, or, of a merge, as the store first held it."""
+    born = birth(recording, entry, sequence)
+    segment, slot = int(born["segment"]), int(born["slot"])
+    if slot >= 0:
+        return values_at(recording, "context.hook_slot", segment, sequence)[slot]
+    place = place_of(recording, entry, segment, sequence, "entry")
+    return values_at(recording, "store.hook_content", segment, sequence)[place]
+
+
+def prior_of(recording: Recording, entry: int, sequence: int) -> float:
+    """Log-prior of being read, nats; of a merge the larger of its parents'."""
+    born = birth(recording, entry, sequence)
+    slot = int(born["slot"])
+    if slot >= 0:
+        return float(values_at(recording, "context.hook_prior", int(born["segment"]), sequence)[slot])
+    return max(prior_of(recording, int(parent), sequence) for parent in born["parent"].values)
+
+
+def action_of(name: Any) -> Any:
+    """An Action by its name, in any case."""
+    if isinstance(name, str):
+        from memlens.errors import closest
+
+        names = {action.name: action for action in Action}
+        if name.upper() not in names:
+            raise ValueError(f"no such action; {closest(name.upper(), names)}")
+        return name.upper()
+    return Action(name).name

@@ -1,0 +1,101 @@
+"""A sweep says what runs of their own would say: each forced action in a whole run, by hand."""
+
+import warnings
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from memlens.dims import Action
+from memlens.errors import InterventionError
+from memlens.interventions import Force, Freeze, sweep
+from memlens.model import MemoryModel
+from memlens.model.run import Result
+from memlens.recording import Recording, record
+from memlens.streams import EncodedStream
+
+#: Batching and sharing change the order of sums: last bits, and nothing more.
+TOLERANCE = 1e-4
+
+
+def told(results: list[Result]) -> tuple[np.ndarray, np.ndarray]:
+    """Loss and exactness of every answer."""
+    answers = [r.outputs.answers for r in results if r.outputs.answers is not None]
+    return (
+        np.concatenate([a.loss[0].numpy() for a in answers]),
+        np.concatenate([a.correct[0].numpy() for a in answers]).astype(float),
+    )
+
+
+@pytest.fixture(scope="module")
+def places(results: list[Result]) -> list[tuple[int, int, str]]:
+    """Candidates and residents, every action, in segments near and far."""
+    found = []
+    for t in (1, 3, 4):
+        decided = results[t].outputs.decisions
+        entries = decided.entry[0][decided.entry[0] >= 0].tolist()
+        found += [(t, entry, Action((t + i) % 4).name) for i, entry in enumerate(entries[::3])]
+    return found
+
+
+@pytest.fixture(scope="module")
+def by_hand(model: MemoryModel, stream: EncodedStream, places: list[tuple[int, int, str]]) -> list[list[Result]]:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return [list(model.run(stream, changes=[Force(segment=t, entry=e, action=a)])) for t, e, a in places]
+
+
+def test_each_effect_is_that_of_a_run_of_its_own(
+    model: MemoryModel, stream: EncodedStream, recorded: Recording, results: list[Result],
+    places: list[tuple[int, int, str]], by_hand: list[list[Result]],
+) -> None:  # fmt: skip
+    loss, correct = told(results)
+    found = sweep(model, recorded, places)
+    np.testing.assert_allclose(found["loss"].values, loss, atol=TOLERANCE)
+    for i, (t, entry, _) in enumerate(places):
+        own_loss, own_correct = told(by_hand[i])
+        later = np.isfinite(found["loss_change"].values[i])
+        np.testing.assert_allclose(found["loss_change"].values[i][later], (own_loss - loss)[later], atol=TOLERANCE)
+        np.testing.assert_array_equal(found["correct_change"].values[i][later], (own_correct - correct)[later])
+        assert (own_loss[~later] == loss[~later]).all()
+        for name, run in (("executed", by_hand[i]), ("factual", results)):
+            decided = run[t].outputs.decisions
+            assert found[name].values[i] == Action(int(decided.action[0][decided.entry[0] == entry][0])).name
+        stopped = int(found["stopped"][i])
+        if stopped >= 0:
+            held = [sorted(run[stopped].state.store.entry[0].tolist()) for run in (results, by_hand[i])]
+            assert held[0] == held[1]
+    assert (np.abs(found["loss_change"].values) > TOLERANCE).any()
+    assert (found["stopped"].values >= 0).any() and (found["stopped"].values < 0).any()
+    from_start = sweep(model, stream, places)
+    np.testing.assert_allclose(found["loss_change"].values, from_start["loss_change"].values, atol=TOLERANCE)
+
+
+def test_some_questions(model: MemoryModel, stream: EncodedStream, places: list[tuple[int, int, str]]) -> None:
+    whole, some = sweep(model, stream, places[:3]), sweep(model, stream, places[:3], questions=[4, 2])
+    assert list(some["question"].values) == [4, 2]
+    np.testing.assert_allclose(some["loss_change"].values, whole["loss_change"].values[:, [4, 2]], atol=TOLERANCE)
+    assert list(some["distance"].values) == [stream.questions[i].distance for i in (4, 2)]
+
+
+def test_a_candidate_by_its_slot(model: MemoryModel, stream: EncodedStream, results: list[Result]) -> None:
+    entry = int(results[3].outputs.decisions.entry[0, 2])
+    found = sweep(model, stream, [Force(segment=3, slot=2, action="DISCARD"), (3, entry, "DISCARD")])
+    np.testing.assert_array_equal(found["loss_change"].values[0], found["loss_change"].values[1])
+
+
+def test_what_cannot_be_swept(model: MemoryModel, stream: EncodedStream, tmp_path: Path) -> None:
+    wrong = {
+        "no places": [],
+        "entry 999 is not there": [(2, 999, "STORE")],
+        "segments 0 to 8": [(9, 1, "STORE")],
+        "not in one segment": [Force(segment=[1, 2], slot=1, action="STORE")],
+    }
+    for message, places in wrong.items():
+        with pytest.raises(InterventionError, match=message):
+            sweep(model, stream, places)
+    with pytest.raises(InterventionError, match=r"questions are \[6\], expected numbers from 0 to 5"):
+        sweep(model, stream, [(2, 22, "STORE")], questions=[6])
+    made = record(model, stream, tmp_path / "run", interventions=[Freeze(memory="working", segment=2)])
+    with pytest.raises(InterventionError, match="was made with interventions"):
+        sweep(model, made, [(2, 22, "STORE")])
