@@ -87,7 +87,7 @@ def measure(run: Run) -> Mapping[str, Any]:
 
 def short_rows(config: "TrainConfig", steps: tuple[int, int]) -> "TrainConfig":
     """Rows of 128 positions: with 4 pairs, then with 3 to 8, some in two segments; another row's slots stand in for a long stream."""
-    stage = {"n_row": 32, "n_token": N_TOKEN, "n_question": 8}
+    stage = {"n_row": 16, "n_token": N_TOKEN, "n_question": 8}
     stages = [
         {**stage, "n_fact": 4, "n_question": 4, "until": -1.0, "at_least": steps[0]},
         {**stage, "n_fact": N_PAIR, "sparse": True},

@@ -3,6 +3,9 @@
 import argparse
 import os
 import sys
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 _UNITS = {"K": 1_000, "M": 1_000_000}
 
@@ -22,6 +25,13 @@ def count(text: str) -> int:
 def length(text: str) -> int:
     """A number of positions: as ``count``, or 0 for no more than what has to be said."""
     return 0 if text == "0" else count(text)
+
+
+def index(text: str) -> int:
+    """A whole number from 0."""
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"'{text}' is no place to begin; give a whole number from 0")
+    return int(text)
 
 
 def seed(text: str) -> int:
@@ -54,3 +64,16 @@ def use_threads(args: argparse.Namespace) -> None:
     os.environ["OMP_NUM_THREADS"] = n
     if "torch" in sys.modules and n.isdecimal():
         sys.modules["torch"].set_num_threads(int(n))
+
+
+@contextmanager
+def warnings_in_one_line() -> Iterator[None]:
+    """Print what is warned of as one line each, without its place in the code."""
+
+    def show(message: Warning | str, *_: object, **__: object) -> None:
+        print(f"memlens: warning: {message}", file=sys.stderr)
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("always")
+        warnings.showwarning = show
+        yield

@@ -19,10 +19,26 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 from memlens import __version__
-from memlens.cli import demo, evaluate, export, info, open_run, points, record, report, train, verify
+from memlens.cli import (
+    compare,
+    demo,
+    evaluate,
+    export,
+    info,
+    open_run,
+    points,
+    record,
+    replay,
+    report,
+    sweep,
+    train,
+    verify,
+)
 from memlens.errors import MemlensError, closest
 
-COMMANDS = (demo, record, verify, export, open_run, report, info, points, evaluate, train)
+COMMANDS = (
+    demo, record, replay, compare, sweep, verify, export, open_run, report, info, points, evaluate, train,
+)  # fmt: skip
 
 
 class Parser(argparse.ArgumentParser):

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from memlens.interventions.kinds import from_dict as from_dict
     from memlens.interventions.kinds import load as load
     from memlens.interventions.kinds import of as of
+    from memlens.interventions.places import load_places as load_places
+    from memlens.interventions.places import random_places as random_places
     from memlens.interventions.sweeps import sweep as sweep
 
 #: Public name -> the module of this package that has it: comparing needs no torch, so nothing is imported before it is used.
@@ -29,6 +31,7 @@ _HOMES = {
     **dict.fromkeys(("Drop", "Insert"), "entries"),
     **dict.fromkeys(("from_dict", "load", "of"), "kinds"),
     **dict.fromkeys(("Comparison", "compare"), "comparison"),
+    **dict.fromkeys(("load_places", "random_places"), "places"),
     "sweep": "sweeps",
 }
 
@@ -48,7 +51,9 @@ __all__ = [
     "compare",
     "from_dict",
     "load",
+    "load_places",
     "of",
+    "random_places",
     "sweep",
 ]
 

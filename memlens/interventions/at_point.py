@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import torch
-from pydantic import model_validator
+from pydantic import Field, model_validator
 from torch import Tensor
 
 from memlens.errors import InterventionError, PointError, closest
@@ -88,7 +88,7 @@ class AtPoint(Intervention):
     sequence: Index | None = None
     slot: Index | None = None
     entry: Index | None = None
-    places: dict[str, Index] = {}
+    places: dict[str, Index] = Field(default_factory=dict)
 
     @model_validator(mode="after")
     def _one_place(self) -> "AtPoint":

@@ -33,6 +33,8 @@ FIRING = (
 BLOCK = 64
 QUESTION_KEYS = ["sequence", "position", "text", "answer"]
 DECISION_KEYS = ["sequence", "segment", "entry"]
+#: Means over questions, child less parent.
+CHANGES = ("loss_change", "correct_change")
 #: What stands where one of the two recordings has no such row.
 ABSENT = "-"
 
@@ -56,7 +58,7 @@ class Comparison:
     points : xarray.Dataset
         ``largest(point, segment)``: the largest absolute difference, over sequences; 0 where all is equal. Points in firing order.
     questions : xarray.Dataset
-        One row a question: ``correct``, ``loss`` (nat/token) and ``predicted`` of both, with ``_parent`` and ``_child``; ``distance`` in tokens.
+        One row a question: ``correct``, ``loss`` (nat/token) and ``predicted``, each with ``_parent`` and ``_child``; ``distance``, tokens.
     decisions : xarray.Dataset
         One row a decision that is another, or was taken in one of the two only: ``parent`` and ``child``, the action executed.
     entries : xarray.Dataset
@@ -90,8 +92,8 @@ class Comparison:
             "decisions_changed": int(self.decisions.sizes["decision"]),
             "entries_changed": int(self.entries.sizes["entry_row"]),
             "by_distance": [
-                {name: row[name].item() for name in ("low", "high", "n", "loss_change", "correct_change")}
-                for _, row in self.by_distance.groupby("distance")
+                {name: self.by_distance[name].values[i].item() for name in ("low", "high", "n", *CHANGES)}
+                for i in range(self.by_distance.sizes["distance"])
             ],
         }
 
@@ -222,7 +224,8 @@ def _decisions(parent: Recording, child: Recording, common: np.ndarray) -> xr.Da
     both = _both(frames[0], frames[1], DECISION_KEYS)
     named = {int(action): action.name for action in Action}
     both["parent"], both["child"] = (both.pop(f"executed_{s}").map(named).fillna(ABSENT) for s in ("parent", "child"))
-    return _dataset(both[both["parent"] != both["child"]].sort_values(DECISION_KEYS), "decision")
+    other = pd.DataFrame(both[both["parent"] != both["child"]])
+    return _dataset(other.sort_values(DECISION_KEYS), "decision")
 
 
 def _entries(parent: Recording, child: Recording, first: int) -> xr.Dataset:
@@ -231,7 +234,7 @@ def _entries(parent: Recording, child: Recording, first: int) -> xr.Dataset:
     for recording in (parent, child):
         rows = _frame(recording.entries, [*keys, "segment", "died", "fate"])
         # what was gone before the two have anything in common is no difference
-        rows = rows[(rows["died"] < 0) | (rows["died"] >= first)]
+        rows = pd.DataFrame(rows[(rows["died"] < 0) | (rows["died"] >= first)])
         # an entry that was put back lives from then on
         frames.append(rows.drop_duplicates(keys, keep="last"))
     both = _both(frames[0], frames[1], keys)
@@ -239,7 +242,7 @@ def _entries(parent: Recording, child: Recording, first: int) -> xr.Dataset:
     other = (here["died_parent"] != here["died_child"]) | (here["fate_parent"] != here["fate_child"])
     both[here.columns] = here.astype(int)
     both["segment"] = both.pop("segment_parent").fillna(both.pop("segment_child")).astype(int)
-    return _dataset(both[other], "entry_row")
+    return _dataset(pd.DataFrame(both[other]), "entry_row")
 
 
 def _by_distance(questions: xr.Dataset) -> xr.Dataset:

@@ -78,8 +78,8 @@ class Force(OnAgents):
     """Have the controller take an action: for a candidate (``slot``) or an entry (``entry``), in ``segment``.
 
     Q of that action becomes DECISIVE, so that it also wins where there is not room for all. An action that cannot be taken there (COMPRESS
-    at the last level or without a like to merge with, RETRIEVE of a candidate that has no match in the store) gives way to the next best: an
-    InterventionWarning says so, and the decisions show what was executed.
+    at the last level or without a like to merge with, RETRIEVE of a candidate without a match in the store) gives way to the next best:
+    an InterventionWarning says so, and the decisions show what was executed.
     """
 
     @model_validator(mode="after")

@@ -30,8 +30,8 @@ class Measured(AtPoint):
 class Ablate(Measured):
     """Take out what a point says: by zeros, by a mean, or by values of the same point in another recording.
 
-    ``by="mean"`` is the mean over all segments of ``source``, slot by slot (of the store, over all entries); without a source, the mean over
-    the places that hold something in that very tensor. ``by="resample"`` draws, in every segment, a segment of ``source``, seeded.
+    ``by="mean"`` is the mean over all segments of ``source``, slot by slot (of the store, over all entries); without a source, the mean
+    over the places that hold something in that very tensor. ``by="resample"`` draws a segment of ``source`` in every segment, seeded.
     """
 
     by: Literal["zero", "mean", "resample"] = "zero"
@@ -76,7 +76,8 @@ class Ablate(Measured):
 class Patch(AtPoint):
     """Put in what the point held in a recording.
 
-    Of the same segment, sequence 0, slot and entry, unless ``from_segment``, ``from_sequence``, ``from_slot`` or ``from_entry`` say otherwise.
+    Of the same segment, slot and entry, of sequence 0, unless ``from_segment``, ``from_sequence``, ``from_slot`` or ``from_entry`` say
+    otherwise.
     """
 
     source: Source

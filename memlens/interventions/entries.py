@@ -17,7 +17,7 @@ from memlens.model.store import empty_entries
 class BeforeSegment(Intervention):
     """Changes the store before one segment."""
 
-    segment: Index  # pyright: ignore[reportIncompatibleVariableOverride]
+    segment: Index  # pyright: ignore[reportIncompatibleVariableOverride, reportGeneralTypeIssues]
     entry: Index
     sequence: Index = 0
 
@@ -50,8 +50,8 @@ class Drop(BeforeSegment):
 class Insert(BeforeSegment):
     """Put an entry that a recording knows into the store before ``segment``, at the level it was born at, as new.
 
-    It takes a free place, or that of the entry ``instead_of``. Its id, content, log-prior and span are those that were recorded; nothing was
-    read of it yet.
+    It takes a free place, or that of the entry ``instead_of``. Its id, content, log-prior and span are those that were recorded; it is of
+    age 0, and nothing has read it.
     """
 
     source: Source

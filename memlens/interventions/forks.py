@@ -58,16 +58,13 @@ def advance(model: MemoryModel, read: Read, forks: Forks, explore: Tensor) -> tu
     """One segment of every row. ``explore`` (row, agent, action) is added to Q."""
     n = len(forks)
 
-    def widened(bundle: Tensors) -> Tensors:
-        return bundle.map(lambda x: x.expand(n, *x.shape[1:]))
-
     before = replace(
         read.before,
         working=forks.working,
         store=forks.store,
         **{name: getattr(read.before, name).expand(n) for name in ("segment", "position", "since_question")},
     )
-    questions = None if read.questions is None else widened(read.questions)
+    questions = None if read.questions is None else read.questions.map(lambda x: x.expand(n, *x.shape[1:]))
     answers, decisions, _, after = model.memorise(_contexts(model, read, forks.working), before, questions, explore)
     return answers, decisions, fork(after)
 
@@ -89,7 +86,7 @@ def _contexts(model: MemoryModel, read: Read, working: Tensor) -> Context:
 
 
 def is_same(forks: Forks, state: MemoryState, level: Tensor) -> Tensor:
-    """Which rows have the memory of a state again, bool (row,): the same entries in each level, in whatever places, and all numbers alike."""
+    """Which rows have the memory of a state again, bool (row,): the same entries in each level, in whatever places, all numbers alike."""
     factual = fork(state)
     near = (forks.working - factual.working).abs().flatten(1).amax(1) <= SAME
     ours, theirs = _ordered(forks.store, level), _ordered(factual.store, level)

@@ -1,7 +1,7 @@
 """All kinds of interventions by name, and the way back from JSON."""
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -38,21 +38,22 @@ def from_dict(values: Mapping[str, Any]) -> Intervention:
 
 def load(path: str | Path) -> list[Intervention]:
     """Read a JSON file: a list of interventions. InterventionError when it is none."""
+    return [from_dict(one) for one in read_list(path)]
+
+
+def read_list(path: str | Path) -> list[Any]:
+    """Read a JSON file that holds a list. InterventionError when it does not."""
     try:
         values = json.loads(Path(path).read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise InterventionError(f"no file at '{path}'; give a JSON file that lists interventions") from None
+        raise InterventionError(f"no file at '{path}'; give a JSON file that holds a list") from None
     except ValueError as error:
         raise InterventionError(f"'{path}' is no JSON: {error}") from None
     if not isinstance(values, list):
         raise InterventionError(f"'{path}' holds a {type(values).__name__}, expected a list of interventions")
-    return _all(values)
+    return values
 
 
 def of(recording: Recording) -> list[Intervention]:
     """The interventions that a recording was made with."""
-    return _all(decoded(recording.attrs.get("interventions"), []))
-
-
-def _all(values: Iterable[Any]) -> list[Intervention]:
-    return [from_dict(one) for one in values]
+    return [from_dict(one) for one in decoded(recording.attrs.get("interventions"), [])]

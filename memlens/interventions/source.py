@@ -98,7 +98,9 @@ def birth(recording: Recording, entry: int, sequence: int) -> xr.Dataset:
     table = recording.entries
     at = np.flatnonzero((table["entry"].values == entry) & (table["sequence"].values == sequence))
     if not at.size:
-        raise InterventionError(f"'{recording.path}' knows no entry {entry} of sequence {sequence}; see recording.entries")
+        raise InterventionError(
+            f"'{recording.path}' knows no entry {entry} of sequence {sequence}; see recording.entries"
+        )
     return table.isel(birth=int(at[0]))
 
 

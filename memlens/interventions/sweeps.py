@@ -4,7 +4,7 @@ The factual run goes on by itself; every place forks from it in its own segment.
 factual one stops. Axes: place (a forced action), question, and row (a fork that is running).
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -34,6 +34,7 @@ def sweep(
     *,
     questions: Sequence[int] | None = None,
     sequence: int = 0,
+    progress: Callable[[int, int, str], None] | None = None,
 ) -> xr.Dataset:
     """Measure what forcing each action, one at a time, does to the answers to the stream's questions.
 
@@ -44,19 +45,21 @@ def sweep(
     source
         A recording, from whose nearest kept state the sweep begins, or an encoded stream, read from its start.
     places
-        What is forced: ``Force`` in one segment each, or (segment, entry, action). A candidate is an entry too, in the segment it is born in.
+        What is forced: ``Force`` in one segment each, or (segment, entry, action). A candidate is an entry as well, where it is born.
     questions
         Numbers of questions in the stream's order; all unless given.
     sequence
         Of a recording of several sequences, the one.
+    progress
+        Called with segments done, segments in all, and what is being done.
 
     Returns
     -------
     xarray.Dataset
-        ``loss_change(place, question)`` in nats per answer token and ``correct_change(place, question)`` (-1, 0, 1): forced less factual; NaN
-        where the question was asked before the action could matter. ``loss(question)`` and ``correct(question)``, factual. Of each place
-        ``factual`` and ``executed``, the action taken without and with force, and ``stopped``, the segment after which memory was the
-        factual one again (-1: never). Each change is that of a run of its own to 1e-3.
+        ``loss_change(place, question)`` in nats per answer token and ``correct_change(place, question)`` (-1, 0, 1): forced less factual;
+        NaN where the question was asked before the action could matter. ``loss(question)`` and ``correct(question)``, factual. Of each
+        place ``factual`` and ``executed``, the action taken without and with force, and ``stopped``, the segment after which memory was the
+        factual one again (-1: never). Each loss is that of a run of its own to 1e-4 nats.
 
     Raises
     ------
@@ -79,7 +82,7 @@ def sweep(
         force.check(model, stream.n_segment(model.cfg.segment_length))
     run = _Sweep(model, stream, forces, _wanted(stream, questions))
     with torch.no_grad():
-        run.go(first, state)
+        run.go(first, state, progress)
     return run.dataset()
 
 
@@ -101,10 +104,13 @@ class _Sweep:
         self.place = np.zeros(0, dtype=np.int64)
         self.forks: Forks | None = None
 
-    def go(self, first: int, state: MemoryState) -> None:
+    def go(self, first: int, state: MemoryState, progress: Callable[[int, int, str], None] | None) -> None:
         """From ``first``, whose state is given, to the last segment that matters."""
-        for t in range(first, int(max(self.start.max(), self.asked_in.max(initial=0))) + 1):
+        end = int(max(self.start.max(), self.asked_in.max(initial=0))) + 1
+        for t in range(first, end):
             state = self._segment(t, state)
+            if progress is not None:
+                progress(t + 1 - first, end - first, "segments swept")
 
     def _segment(self, t: int, state: MemoryState) -> MemoryState:
         """One segment of the factual run and of all forks; the factual state after it."""
@@ -164,7 +170,8 @@ class _Sweep:
         numbers = np.array([self.wanted[column] for column in columns])
         first = min(i for i, q in enumerate(self.stream.questions) if self._in(q) == self.asked_in[columns[0]])
         place = torch.from_numpy(numbers - first)
-        return tuple(np.asarray(x[row].cpu()[place], dtype=float) for x in (answers.loss, answers.correct))
+        loss, correct = (np.asarray(x[row].cpu()[place], dtype=float) for x in (answers.loss, answers.correct))
+        return loss, correct
 
     def _in(self, question: Any) -> int:
         return max(-(-question.position // self.length) - 1, 0)

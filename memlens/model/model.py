@@ -124,7 +124,9 @@ class MemoryModel(StreamModel):
         hidden, context, blocks = self.perceive(segment, state, noise)
         answers, decisions, births, after = self.memorise(context, state, questions, explore)
         nats, text = self.predict(hidden, segment, state) if predict else self._no_prediction(segment)
-        return StepOutputs(nats, text, context.slot, decisions, births, answers), self.carry(after, hidden, segment, blocks)
+        return StepOutputs(nats, text, context.slot, decisions, births, answers), self.carry(
+            after, hidden, segment, blocks
+        )
 
     # the parts of a step, in its order
 

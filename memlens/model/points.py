@@ -38,7 +38,6 @@ def points(config: ModelConfig) -> tuple[Point, ...]:
         for i in range(config.n_layers)
         for p in (
             P(f"blocks.{i}.hook_resid_pre", "backbone", ("token", "feature"), "1", "x", "residual stream before it"),
-            P(f"blocks.{i}.hook_mixer_out", "backbone", ("token", "feature"), "1", "y", "what the SSD scan adds"),
             P(
                 f"blocks.{i}.hook_state",
                 "backbone",
@@ -47,6 +46,7 @@ def points(config: ModelConfig) -> tuple[Point, ...]:
                 "h",
                 "SSD state carried on",
             ),
+            P(f"blocks.{i}.hook_mixer_out", "backbone", ("token", "feature"), "1", "y", "what the SSD scan adds"),
             P(f"blocks.{i}.hook_resid_post", "backbone", ("token", "feature"), "1", "x", "residual stream after it"),
         )
     ]

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import re
 import shutil
 import time
 import uuid
@@ -53,7 +54,7 @@ class Appender:
     commit_every
         Segments to a chunk.
     resume
-        Go on after what is there.
+        Go on after what is there, if anything is.
     """
 
     def __init__(
@@ -77,8 +78,10 @@ class Appender:
         self._start = time.perf_counter()
         self._snapshot = ""
         self._sealer: Sealer | None = None
-        if resume:
+        if resume and path.exists():
             self._reopen()
+        elif resume:
+            _remove_partial(path)
 
     def append(self, rows: Rows) -> None:
         """Take rows of some groups; a column may be given for some rows alone, as ``Sparse``."""
@@ -224,6 +227,13 @@ class Appender:
 
 def _shape(values: Any) -> tuple[int, ...]:
     return values.shape if isinstance(values, Sparse) else np.shape(values)
+
+
+def _remove_partial(path: Path) -> None:
+    """Take away what a process left that was killed before its first commit."""
+    for folder in path.parent.glob(".*.*"):
+        if re.fullmatch(rf"\.{re.escape(path.name)}\.[0-9a-f]{{8}}", folder.name):
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def _encoded(documents: Mapping[str, Any]) -> dict[str, bytes]:

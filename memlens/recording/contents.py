@@ -102,6 +102,8 @@ def _ranges(shot: Snapshot) -> Iterator[Finding]:
 
 
 def _lineage(shot: Snapshot) -> Iterator[Finding]:
+    if schema.decoded(shot.root.attrs.get("interventions"), []):
+        return  # hooks may take entries out and put them in again
     born = {
         name: shot.arrays[f"/entries/{name}"][:].astype(np.int64) for name in ("sequence", "entry", "segment", "parent")
     }
@@ -142,8 +144,6 @@ def _lineage(shot: Snapshot) -> Iterator[Finding]:
 
 def _held(shot: Snapshot, row: "_Rows", born: dict[str, np.ndarray], died: np.ndarray) -> Iterator[Finding]:
     """Whether each segment holds the entries that live in it, and no others."""
-    if schema.decoded(shot.root.attrs.get("interventions"), []):
-        return  # hooks on the store may add and drop entries without an event
     entry_id = shot.arrays["/segments/entry_id"]
     n_sequence, step = entry_id.shape[0], entry_id.chunks[1]
     change = np.zeros((n_sequence, shot.n_segment + 1), np.int64)

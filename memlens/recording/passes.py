@@ -86,13 +86,13 @@ class Pass:
         self.labels = [EntryLabels(one.modality, one.fact) for one in encoded]
         self.births = Births(model, encoded, self.labels, parent)
         # segments before `todo` are recorded; the run begins at `begin`, which may be earlier
-        self.todo, self.begin, self.resumed = start.segment, start, False
+        self.todo, self.begin = start.segment, start
         self.shapes: dict[str, tuple[int, ...]] = {}
         self.by_name = {one.point.name: one for one in kept}
 
     def go_on(self, there: Recording) -> None:
         """Begin where a recording ends: at the nearest state that it has, and record from there on where it has nothing."""
-        self.todo, self.resumed = self.start.segment + there.n_rows("segments"), True
+        self.todo = self.start.segment + there.n_rows("segments")
         # an intervention may carry something of its own from segment to segment, so it sees all of them
         if len(there.states) and not self.interventions:
             first, tensors = there.state(self.todo)
@@ -102,14 +102,14 @@ class Pass:
         self.shapes = {name: (len(self.encoded), *points[name].shape[2:]) for name in self.by_name}
 
     def record(
-        self, path: Path, attrs: Mapping[str, Any], commit_every: int, dtype: str,
+        self, path: Path, attrs: Mapping[str, Any], commit_every: int, dtype: str, resume: bool,
         progress: Callable[[int, int, str], None] | None,
     ) -> None:  # fmt: skip
-        """Run to the end."""
+        """Run to the end. With ``resume``, what is at the path is gone on with."""
         with closing(self._parts()) as parts:
             # what a point's tensor looks like is known after the first segment
             first = next(parts, None)
-            with self._writer(path, attrs, commit_every, dtype) as writer:
+            with self._writer(path, attrs, commit_every, dtype, resume) as writer:
                 for part in chain(() if first is None else (first,), parts):
                     writer.put(part)
                     if progress is not None:
@@ -150,7 +150,9 @@ class Pass:
         begins = [self.start.state] if 0 < result.segment == self.start.segment else []
         return (*begins, *([seen.before] if self.interventions and seen.before is not None else []))
 
-    def _writer(self, path: Path, attrs: Mapping[str, Any], commit_every: int, dtype: str) -> RecordingWriter:
+    def _writer(
+        self, path: Path, attrs: Mapping[str, Any], commit_every: int, dtype: str, resume: bool
+    ) -> RecordingWriter:
         model, cfg, tokenizer = self.model, self.model.cfg, self.model.tokenizer
         rows = Rows(model, self.kept, self.labels, self.shapes, self.births.edited)
         return RecordingWriter(
@@ -167,7 +169,7 @@ class Pass:
             commit_every=commit_every,
             dtype=dtype,
             rows=rows,
-            resume=self.resumed,
+            resume=resume,
         )
 
 

@@ -176,7 +176,11 @@ class Recording:
         columns = [np.full(n, v.fill, v.dtype) for v in schema.JOINED]
         known, lost = (t["sequence"].values.astype(np.int64) << 40 | t["entry"].values for t in (born, gone))
         order = np.argsort(known, kind="stable")
-        at = np.searchsorted(known, lost, sorter=order)
+        # an entry that was put back by an intervention is born once more, and its second death is of that life
+        again = np.argsort(lost, kind="stable")
+        nth = np.empty_like(again)
+        nth[again] = np.arange(len(lost)) - np.searchsorted(lost[again], lost[again])
+        at = np.searchsorted(known, lost, sorter=order) + nth
         if at.size and (at.max() >= n or not np.array_equal(known[order[at]], lost)):
             raise RecordingError(f"'{self.path}' is damaged: an entry died that was never born; record it anew")
         for v, column in zip(schema.JOINED, columns, strict=True):

@@ -124,7 +124,7 @@ def record(
     run = Pass(model, encoded, kept, start, states_every, interventions, parent)
     if there is not None:
         run.go_on(there)
-    run.record(path, described, commit_every, dtype, progress)
+    run.record(path, described, commit_every, dtype, resume, progress)
     return open_recording(path)
 
 

@@ -88,7 +88,7 @@ def replay(
     kept = {
         "points": [f"{p['name']}@{when}" if when else p["name"] for p in points for when in p["at"].split(",")],
         "attention_top": max((p["top"] for p in points), default=0),
-        "dtype": recording.attrs["dtype"],
+        **{name: recording.attrs[name] for name in ("dtype", "states_every", "commit_every")},
     }
     return record(
         model, streams, path, start=Start(from_segment, state), interventions=interventions, parent=recording, **{**kept, **options}

@@ -64,7 +64,7 @@ class RecordingWriter:
     rows
         Turns a list of what ``put`` was given into columns by group; it runs in the thread.
     resume
-        Go on after the last commit of the recording that is there.
+        Go on after the last commit of the recording that is there, if one is.
 
     Attributes
     ----------

@@ -13,7 +13,7 @@ from memlens.interventions.comparison import Divergence, firing_order
 from memlens.model import MemoryModel
 from memlens.model.points import points
 from memlens.recording import Recording, record
-from memlens.recording.recorder import SPARSE
+from memlens.recording.kept import SPARSE
 from memlens.streams import EncodedStream, Stream, default_tokenizer
 
 
@@ -37,8 +37,12 @@ def test_a_forced_action(recorded: Recording, forced: Recording) -> None:
     found = compare(recorded, forced)
     assert found.first == Divergence(3, "controller.hook_q")
     entry = 3 * 11 + 2
-    row = found.decisions.isel(decision=(found.decisions["segment"].values == 3) & (found.decisions["entry"].values == entry))
-    assert [str(row[name].values[0]) for name in ("parent", "child")] == ["STORE", "DISCARD"] or str(row["child"].values[0]) == "DISCARD"
+    row = found.decisions.isel(
+        decision=(found.decisions["segment"].values == 3) & (found.decisions["entry"].values == entry)
+    )
+    assert [str(row[name].values[0]) for name in ("parent", "child")] == ["STORE", "DISCARD"] or str(
+        row["child"].values[0]
+    ) == "DISCARD"
     lives = found.entries.isel(entry_row=found.entries["entry"].values == entry)
     assert int(lives["died_child"][0]) == 3 and int(lives["died_parent"][0]) != 3
     largest = found.points["largest"]
@@ -57,7 +61,9 @@ def test_a_forced_action(recorded: Recording, forced: Recording) -> None:
     np.testing.assert_allclose(float((by["loss_change"] * by["n"]).sum()), change.sum(), rtol=1e-6)
 
 
-def test_a_state_that_is_changed(model: MemoryModel, stream: EncodedStream, recorded: Recording, tmp_path: Path) -> None:
+def test_a_state_that_is_changed(
+    model: MemoryModel, stream: EncodedStream, recorded: Recording, tmp_path: Path
+) -> None:
     child = record(model, stream, tmp_path / "child", interventions=[Ablate(point="context.hook_slot", segment=1, slot=0)],
                    parent=recorded, dtype="float32")  # fmt: skip
     found = compare(recorded, child)
@@ -81,7 +87,7 @@ def test_firing_order(model: MemoryModel, stream: EncodedStream) -> None:
 
 def test_what_cannot_be_compared(model: MemoryModel, recorded: Recording, forced: Recording, tmp_path: Path) -> None:
     other = record(model, Stream("other").text("It rained. " * 60).encode(default_tokenizer()), tmp_path / "other")
-    with pytest.raises(RecordingError, match="their streams differ: .*mill.* and .*other"):
+    with pytest.raises(RecordingError, match=r"their streams differ: .*mill.* and .*other"):
         compare(recorded, other)
 
 

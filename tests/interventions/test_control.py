@@ -55,7 +55,9 @@ def test_force_a_candidate_and_a_resident(model: MemoryModel, stream: EncodedStr
 def test_a_forced_entry_has_room_made_for_it(model: MemoryModel, stream: EncodedStream, results: list[Result]) -> None:
     """The store is full: a candidate that was dropped for want of room stays when it is forced to."""
     dropped = results[3].outputs.decisions
-    slot = int(((dropped.action[0] == int(Action.DISCARD)) & (dropped.entry[0] >= 0)).int()[: model.cfg.n_slots].argmax())
+    slot = int(
+        ((dropped.action[0] == int(Action.DISCARD)) & (dropped.entry[0] >= 0)).int()[: model.cfg.n_slots].argmax()
+    )
     candidate = int(ids(results[3])[slot])
     assert executed(results[3], candidate) is Action.DISCARD
     found = until(model, stream, 4, Force(segment=3, slot=slot, action="STORE"))

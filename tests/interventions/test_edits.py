@@ -103,7 +103,9 @@ def test_patch_an_entry(model: MemoryModel, stream: EncodedStream, recorded: Rec
     patch = Patch(point=CONTENT, source=recorded, segment=4, entry=to, from_segment=2, from_entry=of)
     before, after = passed(model, stream, CONTENT, patch, n=6)
     only_at(before, after, 4, int(np.argmax(ids[4] == to)))
-    np.testing.assert_array_equal(after[4][0, np.argmax(ids[4] == to)], recorded[CONTENT].values[0, 2, np.argmax(ids[2] == of)])
+    np.testing.assert_array_equal(
+        after[4][0, np.argmax(ids[4] == to)], recorded[CONTENT].values[0, 2, np.argmax(ids[2] == of)]
+    )
 
 
 @pytest.mark.parametrize("point", [SLOT, CONTENT, GATE, "controller.hook_q", "context.hook_position"])

@@ -8,7 +8,21 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from memlens.errors import ConfigError, InterventionError
-from memlens.interventions import Ablate, Clamp, Drop, Forbid, Force, Freeze, Insert, Noise, Patch, Scale, Swap, from_dict, load
+from memlens.interventions import (
+    Ablate,
+    Clamp,
+    Drop,
+    Forbid,
+    Force,
+    Freeze,
+    Insert,
+    Noise,
+    Patch,
+    Scale,
+    Swap,
+    from_dict,
+    load,
+)
 from memlens.interventions.base import Intervention
 from memlens.interventions.kinds import KINDS
 

@@ -46,7 +46,7 @@ def writer(path, resume=False, **options):
 
 def write(path, tell):
     """Write, or go on writing, and tell what was put and what is committed."""
-    with writer(path, resume=os.path.exists(path)) as open_writer:
+    with writer(path, resume=True) as open_writer:
         tell(0, open_writer.committed)
         for t in range(open_writer.committed, N_SEGMENT):
             open_writer.add(*segment(t))

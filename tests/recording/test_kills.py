@@ -74,6 +74,7 @@ def test_no_kill_loses_what_was_acknowledged(server, whole, tmp_path):
             assert same_so_far(open(path), whole) == plan.N_SEGMENT
             assert open(path).attrs["complete"]
             assert open(path).attrs["n_token"] == whole.attrs["n_token"]
+            assert not list(tmp_path.glob(f".{path.name}.*"))
     assert kills == N_KILL
     assert lost == 0
     assert runs < N_KILL / 4

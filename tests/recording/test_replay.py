@@ -8,7 +8,7 @@ from memlens.errors import RecordingError
 from memlens.interventions import Ablate, Drop, Force, Insert, of
 from memlens.model import MemoryModel, run
 from memlens.recording import record
-from memlens.streams import builtin, default_tokenizer
+from memlens.streams import Stream, default_tokenizer
 
 from ..model.conftest import SMALL, make_model
 
@@ -23,15 +23,26 @@ def model() -> MemoryModel:
 
 @pytest.fixture(scope="module")
 def streams():
-    return [builtin(n_token=n, seed=seed).encode(default_tokenizer()) for n, seed in ((1200, 0), (1000, 1))]
+    """Nine segments, and seven beside them; questions at the end of most."""
+    made = []
+    for name, n in (("mill", 6), ("tower", 4)):
+        stream = Stream(name)
+        for i in range(n):
+            stream.text(f"The access code of {name} {i // 2} is {472 + 7 * i}.", fact=i // 2).dna("ACGT" * 6)
+            stream.text(" It rained for three days, and then it rained again." * 3)
+            stream.question(f"What is the access code of {name} {i // 2}?", str(472 + 7 * i), fact=i // 2)
+        made.append(stream.encode(default_tokenizer()))
+    return made
 
 
 @pytest.fixture(scope="module")
 def recorded(model, streams, tmp_path_factory):
-    return record(model, streams, tmp_path_factory.mktemp("replay") / "run", states_every=4, dtype="float32", points=POINTS)
+    return record(
+        model, streams, tmp_path_factory.mktemp("replay") / "run", states_every=4, dtype="float32", points=POINTS
+    )
 
 
-@pytest.mark.parametrize("t", [0, 3, 4, 11, 18])
+@pytest.mark.parametrize("t", [0, 3, 4, 8])
 def test_a_replay_is_the_run_again(model, streams, recorded, t, tmp_path):
     results = list(recorded.replay(model, t))
     expected = list(run(model, streams))[t:]
@@ -41,7 +52,7 @@ def test_a_replay_is_the_run_again(model, streams, recorded, t, tmp_path):
             assert all(torch.equal(torch.nan_to_num(one[k]), torch.nan_to_num(other[k])) for k in other)
 
 
-@pytest.mark.parametrize("t", [0, 5, 16])
+@pytest.mark.parametrize("t", [0, 5])
 def test_a_child_is_its_parent_from_there_on(model, recorded, t, tmp_path):
     child = recorded.replay(model, t, tmp_path / "child")
     assert child.attrs["parent"] == recorded.id
@@ -56,7 +67,9 @@ def test_a_child_is_its_parent_from_there_on(model, recorded, t, tmp_path):
         for name, column in whole.data_vars.items():
             np.testing.assert_array_equal(own[name].values, column.values)
     # what was born before is known from the parent; what died before is not there
-    born = {tuple(row) for row in np.stack([recorded.entries[n].values for n in ("sequence", "entry", "fact", "died")], 1)}
+    born = {
+        tuple(row) for row in np.stack([recorded.entries[n].values for n in ("sequence", "entry", "fact", "died")], 1)
+    }
     own = {tuple(row) for row in np.stack([child.entries[n].values for n in ("sequence", "entry", "fact", "died")], 1)}
     assert own <= born
     assert {row for row in born if row[3] >= t or row[3] < 0} <= own
@@ -98,13 +111,13 @@ def test_a_replay_of_an_intervention_goes_on_with_it(model, streams, recorded, t
 def test_another_model_is_named(recorded, tmp_path):
     other = make_model(SMALL)
     other.sha256 = "0" * 64
-    with pytest.raises(RecordingError, match="weights of no file .here sha256 000000000000"):
+    with pytest.raises(RecordingError, match=r"weights of no file .here sha256 000000000000"):
         recorded.replay(other, 3)
     other = make_model(SMALL)
     other.controller.policy = "fifo"
-    with pytest.raises(RecordingError, match="policy learned .here fifo"):
+    with pytest.raises(RecordingError, match=r"policy learned .here fifo"):
         recorded.replay(other, 3)
-    with pytest.raises(RecordingError, match="no segment 99; it has segments 0 to 20"):
+    with pytest.raises(RecordingError, match=r"no segment 99; it has segments 0 to [0-9]+"):
         recorded.replay(make_model(SMALL), 99)
 
 
