@@ -47,7 +47,7 @@ def _lengths(shot: Snapshot) -> Iterator[Finding]:
 
 def _segments(shot: Snapshot) -> Iterator[Finding]:
     segment, start = (shot.arrays[f"/segments/{name}"][:] for name in ("segment", "start"))
-    wrong = (segment != np.arange(len(segment))) | (start != segment * shot.length)
+    wrong = (segment != shot.first + np.arange(len(segment))) | (start != segment * shot.length)
     if wrong.any():
         yield "/segments/segment", "segments are not numbered one after the other", wrong
     n_valid = shot.arrays["/segments/n_valid"][:]
@@ -83,8 +83,10 @@ def _ranges(shot: Snapshot) -> Iterator[Finding]:
     }  # fmt: skip
     for name in ("questions", "decisions", "entries", "deaths", "payloads"):
         allowed[f"/{name}/sequence"] = (0, n_sequence)
-    for name in ("/questions/segment", "/decisions/segment", "/entries/segment", "/deaths/died"):
-        allowed[name] = (0, shot.n_segment)
+    after = shot.first + shot.n_segment
+    for name in ("/questions/segment", "/decisions/segment", "/deaths/died"):
+        allowed[name] = (shot.first, after)
+    allowed["/entries/segment"] = (0, after)
     for name, (low, after) in allowed.items():
         values = shot.arrays[name][:]
         wrong = (values < low) | (values >= after)
@@ -100,6 +102,8 @@ def _ranges(shot: Snapshot) -> Iterator[Finding]:
 
 
 def _lineage(shot: Snapshot) -> Iterator[Finding]:
+    if schema.decoded(shot.root.attrs.get("interventions"), []):
+        return  # hooks may take entries out and put them in again
     born = {
         name: shot.arrays[f"/entries/{name}"][:].astype(np.int64) for name in ("sequence", "entry", "segment", "parent")
     }
@@ -113,7 +117,10 @@ def _lineage(shot: Snapshot) -> Iterator[Finding]:
         parent = born["parent"][:, side]
         has = parent >= 0
         at = row.of(_key(born["sequence"], parent))
-        wrong = has & ((at < 0) | (at >= np.arange(len(key))) | (born["segment"][at] > born["segment"]))
+        # parents of entries that are older than the recording need not be in it
+        missing = (at < 0) & (born["segment"] >= shot.first)
+        late = (at >= 0) & ((born["segment"][at] > born["segment"]) | (at == np.arange(len(key))))
+        wrong = has & (missing | late)
         if wrong.any():
             yield (
                 "/entries/parent",
@@ -130,28 +137,27 @@ def _lineage(shot: Snapshot) -> Iterator[Finding]:
             _mask(shot, gone["died"][wrong]),
         )
         return
-    died = np.full(len(key), shot.n_segment)
+    died = np.full(len(key), shot.first + shot.n_segment)
     died[at] = gone["died"]
     yield from _held(shot, row, born, died)
 
 
 def _held(shot: Snapshot, row: "_Rows", born: dict[str, np.ndarray], died: np.ndarray) -> Iterator[Finding]:
     """Whether each segment holds the entries that live in it, and no others."""
-    if schema.decoded(shot.root.attrs.get("interventions"), []):
-        return  # hooks on the store may add and drop entries without an event
     entry_id = shot.arrays["/segments/entry_id"]
     n_sequence, step = entry_id.shape[0], entry_id.chunks[1]
     change = np.zeros((n_sequence, shot.n_segment + 1), np.int64)
-    np.add.at(change, (born["sequence"], born["segment"]), 1)
-    np.add.at(change, (born["sequence"], died), -1)
+    np.add.at(change, (born["sequence"], np.maximum(born["segment"] - shot.first, 0)), 1)
+    np.add.at(change, (born["sequence"], died - shot.first), -1)
     alive = change.cumsum(1)
     wrong = np.zeros(shot.n_segment, bool)
     for first in range(0, shot.n_segment, step):
         held = entry_id[:, first : first + step]
         s, t, place = np.nonzero(held >= 0)
-        at, t = row.of(_key(s, held[s, t, place])), t + first
-        bad = (at < 0) | (born["segment"][at] > t) | (died[at] <= t)
-        wrong[t[bad]] = True
+        at, row_of = row.of(_key(s, held[s, t, place])), t + first
+        now = row_of + shot.first
+        bad = (at < 0) | (born["segment"][at] > now) | (died[at] <= now)
+        wrong[row_of[bad]] = True
         n_held = (held >= 0).sum(2)
         wrong[first : first + step] |= (n_held != alive[:, first : first + n_held.shape[1]]).any(0)
     if wrong.any():
@@ -202,7 +208,7 @@ def _again(key: np.ndarray) -> np.ndarray:
 
 def _mask(shot: Snapshot, segments: Any) -> np.ndarray:
     mask = np.zeros(shot.n_segment, bool)
-    mask[np.clip(segments, 0, max(shot.n_segment - 1, 0))] = True
+    mask[np.clip(segments - shot.first, 0, max(shot.n_segment - 1, 0))] = True
     return mask
 
 

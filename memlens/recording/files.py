@@ -86,6 +86,6 @@ def unsealed(path: Path, seals: Seals, files: Files, complete: bool, notes: list
             "unsealed", f"snapshots/{snapshot}", "the last commit is not sealed; `memlens record --resume` seals it"
         )
     elif complete or seals.problem or seals.n_torn:
-        yield Damage("unsealed", files.unsealed[0], f"no seal knows this file, nor {n - 1:,} others")
+        yield Damage("unsealed", files.unsealed[0], f"is one of {n:,} files that no seal knows")
     else:
-        notes.append(f"{n:,} files of a commit that was not made; nothing refers to them")
+        notes.append(f"{n:,} files are left of a commit that was not made; nothing refers to them")

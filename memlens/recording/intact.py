@@ -85,6 +85,19 @@ class Snapshot:
         return [hashlib.sha256(found).hexdigest() for found in chunks if found is not None]
 
     @cached_property
+    def first(self) -> int:
+        """Number of the first segment; a replay begins in the middle of a stream. 0 where that is lost."""
+        for name, scale in (("segment", 1), ("start", self.length)):
+            if self.n_segment and (0,) not in self.lost.get(f"/segments/{name}", ()):
+                return int(self.arrays[f"/segments/{name}"][0]) // scale
+        return 0
+
+    @cached_property
+    def in_order(self) -> bool:
+        """Whether rows of tables are in the order of segments: not where entries are older than the recording, or put in."""
+        return self.first == 0 and not schema.decoded(self.root.attrs.get("interventions"), [])
+
+    @cached_property
     def length(self) -> int:
         """Positions in a segment."""
         return max(int(self.root.attrs.get("segment_length", 1)), 1)  # pyright: ignore[reportArgumentType]
@@ -126,7 +139,7 @@ class Snapshot:
         return found.to_bytes()
 
     def _segments_of(self, group: str, first: int, after: int) -> np.ndarray:
-        """Segments that rows ``first`` to ``after`` along a group's axis belong to."""
+        """Rows of ``/segments`` that rows ``first`` to ``after`` along a group's axis belong to."""
         if first >= after:
             return np.zeros(0, int)
         if group == "segments":
@@ -137,7 +150,9 @@ class Snapshot:
         rows = column[first:after]
         if (rows >= 0).all():
             return np.unique(rows)
-        # rows are in the order of segments: those unknown lie between the known ones around them
+        if not self.in_order:
+            return np.arange(self.n_segment)
+        # those unknown lie between the known ones around them
         before, behind = column[:first], column[after:]
         low = before[before >= 0].max(initial=0)
         high = behind[behind >= 0].min(initial=self.n_segment - 1)
@@ -145,23 +160,19 @@ class Snapshot:
 
     @cached_property
     def _segment_columns(self) -> dict[str, np.ndarray]:
-        """Of each table, the segment of every row, -1 where that is lost."""
+        """Of each table, the row of ``/segments`` that every row belongs to, -1 where that is lost."""
         columns = {}
         for group in schema.GROUPS:
             name = f"/{group.name}/{_SEGMENT_COLUMN.get(group.name, 'segment')}"
-            if group.name in ("segments", "positions") or name not in self.arrays:
+            if group.name in ("segments", "positions"):
                 continue
             array = self.arrays[name]
             columns[group.name] = np.full(array.shape, -1, np.int64)
             lost = {chunk[0] for chunk in self.lost.get(name, ())}
+            scale = self.length if group.name == "payloads" else 1
             for block in range(-(-array.shape[0] // array.chunks[0])):
                 rows = slice(block * array.chunks[0], (block + 1) * array.chunks[0])
                 if block not in lost:
-                    columns[group.name][rows] = array[rows]
-            known = columns[group.name]
-            known[known < 0] = -1
-            if group.name == "payloads":
-                known //= self.length
-            # the state after the last segment is the one before the next
-            np.minimum(known, self.n_segment - 1, out=known)
+                    # entries may be older than the first segment; the last state is the one after the last segment
+                    columns[group.name][rows] = np.clip(array[rows] // scale - self.first, 0, self.n_segment - 1)
         return columns

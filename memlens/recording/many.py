@@ -185,7 +185,9 @@ def _client(workers: int, scheduler: str) -> Iterator[Any]:
         return
     no_dashboard: Any = None
     with (
-        LocalCluster(n_workers=workers, threads_per_worker=1, dashboard_address=no_dashboard, silence_logs=50) as cluster,
+        LocalCluster(
+            n_workers=workers, threads_per_worker=1, dashboard_address=no_dashboard, silence_logs=50
+        ) as cluster,
         Client(cluster) as client,
     ):
         yield client

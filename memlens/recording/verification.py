@@ -97,7 +97,7 @@ def spelled(found: Ranges) -> str:
     return "segments " + ", ".join(f"{a}-{b - 1}" if b - a > 1 else f"{a}" for a, b in found)
 
 
-def ranges(mask: np.ndarray) -> Ranges:
-    """Ranges of the places where a mask is True."""
+def ranges(mask: np.ndarray, first: int = 0) -> Ranges:
+    """Ranges of the places where a mask is True, counted from ``first``."""
     edges = np.flatnonzero(np.diff(np.concatenate(([False], mask, [False])).astype(np.int8)))
-    return tuple((int(a), int(b)) for a, b in edges.reshape(-1, 2))
+    return tuple((int(a) + first, int(b) + first) for a, b in edges.reshape(-1, 2))

@@ -54,18 +54,19 @@ def verify(path: str | Path, *, model: str | Path | None = None, parent: str | P
     if newest is None or best is None:
         damages.append(Damage("unreadable", "/", "no commit that was sealed can be opened"))
     else:
-        damages += [Damage("chunks", name, "is not as it was written", ranges(m)) for name, m in _taken(newest).items()]
+        damages += [Damage("chunks", name, "is not as it was written", ranges(m, newest.first))
+                    for name, m in _taken(newest).items()]  # fmt: skip
         for damage in _contents(best, notes):
             damages.append(damage)
             for first, after in damage.segments:
-                mask[first:after] = False
+                mask[first - best.first : after - best.first] = False
     attrs = {} if newest is None else dict(newest.root.attrs)
     complete = bool(attrs.get("complete", False))
     damages += unsealed(path, seals, files, complete, notes)
     if newest is not None:
         damages += _provenance(attrs, model, parent, notes)
     if newest is not None and not damages:
-        damages += _streams(path, attrs, complete, notes)
+        damages += _streams(path, newest, complete, notes)
     if newest is not None and not complete:
         notes.append("not complete: its writer still runs, or ended early; `memlens record --resume` goes on")
     return Verification(
@@ -76,7 +77,7 @@ def verify(path: str | Path, *, model: str | Path | None = None, parent: str | P
         n_byte=files.n_byte,
         n_segment=0 if newest is None else newest.n_segment,
         damages=tuple(damages),
-        good=ranges(mask),
+        good=() if best is None else ranges(mask, best.first),
         snapshot="" if best is None else best.id,
         notes=tuple(notes),
     )
@@ -125,7 +126,7 @@ def _contents(shot: Snapshot, notes: list[str]) -> Iterator[Damage]:
             continue
         try:
             for where, what, mask in check.find(shot):
-                yield Damage(check.name, where, what, () if mask is None else ranges(mask))
+                yield Damage(check.name, where, what, () if mask is None else ranges(mask, shot.first))
         except (*STORAGE_ERRORS, IndexError) as error:
             yield Damage(check.name, "/", f"does not hold together: {error}")
 
@@ -146,7 +147,9 @@ def _decoded(shot: Snapshot, name: str) -> Iterator[Damage]:
             array[place]
         except STORAGE_ERRORS as error:
             chunk = (0,) * array.ndim if block is None else (*(0,) * (at or 0), block)
-            yield Damage("unreadable", name, f"cannot be decoded: {error}", ranges(shot.lost_segments(name, [chunk])))
+            yield Damage(
+                "unreadable", name, f"cannot be decoded: {error}", ranges(shot.lost_segments(name, [chunk]), shot.first)
+            )
 
 
 def _provenance(
@@ -172,16 +175,16 @@ def _provenance(
         notes.append(f"made from recording {said}, which was not given")
 
 
-def _streams(path: Path, attrs: dict[str, Any], complete: bool, notes: list[str]) -> Iterator[Damage]:
+def _streams(path: Path, shot: Snapshot, complete: bool, notes: list[str]) -> Iterator[Damage]:
     """Rebuild the streams and compare their fingerprints. Only of a recording that is whole so far."""
     from memlens.recording.reader import open
 
-    stream = schema.decoded(attrs.get("stream"), {})
+    stream = schema.decoded(shot.root.attrs.get("stream"), {})
     said = [one.get("sha256", "") for one in stream.get("streams", [stream])]
-    if not complete or not any(said):
-        notes.append(
-            "stream: not checked, since it is not all there" if not complete else "stream: it has no fingerprint"
-        )
+    why = "" if any(said) else "it has no fingerprint"
+    why = why if complete and not shot.first else "it is not all there"
+    if why:
+        notes.append(f"stream: not checked, since {why}")
         return
     for number, (one, want) in enumerate(zip(open(path).streams(), said, strict=True)):
         if want and one.sha256 != want:

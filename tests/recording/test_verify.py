@@ -141,10 +141,16 @@ def test_every_corruption_is_noticed(kind, kinds, copy, whole):
     assert verify(copy).ok
 
 
+def first_chunk(path, array):
+    """The file of an array's first chunk."""
+    shot = Snapshot(path, read_seals(path).snapshots[-1], compare(path, read_seals(path)))
+    [first, *_] = shot.chunk_digests(array)
+    [name] = [name for name, found in read_seals(path).files.items() if found.digest == first]
+    return name
+
+
 def test_a_damaged_chunk_takes_only_its_segments(copy, whole):
-    shot = Snapshot(copy, read_seals(copy).snapshots[-1], compare(copy, read_seals(copy)))
-    [first, *_] = shot.chunk_digests("/segments/context.hook_slot")
-    [name] = [name for name, found in read_seals(copy).files.items() if found.digest == first]
+    name = first_chunk(copy, "/segments/context.hook_slot")
     was = (copy / name).read_bytes()
     (copy / name).unlink()
     told = verify(copy)
@@ -240,6 +246,17 @@ def test_the_weights_and_the_parent(whole, tmp_path):
         verify(whole.path, model=tmp_path / "none")
     [damage] = verify(whole.path, parent=whole.path).damages
     assert damage.kind == "parent"
+
+
+def test_a_replay_begins_in_the_middle(whole, small_model, tmp_path):
+    whole.replay(small_model, 5, tmp_path / "run", commit_every=4)
+    n = whole.segments.sizes["segment"]
+    told = verify(tmp_path / "run", parent=whole.path)
+    assert told.ok, told
+    assert told.good == ((5, n),)
+    name = first_chunk(tmp_path / "run", "/segments/context.hook_slot")
+    (tmp_path / "run" / name).unlink()
+    assert verify(tmp_path / "run").good == ((9, n),)
 
 
 def test_an_unfinished_recording_is_no_damage(tmp_path):
