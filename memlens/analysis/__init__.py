@@ -8,6 +8,7 @@ from memlens.analysis.probe import probe
 from memlens.analysis.retention import retention
 from memlens.analysis.slot_history import slot_history
 from memlens.analysis.slot_map import slot_map
+from memlens.analysis.survival import survival
 
 __all__ = [
     "CATALOGUE",
@@ -21,4 +22,5 @@ __all__ = [
     "run",
     "slot_history",
     "slot_map",
+    "survival",
 ]

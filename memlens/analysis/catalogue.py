@@ -28,7 +28,8 @@ class Analysis:
 
 CATALOGUE = (
     Analysis("retention", "How often are questions answered exactly, by distance and modality?"),
-    Analysis("occupancy", "How full is the store, how old are its entries, how long do they live?"),
+    Analysis("occupancy", "How full is the store, how old are its entries, how much are they read?"),
+    Analysis("survival", "How long are entries held, and does that depend on level, modality or fact?"),
     Analysis(
         "decisions",
         "Which actions does the controller take over time, and how does it value them?",

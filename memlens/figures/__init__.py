@@ -8,6 +8,7 @@ from memlens.figures.plot_probe import plot_probe, print_probe
 from memlens.figures.plot_retention import plot_retention, print_retention
 from memlens.figures.plot_slot_history import plot_slot_history, print_slot_history
 from memlens.figures.plot_slot_map import plot_slot_map, print_slot_map
+from memlens.figures.plot_survival import plot_survival, print_survival
 
 __all__ = [
     "Drawing",
@@ -19,6 +20,7 @@ __all__ = [
     "plot_retention",
     "plot_slot_history",
     "plot_slot_map",
+    "plot_survival",
     "print_clusters",
     "print_decisions",
     "print_occupancy",
@@ -26,4 +28,5 @@ __all__ = [
     "print_retention",
     "print_slot_history",
     "print_slot_map",
+    "print_survival",
 ]

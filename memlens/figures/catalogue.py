@@ -12,7 +12,16 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure as Sheet
     from plotly.graph_objects import Figure
 
-NAMES = ("clusters", "decisions", "occupancy", "probe", "retention", "slot_history", "slot_map")
+NAMES = (
+    "clusters",
+    "decisions",
+    "occupancy",
+    "probe",
+    "retention",
+    "slot_history",
+    "slot_map",
+    "survival",
+)
 
 
 @dataclass(frozen=True)

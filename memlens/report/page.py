@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 TITLES = {
     "retention": "Retention",
     "occupancy": "The long-term store",
+    "survival": "How long entries are held",
     "decisions": "The controller's decisions",
     "clusters": "Clusters of slots",
     "slot_map": "Map of slots",
