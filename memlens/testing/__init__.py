@@ -1,6 +1,7 @@
 """Planted truth, for tests of analyses, figures and pages: recordings whose structure is known."""
 
-from memlens.testing.planted import CAPACITIES, CONTROLS, LENGTH, NEAR, SCALE, SLOT, VOCAB, WIDTH, planted_recording
+from memlens.testing.fill import CAPACITIES, LENGTH, VOCAB
+from memlens.testing.planted import CONTROLS, NEAR, SCALE, SLOT, WIDTH, planted_recording
 from memlens.testing.write import write_recording
 
 __all__ = [
