@@ -10,24 +10,8 @@ from memlens.recording import Recording
 from memlens.testing.write import write_recording
 
 
-def lifetimes(
-    random: np.random.Generator, *, rate: Sequence[float], by: str, n_segment: int, births: int
-) -> dict[str, np.ndarray]:
-    """Columns of ``/entries``: ``births`` a segment, each in a random group, dying with its group's rate at every segment."""
-    n = n_segment * births
-    segment = np.repeat(np.arange(n_segment), births)
-    group = random.integers(0, len(rate), n)
-    died = segment + random.geometric(np.asarray(rate)[group])
-    columns = {
-        "sequence": np.zeros(n, int), "segment": segment, "entry": np.arange(n), "died": np.where(died < n_segment, died, -1),
-        "level": np.zeros(n, int), "modality": random.integers(0, 4, n), "fact": random.integers(-1, 1, n),
-        "parent": np.full((n, 2), -1),
-    }  # fmt: skip
-    return columns | {by: group - 1 if by == "fact" else group}
-
-
 def planted_lifetimes(
-    path: str | Path,
+    path: str | Path | None,
     *,
     rate: Sequence[float] = (0.1, 0.3),
     by: str = "level",
@@ -35,7 +19,9 @@ def planted_lifetimes(
     births: int = 10,
     seed: int = 0,
 ) -> Recording:
-    """Write a recording whose entries die at a known rate a segment, by level, modality or fact (-1 and up).
+    """Make a recording whose entries die at a known rate a segment, by level, modality or fact (-1 and up).
+
+    ``births`` entries a segment, each in a random group.
 
     ``truth`` has ``rate``, ``by`` and ``half_life``, the least whole age with (1 - rate) ** age <= 1/2. Rates that are all one plant
     no difference.
@@ -45,9 +31,15 @@ def planted_lifetimes(
     RecordingError
         When ``path`` exists.
     """
-    random = np.random.default_rng(seed)
-    columns = lifetimes(random, rate=rate, by=by, n_segment=n_segment, births=births)
+    random, n = np.random.default_rng(seed), n_segment * births
+    segment = np.repeat(np.arange(n_segment), births)
+    group = random.integers(0, len(rate), n)
+    died = segment + random.geometric(np.asarray(rate)[group])
+    entries = {
+        "segment": segment, "entry": np.arange(n), "died": np.where(died < n_segment, died, -1), "modality": random.integers(0, 4, n),
+        "fact": random.integers(-1, 1, n),
+    }  # fmt: skip
+    entries[by] = group - 1 if by == "fact" else group
     half = [int(np.ceil(np.log(0.5) / np.log(1 - each))) for each in rate]
     truth: dict[str, Any] = {"rate": list(rate), "by": by, "half_life": half}
-    room = (n_segment * births,) * 4
-    return write_recording(path, entries=columns, n_segment=n_segment, capacities=room, truth=truth)
+    return write_recording(path, entries=entries, n_segment=n_segment, capacities=(n,) * 4, truth=truth)
