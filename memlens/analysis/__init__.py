@@ -1,8 +1,10 @@
 """Measures of a recording: ``name(recording, *, params) -> xarray.Dataset``, listed in ``CATALOGUE``."""
 
+from memlens.analysis.answer_sources import answer_sources
 from memlens.analysis.catalogue import CATALOGUE, Analysis, find, run
 from memlens.analysis.clusters import clusters
 from memlens.analysis.decisions import decisions
+from memlens.analysis.lineage import lineage
 from memlens.analysis.occupancy import occupancy
 from memlens.analysis.probe import probe
 from memlens.analysis.retention import retention
@@ -13,9 +15,11 @@ from memlens.analysis.survival import survival
 __all__ = [
     "CATALOGUE",
     "Analysis",
+    "answer_sources",
     "clusters",
     "decisions",
     "find",
+    "lineage",
     "occupancy",
     "probe",
     "retention",

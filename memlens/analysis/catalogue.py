@@ -30,6 +30,12 @@ CATALOGUE = (
     Analysis("retention", "How often are questions answered exactly, by distance and modality?"),
     Analysis("occupancy", "How full is the store, how old are its entries, how much are they read?"),
     Analysis("survival", "How long are entries held, and does that depend on level, modality or fact?"),
+    Analysis("lineage", "What became of each slot: stored, merged, dropped; what is read of each generation?"),
+    Analysis(
+        "answer_sources",
+        "Which positions of the stream does each answer rest on, by what it read?",
+        ("context.hook_pattern",),
+    ),
     Analysis(
         "decisions",
         "Which actions does the controller take over time, and how does it value them?",

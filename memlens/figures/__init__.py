@@ -1,8 +1,10 @@
 """Figures: ``plot_<analysis>(dataset)`` for the screen, ``print_<analysis>(dataset)`` for paper. They only draw."""
 
 from memlens.figures.catalogue import Drawing, drawing
+from memlens.figures.plot_answer_sources import plot_answer_sources, print_answer_sources
 from memlens.figures.plot_clusters import plot_clusters, print_clusters
 from memlens.figures.plot_decisions import plot_decisions, print_decisions
+from memlens.figures.plot_lineage import plot_lineage, print_lineage
 from memlens.figures.plot_occupancy import plot_occupancy, print_occupancy
 from memlens.figures.plot_probe import plot_probe, print_probe
 from memlens.figures.plot_retention import plot_retention, print_retention
@@ -13,16 +15,20 @@ from memlens.figures.plot_survival import plot_survival, print_survival
 __all__ = [
     "Drawing",
     "drawing",
+    "plot_answer_sources",
     "plot_clusters",
     "plot_decisions",
+    "plot_lineage",
     "plot_occupancy",
     "plot_probe",
     "plot_retention",
     "plot_slot_history",
     "plot_slot_map",
     "plot_survival",
+    "print_answer_sources",
     "print_clusters",
     "print_decisions",
+    "print_lineage",
     "print_occupancy",
     "print_probe",
     "print_retention",

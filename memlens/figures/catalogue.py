@@ -13,8 +13,10 @@ if TYPE_CHECKING:
     from plotly.graph_objects import Figure
 
 NAMES = (
+    "answer_sources",
     "clusters",
     "decisions",
+    "lineage",
     "occupancy",
     "probe",
     "retention",

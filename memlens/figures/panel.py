@@ -172,7 +172,7 @@ def _drawn(axis: "Axes", mark: Mark, bars: int, drawn: int) -> Any:
         return axis.plot(x, y, drawstyle=where, **style)[0]
     error = None if mark.low is None else np.clip(np.stack([y - mark.low, mark.high - y]), 0, None)
     if mark.kind == "bar":
-        width = 0.8 / bars
+        width = 0.8 * (float(np.diff(x).min()) if x.size > 1 else 1.0) / bars
         return axis.bar(
             x + (drawn - (bars - 1) / 2) * width,
             y,

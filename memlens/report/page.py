@@ -15,6 +15,8 @@ TITLES = {
     "retention": "Retention",
     "occupancy": "The long-term store",
     "survival": "How long entries are held",
+    "lineage": "Lineage of what was written",
+    "answer_sources": "Sources of the answers",
     "decisions": "The controller's decisions",
     "clusters": "Clusters of slots",
     "slot_map": "Map of slots",

@@ -1,4 +1,4 @@
-"""Planted dynamics: lifetimes at known rates."""
+"""Planted dynamics: lifetimes at known rates, merges and reads of known descent."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from memlens.dims import Action
 from memlens.recording import Recording
 from memlens.testing.write import write_recording
 
@@ -43,3 +44,130 @@ def planted_lifetimes(
     half = [int(np.ceil(np.log(0.5) / np.log(1 - each))) for each in rate]
     truth: dict[str, Any] = {"rate": list(rate), "by": by, "half_life": half}
     return write_recording(path, entries=entries, n_segment=n_segment, capacities=(n,) * 4, truth=truth)
+
+
+SLOT, LENGTH, WINDOW, HEAD = 4, 64, 8, 2
+
+
+def planted_lineage(
+    path: str | Path | None, *, prefers_facts: bool = True, knows: bool = True, n_segment: int = 40, seed: int = 0
+) -> Recording:
+    """Make a recording whose merges, reads and source tokens are known.
+
+    Segment t writes 4 slots; the first is written from fact t (``positions.fact``), which ends at the position it was picked at. Slots
+    with a fact are stored with chance 0.9, others with 0.3, or all with 0.6 without ``prefers_facts``. At every segment an entry is
+    dropped with chance 0.05, and two of a level are merged with chance 0.3. A question a segment asks for a fact that was stored, while
+    anything of it is held: with ``knows`` it reads the entry that holds it with weight 0.75, else two entries at random.
+
+    ``truth`` has ``parents`` (merge to the two merged), ``holder`` (the entry read for each question), ``on_fact`` (part of each answer's
+    attribution on the fact's own positions) and ``held`` (facts held at the end).
+
+    Raises
+    ------
+    RecordingError
+        When ``path`` exists.
+    """
+    random = np.random.default_rng(seed)
+    pick = np.sort(random.permuted(np.tile(np.arange(WINDOW, LENGTH), (n_segment, 1)), axis=1)[:, :SLOT], axis=1)
+    pattern = random.dirichlet(np.ones(WINDOW), (n_segment, SLOT, HEAD))
+    positions = {"fact": np.full((1, n_segment * LENGTH), -1)}
+    for t in range(n_segment):
+        positions["fact"][0, t * LENGTH + pick[t, 0] - 3 : t * LENGTH + pick[t, 0] + 1] = t
+    world = _World(random)
+    questions = []
+    for t in range(n_segment):
+        questions += world.ask(t, knows)
+        world.live(t)
+        for k in range(SLOT):
+            chance = (0.9 if k == 0 else 0.3) if prefers_facts else 0.6
+            world.write(t, k, t * LENGTH + int(pick[t, k]), t if k == 0 else -1, random.random() < chance)
+    weight = pattern.mean(2)  # (segment, slot, window)
+    where = {row["entry"]: (row["segment"], row["slot"]) for row in world.rows if row["slot"] >= 0}
+
+    def on_fact(entry: int, fact: int) -> float:
+        """Part of an entry's content that was written from the positions of a fact, parents alike."""
+        if entry in where:
+            t, k = where[entry]
+            at = t * LENGTH + int(pick[t, k]) - np.arange(WINDOW)
+            return float(weight[t, k][positions["fact"][0, at] == fact].sum())
+        return float(np.mean([on_fact(parent, fact) for parent in world.parents[entry]]))
+
+    columns = _table(questions)
+    truth: dict[str, Any] = {
+        "parents": {str(child): both for child, both in world.parents.items()},
+        "holder": [row["read_entry"][0] for row in questions],
+        "on_fact": [
+            sum(w * on_fact(e, row["fact"]) for e, w in zip(row["read_entry"], row["read_weight"], strict=True))
+            for row in questions
+        ],
+        "held": sorted(fact for fact, entry in world.holder.items() if entry in world.held),
+    }
+    return write_recording(
+        path,
+        points={"context.hook_position": pick[None], "context.hook_pattern": pattern[None]},
+        positions=positions,
+        entries=_table(world.rows),
+        questions=columns,
+        capacities=(SLOT * n_segment, SLOT * n_segment, SLOT * n_segment),
+        truth=truth,
+    )
+
+
+class _World:
+    """What is held, row by row of ``/entries``."""
+
+    def __init__(self, random: np.random.Generator):
+        self.random, self.next_id = random, 0
+        self.rows: list[dict[str, Any]] = []
+        self.row: dict[int, dict[str, Any]] = {}
+        self.held: list[int] = []
+        self.parents: dict[int, list[int]] = {}
+        self.holder: dict[int, int] = {}
+
+    def write(self, t: int, slot: int, position: int, fact: int, stored: bool) -> None:
+        entry = self._born({"segment": t, "level": 0, "slot": slot, "position": position, "fact": fact})
+        if not stored:
+            self.row[entry] |= {"died": t, "fate": int(Action.DISCARD)}
+            return
+        self.held.append(entry)
+        if fact >= 0:
+            self.holder[fact] = entry
+
+    def live(self, t: int) -> None:
+        for entry in [entry for entry in self.held if self.random.random() < 0.05]:
+            self._gone(entry, t, Action.DISCARD)
+        for level in (1, 0):
+            there = [entry for entry in self.held if self.row[entry]["level"] == level]
+            if len(there) >= 2 and self.random.random() < 0.3:
+                pair = [int(entry) for entry in self.random.permutation(there)[:2]]
+                late = max(self.row[entry]["position"] for entry in pair)
+                child = self._born({"segment": t, "level": level + 1, "slot": -1, "position": late, "fact": -1})
+                self.row[child]["parent"], self.parents[child] = pair, pair
+                for entry in pair:
+                    self._gone(entry, t, Action.COMPRESS)
+                self.held.append(child)
+                self.holder = {fact: child if entry in pair else entry for fact, entry in self.holder.items()}
+
+    def ask(self, t: int, knows: bool) -> list[dict[str, Any]]:
+        known = [fact for fact, entry in self.holder.items() if entry in self.held]
+        if len(self.held) < 2 or not known:
+            return []
+        fact = int(self.random.choice(known))
+        read = [int(entry) for entry in self.random.choice(self.held, 2, replace=False)]
+        if knows:
+            read = [self.holder[fact], next(entry for entry in read if entry != self.holder[fact])]
+        return [{"segment": t, "fact": fact, "read_entry": read, "read_weight": [0.75, 0.25]}]
+
+    def _born(self, row: dict[str, Any]) -> int:
+        entry, self.next_id = self.next_id, self.next_id + 1
+        self.row[entry] = {"entry": entry, "parent": [-1, -1], "died": -1, "fate": -1, **row}
+        self.rows.append(self.row[entry])
+        return entry
+
+    def _gone(self, entry: int, t: int, fate: Action) -> None:
+        self.row[entry] |= {"died": t, "fate": int(fate)}
+        self.held.remove(entry)
+
+
+def _table(rows: list[dict[str, Any]]) -> dict[str, np.ndarray]:
+    return {name: np.array([row[name] for row in rows]) for name in rows[0]}
