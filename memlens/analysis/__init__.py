@@ -1,6 +1,7 @@
 """Measures of a recording: ``name(recording, *, params) -> xarray.Dataset``, listed in ``CATALOGUE``."""
 
 from memlens.analysis.answer_sources import answer_sources
+from memlens.analysis.attention import attention
 from memlens.analysis.catalogue import CATALOGUE, Analysis, find, run
 from memlens.analysis.clusters import clusters
 from memlens.analysis.decisions import decisions
@@ -16,6 +17,7 @@ __all__ = [
     "CATALOGUE",
     "Analysis",
     "answer_sources",
+    "attention",
     "clusters",
     "decisions",
     "find",

@@ -39,9 +39,9 @@ def answer_sources(recording: "Recording", *, top: int = 8, shuffles: int = 199,
     -------
     xarray.Dataset
         Over ``(question, source)``, largest first: ``source_position`` (-1 none), ``source_share``, ``source_token``. Over
-        ``(question)``: ``traced``, ``on_fact`` (NaN where nothing was traced or no fact is known), ``correct``. ``mean_on_fact``,
-        ``mean_on_fact_low``, ``mean_on_fact_high`` (jackknife over stretches of time), ``mean_null(shuffle)``, ``mean_p``; ``on_fact_correct`` and
-        ``on_fact_wrong``, means over right and wrong answers, each with ``_low`` and ``_high``.
+        ``(question)``: ``traced``, ``on_fact`` (NaN where nothing was traced or no fact is known), ``correct``. ``mean_on_fact`` with
+        ``_low`` and ``_high`` (jackknife over stretches of time), ``mean_null(shuffle)``, ``mean_p``; ``on_fact_correct`` and
+        ``on_fact_wrong``, means over right and wrong answers, with the same.
 
     Raises
     ------

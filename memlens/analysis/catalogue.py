@@ -37,6 +37,11 @@ CATALOGUE = (
         ("context.hook_pattern",),
     ),
     Analysis(
+        "attention",
+        "Where do slots look when written and questions when they read, and which modality feeds which?",
+        ("context.hook_pattern",),
+    ),
+    Analysis(
         "decisions",
         "Which actions does the controller take over time, and how does it value them?",
         ("controller.hook_q", "controller.hook_action"),

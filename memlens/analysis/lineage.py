@@ -8,7 +8,7 @@ import xarray as xr
 from memlens.analysis.ancestry import Ancestry
 from memlens.analysis.resampling import jackknife, time_blocks
 from memlens.analysis.result import column, finish, first_segment, n_segments
-from memlens.analysis.statistics import p_value, wilson
+from memlens.analysis.statistics import p_value, ratio, wilson
 from memlens.dims import Action
 from memlens.errors import AnalysisError
 
@@ -61,7 +61,7 @@ def lineage(recording: "Recording", *, shuffles: int = 199, seed: int = 0) -> xr
     dataset = xr.Dataset(
         {
             "end_count": (by_end, count),
-            "end_share": (by_end, _ratio(count, count.sum(1, keepdims=True))),
+            "end_share": (by_end, ratio(count, count.sum(1, keepdims=True))),
             "end_low": (by_end, low),
             "end_high": (by_end, high),
             **_held_gap(tree, end == HELD, shuffles, seed),
@@ -142,7 +142,7 @@ def _by_level(tree: Ancestry, sources: np.ndarray, levels: int) -> dict[str, obj
     return {
         "born": ("level", born),
         "merged": ("level", np.bincount(level[merged], minlength=levels)),
-        "sources": ("level", _ratio(np.bincount(level, sources, levels), born)),
+        "sources": ("level", ratio(np.bincount(level, sources, levels), born)),
     }
 
 
@@ -160,14 +160,14 @@ def _reads_by_level(recording: "Recording", tree: Ancestry, reads: object, level
     own = np.stack([np.where(level == each, weight, 0).sum(1) for each in range(levels)], 1)
 
     def share(kept: np.ndarray) -> np.ndarray:
-        return _ratio(own[kept].sum(0), own[kept].sum())
+        return ratio(own[kept].sum(0), own[kept].sum())
 
     low, high = jackknife(share, time_blocks(*where))
     held = np.asarray(recording.segments["occupancy"].values, float)
     before = where[1] - first_segment(recording) - 1  # a question reads the store as the segment before left it
     there = (before >= 0) & (before < n_segments(recording))
     could = held[where[0][there], before[there]]
-    could = _ratio(could, could.sum(1, keepdims=True))
+    could = ratio(could, could.sum(1, keepdims=True))
     usable = np.isfinite(could).all(1)
     return {
         "read_share": ("level", share(np.ones(n, bool))),
@@ -175,8 +175,3 @@ def _reads_by_level(recording: "Recording", tree: Ancestry, reads: object, level
         "read_high": ("level", np.clip(high, 0, 1)),
         "held_share": ("level", could[usable].mean(0) if usable.any() else nothing),
     }
-
-
-def _ratio(above: object, below: object) -> np.ndarray:
-    above, below = np.broadcast_arrays(np.asarray(above, float), np.asarray(below, float))
-    return np.divide(above, below, out=np.full(above.shape, np.nan), where=below > 0)

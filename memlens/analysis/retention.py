@@ -7,7 +7,7 @@ import numpy as np
 import xarray as xr
 
 from memlens.analysis.result import MODALITIES, column, finish
-from memlens.analysis.statistics import wilson
+from memlens.analysis.statistics import ratio, wilson
 from memlens.errors import AnalysisError
 
 if TYPE_CHECKING:
@@ -63,13 +63,13 @@ def retention(recording: "Recording", *, bins: int | Sequence[float] = 8) -> xr.
     cell, whole = ("modality", "bin"), ("modality",)
     dataset = xr.Dataset(
         {
-            "accuracy": (cell, _ratio(hits, n)),
+            "accuracy": (cell, ratio(hits, n)),
             "low": (cell, low),
             "high": (cell, high),
             "n": (cell, n.astype(int)),
             "correct": (cell, hits.astype(int)),
-            "loss": (cell, _ratio(losses, finite)),
-            "overall": (whole, _ratio(total_hits, totals)),
+            "loss": (cell, ratio(losses, finite)),
+            "overall": (whole, ratio(total_hits, totals)),
             "overall_low": (whole, overall_low),
             "overall_high": (whole, overall_high),
             "overall_n": (whole, totals.astype(int)),
@@ -102,7 +102,3 @@ def _edges(distance: np.ndarray, bins: int | Sequence[float]) -> np.ndarray:
     low, high = max(float(distance.min()), 1.0), float(distance.max()) + 1
     inner = [float(f"{edge:.2g}") for edge in np.geomspace(low, max(high, low + 1), bins + 1)[1:-1]]
     return np.unique([float(distance.min()), *(np.clip(inner, low, high)), high])
-
-
-def _ratio(above: np.ndarray, below: np.ndarray) -> np.ndarray:
-    return np.divide(above, below, out=np.full(above.shape, np.nan), where=below > 0)

@@ -5,6 +5,12 @@ import numpy as np
 METRICS = ["accuracy", "precision", "recall", "f1"]
 
 
+def ratio(above: object, below: object) -> np.ndarray:
+    """One over the other, NaN where the other is not above 0; both broadcast."""
+    above, below = np.broadcast_arrays(np.asarray(above, float), np.asarray(below, float))
+    return np.divide(above, below, out=np.full(above.shape, np.nan), where=below > 0)
+
+
 def wilson(correct: np.ndarray, n: np.ndarray, z: float = 1.959964) -> tuple[np.ndarray, np.ndarray]:
     """Wilson score interval of a proportion; NaN where n is 0.
 

@@ -2,6 +2,7 @@
 
 from memlens.figures.catalogue import Drawing, drawing
 from memlens.figures.plot_answer_sources import plot_answer_sources, print_answer_sources
+from memlens.figures.plot_attention import plot_attention, print_attention
 from memlens.figures.plot_clusters import plot_clusters, print_clusters
 from memlens.figures.plot_decisions import plot_decisions, print_decisions
 from memlens.figures.plot_lineage import plot_lineage, print_lineage
@@ -16,6 +17,7 @@ __all__ = [
     "Drawing",
     "drawing",
     "plot_answer_sources",
+    "plot_attention",
     "plot_clusters",
     "plot_decisions",
     "plot_lineage",
@@ -26,6 +28,7 @@ __all__ = [
     "plot_slot_map",
     "plot_survival",
     "print_answer_sources",
+    "print_attention",
     "print_clusters",
     "print_decisions",
     "print_lineage",

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 NAMES = (
     "answer_sources",
+    "attention",
     "clusters",
     "decisions",
     "lineage",

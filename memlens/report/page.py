@@ -17,6 +17,7 @@ TITLES = {
     "survival": "How long entries are held",
     "lineage": "Lineage of what was written",
     "answer_sources": "Sources of the answers",
+    "attention": "Write and read attention",
     "decisions": "The controller's decisions",
     "clusters": "Clusters of slots",
     "slot_map": "Map of slots",

@@ -171,3 +171,57 @@ class _World:
 
 def _table(rows: list[dict[str, Any]]) -> dict[str, np.ndarray]:
     return {name: np.array([row[name] for row in rows]) for name in rows[0]}
+
+
+def planted_attention(
+    path: str | Path | None, *, specialised: float = 1.0, matched: float = 0.6, n_segment: int = 40, seed: int = 0
+) -> Recording:
+    """Make a recording whose heads look at known places and whose questions read known modalities.
+
+    Four heads; a part ``specialised`` of head h's write attention lies evenly on the windows 2h and 2h + 1, the rest is random. Runs of
+    8 positions share a modality; slots are picked evenly. A question of each segment reads an entry of its own modality with weight
+    ``matched``, the rest goes to any entry. Numbers of 0 plant nothing.
+
+    ``truth`` has ``span``, each head's expected distance in tokens, and ``matched``, the expected part of reads inside a modality.
+
+    Raises
+    ------
+    RecordingError
+        When ``path`` exists.
+    """
+    random = np.random.default_rng(seed)
+    heads = WINDOW // 2
+    pick = np.sort(random.permuted(np.tile(np.arange(WINDOW, LENGTH), (n_segment, 1)), axis=1)[:, :SLOT], axis=1)
+    own = np.repeat(np.eye(heads), 2, axis=1) / 2
+    noise = random.dirichlet(np.ones(WINDOW), (n_segment, SLOT, heads))
+    pattern = specialised * own + (1 - specialised) * noise
+    modality = np.repeat(random.integers(0, 4, n_segment * LENGTH // 8), 8)
+    position = (np.arange(n_segment)[:, None] * LENGTH + pick).ravel()
+    n, kinds = position.size, modality[position]
+    entries = {
+        "segment": np.repeat(np.arange(n_segment), SLOT), "entry": np.arange(n), "slot": np.tile(np.arange(SLOT), n_segment),
+        "position": position, "modality": kinds,
+    }  # fmt: skip
+    asked = random.integers(0, 4, n_segment)
+    there = [np.flatnonzero(kinds == kind) for kind in asked]
+    like = np.array([random.choice(rows) if rows.size else random.integers(n) for rows in there])
+    questions = {
+        "segment": np.arange(n_segment), "fact_modality": asked, "read_entry": np.stack([like, random.integers(0, n, n_segment)], 1),
+        "read_weight": np.tile([matched, 1 - matched], (n_segment, 1)),
+    }  # fmt: skip
+    share = np.bincount(kinds, minlength=4) / n
+    middle = (WINDOW - 1) / 2
+    truth: dict[str, Any] = {
+        "span": [specialised * (2 * head + 0.5) + (1 - specialised) * middle for head in range(heads)],
+        "matched": float(np.mean(matched + (1 - matched) * share[asked])),
+    }
+    points = {"context.hook_position": pick[None], "context.hook_pattern": pattern[None]}
+    return write_recording(
+        path,
+        points=points,
+        positions={"modality": modality[None]},
+        entries=entries,
+        questions=questions,
+        capacities=(n,),
+        truth=truth,
+    )
