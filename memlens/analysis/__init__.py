@@ -8,6 +8,7 @@ from memlens.analysis.decisions import decisions
 from memlens.analysis.lineage import lineage
 from memlens.analysis.occupancy import occupancy
 from memlens.analysis.probe import probe
+from memlens.analysis.q_network import q_network
 from memlens.analysis.retention import retention
 from memlens.analysis.slot_history import slot_history
 from memlens.analysis.slot_map import slot_map
@@ -24,6 +25,7 @@ __all__ = [
     "lineage",
     "occupancy",
     "probe",
+    "q_network",
     "retention",
     "run",
     "slot_history",

@@ -47,6 +47,11 @@ CATALOGUE = (
         ("controller.hook_q", "controller.hook_action"),
     ),
     Analysis(
+        "q_network",
+        "Which features does the controller's Q look at, and does a small tree act like it?",
+        ("controller.hook_q",),
+    ),
+    Analysis(
         "clusters",
         "Do slots fall into groups, do these match modalities, which tokens mark them?",
         ("context.hook_slot", "context.hook_position", "context.hook_pattern"),

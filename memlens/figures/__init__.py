@@ -8,6 +8,7 @@ from memlens.figures.plot_decisions import plot_decisions, print_decisions
 from memlens.figures.plot_lineage import plot_lineage, print_lineage
 from memlens.figures.plot_occupancy import plot_occupancy, print_occupancy
 from memlens.figures.plot_probe import plot_probe, print_probe
+from memlens.figures.plot_q_network import plot_q_network, print_q_network
 from memlens.figures.plot_retention import plot_retention, print_retention
 from memlens.figures.plot_slot_history import plot_slot_history, print_slot_history
 from memlens.figures.plot_slot_map import plot_slot_map, print_slot_map
@@ -23,6 +24,7 @@ __all__ = [
     "plot_lineage",
     "plot_occupancy",
     "plot_probe",
+    "plot_q_network",
     "plot_retention",
     "plot_slot_history",
     "plot_slot_map",
@@ -34,6 +36,7 @@ __all__ = [
     "print_lineage",
     "print_occupancy",
     "print_probe",
+    "print_q_network",
     "print_retention",
     "print_slot_history",
     "print_slot_map",

@@ -20,6 +20,7 @@ NAMES = (
     "lineage",
     "occupancy",
     "probe",
+    "q_network",
     "retention",
     "slot_history",
     "slot_map",

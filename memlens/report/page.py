@@ -19,6 +19,7 @@ TITLES = {
     "answer_sources": "Sources of the answers",
     "attention": "Write and read attention",
     "decisions": "The controller's decisions",
+    "q_network": "What the controller looks at",
     "clusters": "Clusters of slots",
     "slot_map": "Map of slots",
     "probe": "Linear probe",
