@@ -53,7 +53,8 @@ class Case:
     claim
         In words: what a right result is, with its tolerance.
     build
-        From a seed to a recording, whose attribute ``truth`` holds the truth. Its docstring says what is planted.
+        From a seed to a recording, whose attribute ``truth`` holds the truth; or to a recording and further parameters of the analysis, such
+        as another recording. Its docstring says what is planted.
     judge
         From the result and the truth to a verdict. A refusal needs none.
     params
@@ -68,7 +69,7 @@ class Case:
     analysis: str
     kind: Literal["positive", "negative", "refusal"]
     claim: str
-    build: "Callable[[int], Recording]"
+    build: "Callable[[int], Recording | tuple[Recording, Mapping[str, Any]]]"
     judge: "Callable[[xr.Dataset, dict[str, Any]], Verdict] | None" = None
     params: Mapping[str, Any] = field(default_factory=dict)
     rate: float = 0.05
@@ -110,9 +111,10 @@ def grade(case: Case, seeds: Sequence[int]) -> Grade:
     verdicts: list[Verdict] = []
     outcome: Outcome
     for seed in seeds:
-        recording = case.build(seed)
+        built = case.build(seed)
+        recording, params = built if isinstance(built, tuple) else (built, {})
         try:
-            found = run(case.analysis, recording, **case.params)
+            found = run(case.analysis, recording, **case.params, **params)
             verdict = Verdict(False) if case.judge is None else case.judge(found, attribute(recording, "truth"))
         except MemlensError as error:
             return Grade("refused", len(seeds), 0, 0.0, 0.0, {}, f"{type(error).__name__}: {error}")
