@@ -53,8 +53,8 @@ class Case:
     claim
         In words: what a right result is, with its tolerance.
     build
-        From a seed to a recording, whose attribute ``truth`` holds the truth; or to a recording and further parameters of the analysis, such
-        as another recording. Its docstring says what is planted.
+        From a seed to a recording, whose attribute ``truth`` holds the truth; or to a recording and further parameters of the analysis,
+        such as another recording. Its docstring says what is planted.
     judge
         From the result and the truth to a verdict. A refusal needs none.
     params

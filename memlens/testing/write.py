@@ -85,7 +85,7 @@ def write_recording(
     coordinates = {"entry_level": np.repeat(np.arange(len(capacities)), capacities), "feature": list(control)}
     attrs = {**filled.attrs, "truth": dict(truth or {}), **(attrs or {})}
     if path is None:
-        return _in_memory(filled, coordinates, vocab, attrs, dtype)
+        return _in_memory(filled, coordinates, vocab, {**attrs, "commit_every": commit_every}, dtype)
     with RecordingWriter(
         path, points=filled.points, sizes={"read": filled.n_read, "feature": len(control)}, vocab=vocab,
         commit_every=commit_every, dtype=dtype, attrs=attrs, coordinates=coordinates,
