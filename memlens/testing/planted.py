@@ -201,7 +201,7 @@ def _questions(random: np.random.Generator, t: int, s: int, store: _Store) -> di
         read = np.append(store.entry[held], np.full(READ - held.size, -1))
         rows.append({"sequence": s, "segment": t, "position": (t + 1) * LENGTH, "fact": t, "distance": distance,
                      "fact_modality": int(random.integers(4)), "text": "what is <script>alert(1)</script>?",
-                     "answer": "42", "predicted": "42" if correct else "$7", "correct": correct,
+                     "answer": "42", "predicted": "42" if correct else "$7", "group": "", "correct": correct,
                      "loss": random.random(), "read_entry": read, "read_weight": random.dirichlet(np.ones(READ)),
                      "read_kind": np.where(read >= 0, 2, -1)})  # fmt: skip
     return _columns(rows)

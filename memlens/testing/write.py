@@ -85,7 +85,7 @@ def write_recording(
     coordinates = {"entry_level": np.repeat(np.arange(len(capacities)), capacities), "feature": list(control)}
     attrs = {**filled.attrs, "truth": dict(truth or {}), **(attrs or {})}
     if path is None:
-        return _in_memory(filled, coordinates, vocab, attrs, dtype)
+        return _in_memory(filled, coordinates, vocab, {**attrs, "commit_every": commit_every}, dtype)
     with RecordingWriter(
         path, points=filled.points, sizes={"read": filled.n_read, "feature": len(control)}, vocab=vocab,
         commit_every=commit_every, dtype=dtype, attrs=attrs, coordinates=coordinates,
@@ -107,42 +107,41 @@ def _by_segment(columns: Columns, table: str, filled: Filled) -> list[Columns]:
     return [{name: column[order[a:b]] for name, column in columns.items()} if b > a else {} for a, b in pairwise(edges)]
 
 
+class InMemory(Recording):
+    """A recording that is in no folder: what writing and opening would give."""
+
+    def __init__(self, groups: Mapping[str, xr.Dataset], attrs: Mapping[str, Any]):
+        self.path = Path("in memory")
+        self.attrs = {k: json.dumps(v) if isinstance(v, dict | list | tuple) else v for k, v in attrs.items()}
+        self.tree = xr.DataTree.from_dict(
+            {"/": xr.Dataset(attrs=self.attrs), **{f"/{k}": v for k, v in groups.items()}}
+        )
+
+    def _group(self, name: str) -> xr.Dataset:
+        return self.tree[name].to_dataset()
+
+
 def _in_memory(
     filled: Filled, coordinates: Mapping[str, Any], vocab: Sequence[str], attrs: Mapping[str, Any], dtype: str
 ) -> Recording:
-    """What writing and opening would give, without a file."""
     coordinates = {"action": [a.name for a in Action], **coordinates}
+    whole = {"segments": filled.segments, "positions": filled.positions, **filled.tables}
     groups: dict[str, xr.Dataset] = {}
     for group in schema.GROUPS:
         group = group.with_variables(filled.points) if group.name == "segments" else group
-        columns = {"segments": filled.segments, "positions": filled.positions}.get(group.name) or filled.tables.get(
-            group.name
-        )
-        if columns is None:
-            continue
-        order = (
-            np.argsort(columns["died" if group.name == "deaths" else "segment"], kind="stable")
-            if group.axis in _ROWS
-            else None
-        )
-        data = {
-            v.name: (v.dims, _typed(columns[v.name] if order is None else columns[v.name][order], v, dtype), v.attrs)
-            for v in group.variables
-        }
+        columns = whole.get(group.name) or {v.name: np.zeros((0,) * len(v.dims)) for v in group.variables}
+        rows: Any = slice(None)
+        if group.name in filled.tables:  # in the order of time, as they would be written
+            rows = np.argsort(columns["died" if group.name == "deaths" else "segment"], kind="stable")
+        data = {v.name: (v.dims, _typed(columns[v.name][rows], v, dtype), v.attrs) for v in group.variables}
         fixed = {v.name: (v.dims, _typed(coordinates[v.name], v, dtype), v.attrs) for v in group.coordinates}
         own = {"vocab": json.dumps(list(vocab))} if group.name == "positions" else {}
         groups[group.name] = xr.Dataset(data, fixed, own)
-    tree = xr.DataTree.from_dict({f"/{name}": dataset for name, dataset in groups.items()})
-    n_token = int(filled.segments["n_valid"].sum())
     told = {
         **schema.ROOT_ATTRIBUTES, "memlens_version": __version__, "schema": schema.SCHEMA_VERSION, "id": "in memory", **attrs,
-        "dtype": dtype, "complete": True, "n_token": n_token, "segment_length": filled.size.length,
+        "dtype": dtype, "complete": True, "n_token": int(filled.segments["n_valid"].sum()), "segment_length": filled.size.length,
     }  # fmt: skip
-    tree.attrs = {k: json.dumps(v) if isinstance(v, dict | list | tuple) else v for k, v in told.items()}
-    return Recording(Path("in memory"), tree)
-
-
-_ROWS = {group.axis for group in schema.TABLES}
+    return InMemory(groups, told)
 
 
 def _typed(value: Any, variable: schema.Variable, dtype: str) -> np.ndarray:
