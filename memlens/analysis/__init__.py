@@ -2,6 +2,7 @@
 
 from memlens.analysis.answer_sources import answer_sources
 from memlens.analysis.attention import attention
+from memlens.analysis.calibration import calibration
 from memlens.analysis.catalogue import CATALOGUE, Analysis, find, run
 from memlens.analysis.clusters import clusters
 from memlens.analysis.decisions import decisions
@@ -19,6 +20,7 @@ __all__ = [
     "Analysis",
     "answer_sources",
     "attention",
+    "calibration",
     "clusters",
     "decisions",
     "find",

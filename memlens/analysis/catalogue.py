@@ -51,6 +51,7 @@ CATALOGUE = (
         "Which features does the controller's Q look at, and does a small tree act like it?",
         ("controller.hook_q",),
     ),
+    Analysis("calibration", "Does Q know which entries will be read?", ("controller.hook_q",)),
     Analysis(
         "clusters",
         "Do slots fall into groups, do these match modalities, which tokens mark them?",

@@ -3,6 +3,7 @@
 from memlens.figures.catalogue import Drawing, drawing
 from memlens.figures.plot_answer_sources import plot_answer_sources, print_answer_sources
 from memlens.figures.plot_attention import plot_attention, print_attention
+from memlens.figures.plot_calibration import plot_calibration, print_calibration
 from memlens.figures.plot_clusters import plot_clusters, print_clusters
 from memlens.figures.plot_decisions import plot_decisions, print_decisions
 from memlens.figures.plot_lineage import plot_lineage, print_lineage
@@ -19,6 +20,7 @@ __all__ = [
     "drawing",
     "plot_answer_sources",
     "plot_attention",
+    "plot_calibration",
     "plot_clusters",
     "plot_decisions",
     "plot_lineage",
@@ -31,6 +33,7 @@ __all__ = [
     "plot_survival",
     "print_answer_sources",
     "print_attention",
+    "print_calibration",
     "print_clusters",
     "print_decisions",
     "print_lineage",

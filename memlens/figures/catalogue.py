@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 NAMES = (
     "answer_sources",
     "attention",
+    "calibration",
     "clusters",
     "decisions",
     "lineage",

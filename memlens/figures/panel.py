@@ -150,9 +150,9 @@ def paper(panels: Sequence[Panel], *, columns: int = 3) -> "Sheet":
     for axis in axes[len(panels) :]:
         axis.set_axis_off()
     if handles:
-        page.legend(
-            list(handles.values()), [visible(name) for name in handles], loc="outside lower left", ncols=6, frameon=False, fontsize=9,
-        )  # fmt: skip
+        names = [visible(name) for name in handles]
+        where = {"loc": "outside lower left", "ncols": 2 * columns, "frameon": False, "fontsize": 9}
+        page.legend(list(handles.values()), names, **where)
     return page
 
 

@@ -177,7 +177,9 @@ class Appender:
     def _arrays_of(self, group: Group, rows: Mapping[str, Mapping[str, Any]]) -> dict[str, GrowingArray]:
         """Arrays with the sizes that ``sizes`` and the first rows say."""
         if group.name == "positions":
-            self.attrs["segment_length"] = np.shape(rows["positions"]["token"])[1] // np.size(rows["segments"]["segment"])
+            self.attrs["segment_length"] = np.shape(rows["positions"]["token"])[1] // np.size(
+                rows["segments"]["segment"]
+            )
         made, sizes = {}, {} if group.name in ("segments", "positions") else dict(self.sizes)
         for v in group.variables:
             axis = v.dims.index(group.axis)

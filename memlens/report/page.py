@@ -20,6 +20,7 @@ TITLES = {
     "attention": "Write and read attention",
     "decisions": "The controller's decisions",
     "q_network": "What the controller looks at",
+    "calibration": "Calibration of Q",
     "clusters": "Clusters of slots",
     "slot_map": "Map of slots",
     "probe": "Linear probe",

@@ -1,10 +1,11 @@
-"""Planted control: Q-values that depend on known features."""
+"""Planted control: Q-values that depend on known features, or on what entries turn out to be worth."""
 
 from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 
+from memlens.dims import Action
 from memlens.recording import Recording
 from memlens.recording.schema import CANDIDATE, RESIDENT
 from memlens.testing.write import write_recording
@@ -65,3 +66,91 @@ def planted_q(
         entries={"segment": born, "entry": np.arange(born.size), "died": np.where(died < n_segment, died, -1)},
         control=FEATURES, capacities=(born.size,), n_segment=n_segment, truth=truth,
     )  # fmt: skip
+
+
+def planted_calibration(
+    path: str | Path | None,
+    *,
+    knows: float = 0.8,
+    n_segment: int = 40,
+    births: int = 3,
+    merges: bool = False,
+    seed: int = 0,
+) -> Recording:
+    """Make a recording whose entries are read at known rates, and whose Q knows them in part.
+
+    Every entry has a worth, exponential; each of a segment's 1 to 8 questions reads two held entries, drawn by worth, with weights 0.75 and
+    0.25. Q(STORE) is ``knows`` times the standardised worth plus (1 - knows) times noise of the entry, and half of the number of questions
+    that the next segment asks: what all entries share is not knowledge of any. With ``knows`` 0 nothing is planted. With ``merges``,
+    two entries at a time become one, whose worth is the sum.
+
+    ``truth`` has ``knows`` and ``returns``: reads to come within 5 segments at a discount of 0.9, by decision.
+
+    Raises
+    ------
+    RecordingError
+        When ``path`` exists.
+    """
+    random = np.random.default_rng(seed)
+    n_question = random.integers(1, 9, n_segment + 1)
+    worth: list[float] = []
+    noise: list[float] = []
+    born: list[dict[str, object]] = []
+    held: list[int] = []
+    decisions: list[dict[str, object]] = []
+    questions: list[dict[str, object]] = []
+    read: dict[tuple[int, int], float] = {}
+
+    def birth(t: int, value: float, parent: list[int]) -> int:
+        worth.append(value)
+        noise.append(random.normal())
+        level = 1 if parent[0] >= 0 else 0
+        slot = -1 if level else len(born)
+        born.append(
+            {"segment": t, "entry": len(born), "level": level, "slot": slot, "parent": parent, "died": -1, "fate": -1}
+        )
+        return len(born) - 1
+
+    for t in range(n_segment):
+        for _ in range(n_question[t] if len(held) >= 2 else 0):
+            p = np.array([worth[entry] for entry in held])
+            pair = [int(entry) for entry in random.choice(held, 2, replace=False, p=p / p.sum())]
+            questions.append({"segment": t, "read_entry": pair, "read_weight": [0.75, 0.25]})
+            for entry, weight in zip(pair, (0.75, 0.25), strict=True):
+                read[entry, t] = read.get((entry, t), 0.0) + weight
+        merging = [int(entry) for entry in random.permutation(held)[:2]] if merges and len(held) > 8 else []
+        fresh = [birth(t, random.exponential(), [-1, -1]) for _ in range(births)]
+        for entry in [*held, *fresh]:
+            action = Action.COMPRESS if entry in merging else Action.DISCARD if random.random() < 0.1 else Action.STORE
+            value = knows * (worth[entry] - 1) + (1 - knows) * noise[entry] + 0.5 * n_question[t + 1]
+            kind = CANDIDATE if entry in fresh else RESIDENT
+            decisions.append(
+                {"segment": t, "entry": entry, "kind": kind, "executed": int(action), "q": [value, value, -9.0, 0.0]}
+            )
+            if action != Action.STORE:
+                born[entry] |= {"died": t, "fate": int(action)}
+        held = [entry for entry in [*held, *fresh] if born[entry]["died"] == -1]
+        held += [birth(t, worth[merging[0]] + worth[merging[1]], merging)] if merging else []
+
+    def to_come(entry: int, t: int, left: int) -> float:
+        """The return by its definition, one segment after the other."""
+        share, row = 1.0, born[entry]
+        if row["died"] == t:
+            child = [at for at, other in enumerate(born) if entry in other["parent"]]  # pyright: ignore[reportOperatorIssue]
+            if not child:
+                return 0.0
+            entry, share = child[0], 0.5
+        if left == 0 or t + 1 >= n_segment:
+            return 0.0
+        return 0.9 * share * (read.get((entry, t + 1), 0.0) + to_come(entry, t + 1, left - 1))
+
+    returns = [to_come(int(row["entry"]), int(row["segment"]), 5) for row in decisions]  # pyright: ignore[reportArgumentType]
+    return write_recording(
+        path,
+        entries=_columns(born), decisions=_columns(decisions), questions=_columns(questions), n_segment=n_segment,
+        capacities=(births * n_segment,) * 2, truth={"knows": knows, "returns": returns},
+    )  # fmt: skip
+
+
+def _columns(rows: list[dict[str, object]]) -> dict[str, np.ndarray]:
+    return {name: np.array([row[name] for row in rows]) for name in rows[0]}

@@ -42,7 +42,9 @@ def same_so_far(found, whole):
     n = found.n_rows("segments")
     for name in ("x", "i", "entry_id"):
         np.testing.assert_array_equal(found[name].values, whole[name].values[:, :n])
-    np.testing.assert_array_equal(found.positions["token"].values, whole.positions["token"].values[:, : n * plan.LENGTH])
+    np.testing.assert_array_equal(
+        found.positions["token"].values, whole.positions["token"].values[:, : n * plan.LENGTH]
+    )
     deaths = whole.tree["deaths"].to_dataset()
     deaths = deaths.isel(death=deaths["died"].values < n)
     for name, column in found.tree["deaths"].to_dataset().items():
