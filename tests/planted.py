@@ -128,12 +128,14 @@ def _questions(r, segments, first, n, accuracy):
         read[0, 0], weight[0] = 100_000, [0.75, 0.25, 0, 0]
         read[1, 1] = 0
     distance = np.exp(r.uniform(np.log(64), np.log(segments * 64), n)).astype(int)
+    segment = np.sort(r.integers(0, segments, n)) + first
     one = {
         "sequence": np.zeros(n, int),
-        "segment": np.sort(r.integers(0, segments, n)) + first,
+        "segment": segment,
         "fact": np.arange(n),
         "fact_modality": r.integers(0, 2, n),
         "distance": distance,
+        "position": (segment + 1) * 64,
         "correct": r.random(n) < accuracy,
         "loss": r.random(n),
         "text": np.full(n, "what is <script>alert(1)</script>?", object),
@@ -141,7 +143,8 @@ def _questions(r, segments, first, n, accuracy):
         "predicted": np.full(n, "$7", object),
     }
     table = xr.Dataset({name: ("question", column) for name, column in one.items()})
-    return table.assign(read_entry=(("question", "read"), read), read_weight=(("question", "read"), weight))
+    reads = {"read_entry": read, "read_weight": weight, "read_kind": np.where(read >= 0, 2, -1)}
+    return table.assign({name: (("question", "read"), values) for name, values in reads.items()})
 
 
 def _decisions(r, segments, first, n_entries):

@@ -5,11 +5,15 @@ from memlens.analysis.attention import attention
 from memlens.analysis.calibration import calibration
 from memlens.analysis.catalogue import CATALOGUE, Analysis, find, run
 from memlens.analysis.clusters import clusters
+from memlens.analysis.decision_factors import decision_factors
 from memlens.analysis.decisions import decisions
 from memlens.analysis.lineage import lineage
+from memlens.analysis.margins import margins
 from memlens.analysis.occupancy import occupancy
 from memlens.analysis.probe import probe
+from memlens.analysis.q_fidelity import q_fidelity
 from memlens.analysis.q_network import q_network
+from memlens.analysis.regret import regret
 from memlens.analysis.retention import retention
 from memlens.analysis.slot_history import slot_history
 from memlens.analysis.slot_map import slot_map
@@ -22,12 +26,16 @@ __all__ = [
     "attention",
     "calibration",
     "clusters",
+    "decision_factors",
     "decisions",
     "find",
     "lineage",
+    "margins",
     "occupancy",
     "probe",
+    "q_fidelity",
     "q_network",
+    "regret",
     "retention",
     "run",
     "slot_history",

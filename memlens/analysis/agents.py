@@ -29,7 +29,7 @@ class Agents:
         Names of the features.
     q
         Nats, (row, action), NaN where an action was not allowed.
-    sequence, segment, entry, kind, level, wanted, executed
+    sequence, segment, entry, agent, kind, level, wanted, executed
         int64, (row,).
     """
 
@@ -39,6 +39,7 @@ class Agents:
     sequence: np.ndarray
     segment: np.ndarray
     entry: np.ndarray
+    agent: np.ndarray
     kind: np.ndarray
     level: np.ndarray
     wanted: np.ndarray
@@ -51,7 +52,7 @@ class Agents:
             self.feature,
             *(
                 getattr(self, name)[rows]
-                for name in ("q", "sequence", "segment", "entry", "kind", "level", "wanted", "executed")
+                for name in ("q", "sequence", "segment", "entry", "agent", "kind", "level", "wanted", "executed")
             ),
         )
 
@@ -105,7 +106,7 @@ def agents(recording: "Recording", least: int) -> Agents:
     names = names or [f"control {i}" for i in range(control.shape[1])]
     rest = (
         column(table, name, np.int64)
-        for name in ("sequence", "segment", "entry", "kind", "level", "wanted", "executed")
+        for name in ("sequence", "segment", "entry", "agent", "kind", "level", "wanted", "executed")
     )
     return Agents(control, names, q, *rest)
 

@@ -114,7 +114,7 @@ def _group(
     if count["families"] < LEAST_ENTRIES:
         return none | count
     unit = np.unique(rows.sequence[own] << 40 | rows.segment[own], return_inverse=True)[1]
-    x, y = _ranks(q[own], unit), _ranks(reads[own], unit)
+    x, y = centred_ranks(q[own], unit), centred_ranks(reads[own], unit)
     product, xx, yy = x * y, x * x, y * y
     if not xx.any() or not yy.any():
         return none | count
@@ -130,7 +130,7 @@ def _group(
     return {"rho": rho(np.ones(x.size, bool)), **bounds, "p": sign_flip_p(each, FLIPS, seed)} | count
 
 
-def _ranks(values: np.ndarray, unit: np.ndarray) -> np.ndarray:
+def centred_ranks(values: np.ndarray, unit: np.ndarray) -> np.ndarray:
     """Mid-ranks inside each unit, centred, from -1/2 to 1/2; 0 where a unit has one row."""
     from scipy.stats import rankdata
 

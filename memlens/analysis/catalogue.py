@@ -16,14 +16,14 @@ if TYPE_CHECKING:
 class Analysis:
     """One analysis.
 
-    ``points`` are the hook points it reads by default; ``place`` says that it needs a place (sequence, segment, slot)
-    and so cannot run on a recording alone.
+    ``points`` are the hook points it reads by default; ``needs`` are the parameters without which it cannot run: a place
+    (sequence, segment, slot), or another recording.
     """
 
     name: str
     answers: str
     points: tuple[str, ...] = ()
-    place: bool = False
+    needs: tuple[str, ...] = ()
 
 
 CATALOGUE = (
@@ -47,11 +47,17 @@ CATALOGUE = (
         ("controller.hook_q", "controller.hook_action"),
     ),
     Analysis(
+        "decision_factors", "Do actions depend on modality, importance, novelty or occupancy?", ("controller.hook_q",)
+    ),
+    Analysis("margins", "How close were the calls, and which were the nearest misses?", ("controller.hook_q",)),
+    Analysis(
         "q_network",
         "Which features does the controller's Q look at, and does a small tree act like it?",
         ("controller.hook_q",),
     ),
     Analysis("calibration", "Does Q know which entries will be read?", ("controller.hook_q",)),
+    Analysis("q_fidelity", "Is Q what happens when an action is forced?", ("controller.hook_q",), needs=("sweep",)),
+    Analysis("regret", "What did this policy lose against others on the same stream?", needs=("others",)),
     Analysis(
         "clusters",
         "Do slots fall into groups, do these match modalities, which tokens mark them?",
@@ -63,7 +69,7 @@ CATALOGUE = (
         "slot_history",
         "What was one slot written from, and what became of it?",
         ("context.hook_position", "context.hook_pattern"),
-        place=True,
+        needs=("sequence", "segment", "slot"),
     ),
 )
 

@@ -5,11 +5,15 @@ from memlens.figures.plot_answer_sources import plot_answer_sources, print_answe
 from memlens.figures.plot_attention import plot_attention, print_attention
 from memlens.figures.plot_calibration import plot_calibration, print_calibration
 from memlens.figures.plot_clusters import plot_clusters, print_clusters
+from memlens.figures.plot_decision_factors import plot_decision_factors, print_decision_factors
 from memlens.figures.plot_decisions import plot_decisions, print_decisions
 from memlens.figures.plot_lineage import plot_lineage, print_lineage
+from memlens.figures.plot_margins import plot_margins, print_margins
 from memlens.figures.plot_occupancy import plot_occupancy, print_occupancy
 from memlens.figures.plot_probe import plot_probe, print_probe
+from memlens.figures.plot_q_fidelity import plot_q_fidelity, print_q_fidelity
 from memlens.figures.plot_q_network import plot_q_network, print_q_network
+from memlens.figures.plot_regret import plot_regret, print_regret
 from memlens.figures.plot_retention import plot_retention, print_retention
 from memlens.figures.plot_slot_history import plot_slot_history, print_slot_history
 from memlens.figures.plot_slot_map import plot_slot_map, print_slot_map
@@ -22,11 +26,15 @@ __all__ = [
     "plot_attention",
     "plot_calibration",
     "plot_clusters",
+    "plot_decision_factors",
     "plot_decisions",
     "plot_lineage",
+    "plot_margins",
     "plot_occupancy",
     "plot_probe",
+    "plot_q_fidelity",
     "plot_q_network",
+    "plot_regret",
     "plot_retention",
     "plot_slot_history",
     "plot_slot_map",
@@ -35,11 +43,15 @@ __all__ = [
     "print_attention",
     "print_calibration",
     "print_clusters",
+    "print_decision_factors",
     "print_decisions",
     "print_lineage",
+    "print_margins",
     "print_occupancy",
     "print_probe",
+    "print_q_fidelity",
     "print_q_network",
+    "print_regret",
     "print_retention",
     "print_slot_history",
     "print_slot_map",

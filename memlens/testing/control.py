@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
+import xarray as xr
 
 from memlens.dims import Action
 from memlens.recording import Recording
@@ -154,3 +155,90 @@ def planted_calibration(
 
 def _columns(rows: list[dict[str, object]]) -> dict[str, np.ndarray]:
     return {name: np.array([row[name] for row in rows]) for name in rows[0]}
+
+
+def planted_margins(
+    path: str | Path | None, *, scale: float = 0.05, tied: bool = True, n_segment: int = 40, seed: int = 0
+) -> Recording:
+    """Make a recording in which the best action beats the next by an exponential margin, ``scale`` nats on average.
+
+    With ``tied`` the two move together from decision to decision, by far more than their margin; else every action's value is drawn
+    by itself and nothing is planted. ``truth`` has ``scale``.
+
+    Raises
+    ------
+    RecordingError
+        When ``path`` exists.
+    """
+    random = np.random.default_rng(seed)
+    n = n_segment * 10
+    q = random.normal(size=(n, 4))
+    if tied:
+        q[:, 1], q[:, 2], q[:, 3] = q[:, 0] - random.exponential(scale, n), -9.0, -8.0
+    decisions = {"segment": np.repeat(np.arange(n_segment), 10), "entry": np.arange(n), "q": q}
+    return write_recording(path, decisions=decisions, truth={"scale": scale})
+
+
+def planted_policies(*, better: float = 0.2, n_segment: int = 60, seed: int = 0) -> tuple[Recording, list[Recording]]:
+    """Make recordings of one stream under three policies: "learned", right at a rate of 0.6, an "oracle" and "random".
+
+    The oracle turns a part ``better`` of the wrong answers right, "random" the same number wrong; with 0 each of them swaps answers at
+    random, and nothing is planted. Questions of a segment are hard together. ``truth`` of the first has ``regret`` by policy.
+    """
+    random = np.random.default_rng(seed)
+    segment = np.repeat(np.arange(n_segment), 4)
+    hard = random.normal(size=n_segment)[segment]
+    own = hard + random.normal(size=segment.size) < 0.25 * np.sqrt(2)
+    turned = random.random((2, segment.size)) < (better or 0.2)
+    if better:
+        answers = {"learned": own, "oracle": own | turned[0], "random": own & ~turned[1]}
+    else:  # as often from right to wrong as the other way
+        even = random.random((2, segment.size)) < np.where(own, 1 - own.mean(), own.mean())
+        other, random_ = np.where(turned & even, ~own, own)
+        answers = {"learned": own, "oracle": other, "random": random_}
+    truth = {name: float(right.mean() - own.mean()) for name, right in answers.items()}
+    made = [
+        write_recording(
+            None, questions={"segment": segment, "fact": np.arange(segment.size), "correct": right}, attrs={"policy": name},
+            truth={"regret": truth},
+        )
+        for name, right in answers.items()
+    ]  # fmt: skip
+    return made[0], made[1:]
+
+
+def planted_sweep(*, knows: float = 1.0, n_segment: int = 30, seed: int = 0) -> tuple[Recording, xr.Dataset]:
+    """Make a recording and a sweep of it, in the format of `memlens.sweep`, whose effects Q knows in part.
+
+    In each segment 4 entries were stored, and each is dropped by force. That costs its worth, exponential, at one later question; Q(STORE)
+    is ``knows`` times the discounted worth and (1 - knows) times the worth of another entry; Q(DISCARD) is 0. ``truth`` has ``knows``.
+    """
+    random = np.random.default_rng(seed)
+    length, gamma = 64, 0.995
+    n = n_segment * 4
+    segment = np.repeat(np.arange(n_segment), 4)
+    worth = random.exponential(size=n)
+    asked = np.minimum(segment + random.integers(1, 6, n), n_segment)  # question i is the one that needs entry i
+    lost = worth * gamma ** (asked - segment)
+    q = np.stack(
+        [knows * lost + (1 - knows) * random.permutation(lost), np.full(n, -9.0), np.full(n, -9.0), np.zeros(n)], 1
+    )
+    recording = write_recording(
+        None,
+        decisions={"segment": segment, "entry": np.arange(n), "q": q},
+        truth={"knows": knows},
+        n_segment=n_segment + 6,
+    )
+    change = np.where(asked[None] >= segment[:, None], 0.0, np.nan)
+    change[np.arange(n), np.arange(n)] = worth
+    position = (asked + 1) * length
+    sweep = xr.Dataset(
+        {
+            "loss_change": (("place", "question"), change), "factual": ("place", ["STORE"] * n), "executed": ("place", ["DISCARD"] * n),
+        },
+        {
+            "position": ("question", position), "segment": ("place", segment), "slot": ("place", np.full(n, -1)),
+            "entry": ("place", np.arange(n)), "action": ("place", ["DISCARD"] * n),
+        },
+    )  # fmt: skip
+    return recording, sweep
