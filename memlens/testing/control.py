@@ -64,7 +64,10 @@ def planted_q(
         decisions={
             "segment": segment, "entry": entry, "kind": np.where(age == 0, CANDIDATE, RESIDENT), "q": q, "control": control,
         },
-        entries={"segment": born, "entry": np.arange(born.size), "died": np.where(died < n_segment, died, -1)},
+        entries={
+            "segment": born, "entry": np.arange(born.size), "died": np.where(died < n_segment, died, -1),
+            "modality": random.integers(0, 4, born.size),
+        },
         control=FEATURES, capacities=(born.size,), n_segment=n_segment, truth=truth,
     )  # fmt: skip
 
