@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 import xarray as xr
 
-from memlens.analysis.kmeans import candidates, partition, principal
+from memlens.analysis.clustering import candidates, partition, principal
 from memlens.analysis.result import finish
 from memlens.analysis.vectors import LABELS, vectors
 from memlens.errors import AnalysisError
@@ -64,7 +64,7 @@ def slot_map(
             "coordinate": (("sample", "axis"), flat),
             "explained_variance": ("axis", explained),
             "trustworthiness": float(trustworthiness(value[judged], flat[judged], n_neighbors=near)),
-            "cluster": ("sample", partition(value, candidates(None, n), seed).label),
+            "cluster": ("sample", partition(value, candidates(None, n), "kmeans", seed).label),
             **{name: ("sample", rows.labels[name]) for name in LABELS},
         },
         coords={"axis": [1, 2]},
@@ -80,7 +80,6 @@ def slot_map(
         method=method,
         rows=rows.source,
         total=rows.total,
-        dropped=rows.dropped,
         neighbours=near,
     )
 

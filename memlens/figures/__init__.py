@@ -1,29 +1,50 @@
 """Figures: ``plot_<analysis>(dataset)`` for the screen, ``print_<analysis>(dataset)`` for paper. They only draw."""
 
 from memlens.figures.catalogue import Drawing, drawing
+from memlens.figures.plot_alignment import plot_alignment, print_alignment
 from memlens.figures.plot_clusters import plot_clusters, print_clusters
+from memlens.figures.plot_compression import plot_compression, print_compression
 from memlens.figures.plot_decisions import plot_decisions, print_decisions
+from memlens.figures.plot_dictionary import plot_dictionary, print_dictionary
+from memlens.figures.plot_drift import plot_drift, print_drift
+from memlens.figures.plot_geometry import plot_geometry, print_geometry
 from memlens.figures.plot_occupancy import plot_occupancy, print_occupancy
 from memlens.figures.plot_probe import plot_probe, print_probe
+from memlens.figures.plot_probe_profile import plot_probe_profile, print_probe_profile
 from memlens.figures.plot_retention import plot_retention, print_retention
+from memlens.figures.plot_similarity import plot_similarity, print_similarity
 from memlens.figures.plot_slot_history import plot_slot_history, print_slot_history
 from memlens.figures.plot_slot_map import plot_slot_map, print_slot_map
 
 __all__ = [
     "Drawing",
     "drawing",
+    "plot_alignment",
     "plot_clusters",
+    "plot_compression",
     "plot_decisions",
+    "plot_dictionary",
+    "plot_drift",
+    "plot_geometry",
     "plot_occupancy",
     "plot_probe",
+    "plot_probe_profile",
     "plot_retention",
+    "plot_similarity",
     "plot_slot_history",
     "plot_slot_map",
+    "print_alignment",
     "print_clusters",
+    "print_compression",
     "print_decisions",
+    "print_dictionary",
+    "print_drift",
+    "print_geometry",
     "print_occupancy",
     "print_probe",
+    "print_probe_profile",
     "print_retention",
+    "print_similarity",
     "print_slot_history",
     "print_slot_map",
 ]

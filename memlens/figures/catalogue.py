@@ -12,7 +12,22 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure as Sheet
     from plotly.graph_objects import Figure
 
-NAMES = ("clusters", "decisions", "occupancy", "probe", "retention", "slot_history", "slot_map")
+NAMES = (
+    "alignment",
+    "clusters",
+    "compression",
+    "decisions",
+    "dictionary",
+    "drift",
+    "geometry",
+    "occupancy",
+    "probe",
+    "probe_profile",
+    "retention",
+    "similarity",
+    "slot_history",
+    "slot_map",
+)
 
 
 @dataclass(frozen=True)

@@ -1,19 +1,21 @@
-"""k-means with the number of clusters chosen by silhouette, shared by `clusters` and `slot_map`."""
+"""Cluster rows by one of four methods, the number of clusters chosen by silhouette; shared by `clusters` and `slot_map`."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any, Literal, cast
 
 import numpy as np
 
 from memlens.errors import AnalysisError
 
+Method = Literal["kmeans", "minibatch", "hdbscan", "agglomerative"]
+METHODS: tuple[Method, ...] = ("kmeans", "minibatch", "hdbscan", "agglomerative")
 CANDIDATES = (2, 3, 4, 5, 6, 8, 10, 12)
 
 
 @dataclass(frozen=True)
 class Partition:
-    """A chosen k-means: label of each row, silhouette by k, the best silhouette."""
+    """A chosen clustering: label of each row (-1 noise), silhouette by k, the best silhouette."""
 
     label: np.ndarray
     k: int
@@ -40,30 +42,46 @@ def principal(value: np.ndarray, components: int = 32) -> tuple[np.ndarray, np.n
     return centred @ axes, variance[keep] / total
 
 
-def partition(value: np.ndarray, ks: Sequence[int], seed: int, judged: int = 1000) -> Partition:
-    """Run k-means for each k and keep the k of the largest mean silhouette.
+def cluster(value: np.ndarray, k: int, method: Method, seed: int) -> np.ndarray:
+    """Label of each row, -1 for noise (hdbscan only, which finds its own number of clusters)."""
+    from sklearn import cluster as sk
+
+    if method == "kmeans":
+        model: Any = sk.KMeans(k, n_init=cast(Any, 2), random_state=seed)
+    elif method == "minibatch":
+        model = sk.MiniBatchKMeans(k, n_init=cast(Any, 2), batch_size=2048, random_state=seed)
+    elif method == "agglomerative":
+        model = sk.AgglomerativeClustering(k)
+    else:
+        # at least a fiftieth of the rows make a cluster, so that chance clumps of a few rows do not
+        model = sk.HDBSCAN(min_cluster_size=max(5, value.shape[0] // 50), copy=True)
+    return np.asarray(model.fit_predict(value))
+
+
+def partition(value: np.ndarray, ks: Sequence[int], method: Method, seed: int, judged: int = 1000) -> Partition:
+    """Cluster for each k and keep the k of the largest mean silhouette; hdbscan is run once.
 
     The silhouette (Rousseeuw, 1987) is (b - a) / max(a, b), a the mean distance of a row to its own cluster, b to the
-    nearest other one; it is averaged over at most ``judged`` rows.
+    nearest other one; it is averaged over at most ``judged`` rows that are not noise.
     """
-    from sklearn.cluster import KMeans
     from sklearn.metrics import silhouette_score
 
     rows = np.arange(value.shape[0])
     if rows.size > judged:
         rows = np.random.default_rng(seed).choice(rows, judged, replace=False)
-    best: tuple[float, int, np.ndarray] | None = None
+    best: tuple[float, np.ndarray] | None = None
     scores = []
-    for k in ks:
-        label = KMeans(k, n_init=cast(Any, 2), random_state=seed).fit_predict(value)
-        several = 1 < np.unique(label[rows]).size < rows.size
-        score = float(silhouette_score(value[rows], label[rows])) if several else -1.0
+    for k in ks[:1] if method == "hdbscan" else ks:
+        label = cluster(value, k, method, seed)
+        use = rows[label[rows] >= 0]
+        several = 1 < np.unique(label[use]).size < use.size
+        score = float(silhouette_score(value[use], label[use])) if several else -1.0
         scores.append(score)
         if best is None or score > best[0]:
-            best = score, k, label
+            best = score, label
     if best is None:
         raise AnalysisError("no number of clusters to choose from; give k or a longer recording")
-    return Partition(best[2], best[1], np.array(scores), best[0])
+    return Partition(best[1], max(int(best[1].max()) + 1, 1), np.array(scores), best[0])
 
 
 def candidates(k: int | None, n: int) -> tuple[int, ...]:

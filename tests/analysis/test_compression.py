@@ -1,0 +1,60 @@
+import numpy as np
+import pytest
+
+from memlens.analysis import compression
+from memlens.analysis.contents import leaves
+from memlens.errors import AnalysisError
+from memlens.testing import structure, with_points, write_recording
+from memlens.testing.merges import merges
+
+from .chance import assert_rate
+
+
+def recorded(path, **plant):
+    planted = merges(**plant)
+    return write_recording(path, points=planted.points, entries=planted.entries, capacities=planted.capacities)
+
+
+def test_planted_loss_is_measured(tmp_path):
+    """A mean of m independent vectors holds 1/m of the variance of each; half of the features, half of that."""
+    found = compression(recorded(tmp_path / "r", n_segment=400, feature=8, signal=0.0, kept=(1.0, 0.5)))
+    np.testing.assert_allclose(found["rate"], [1, 1 / 2, 1 / 4])
+    np.testing.assert_allclose(found["reconstruction"], [1, 1 / 2, 1 / 8], atol=0.03)
+    assert (found["p"].values[1:] <= 0.05).all()
+    for level, truth in ((1, 1 / 2), (2, 1 / 8)):
+        assert float(found["low"].sel(level=level)) < truth < float(found["high"].sel(level=level))
+
+
+def test_what_probes_lose(tmp_path):
+    found = compression(recorded(tmp_path / "r", n_segment=200)).sel(target="modality")
+    before, after = found["before"].values[1:], found["after"].values[1:]
+    assert (before > 0.8).all()
+    assert before[0] > after[0] > after[1] > 0.05
+    assert (found["after_p"].values[1:] <= 0.05).all()
+    assert (found["lost_low"].values[1:] > 0).all()
+    assert (found["lost_low"] <= found["lost"]).values[1:].all()
+
+
+def test_leaves_are_the_slots_below(tmp_path):
+    recording = recorded(tmp_path / "r", n_segment=10)
+    merge, leaf = leaves(recording)
+    table = recording.entries
+    assert (table["slot"].values[leaf] >= 0).all()
+    level = table["level"].values[merge]
+    assert (level == 1).sum() == 9 * 4 and (level == 2).sum() == 8 * 4
+
+
+def test_merges_that_hold_nothing(tmp_path):
+    base, p = recorded(tmp_path / "r", n_segment=60, feature=3, related=False), []
+    for seed in range(200):
+        planted = merges(n_segment=60, feature=3, related=False, seed=seed)
+        found = compression(with_points(base, planted.points), shuffles=19, folds=3)
+        p.append([float(found["p"].sel(level=1)), float(found["p"].sel(level=2))])
+    assert_rate(np.array(p)[:, 0])
+    assert_rate(np.array(p)[:, 1])
+
+
+def test_nothing_merged_is_refused(tmp_path):
+    points = {"context.hook_slot": structure.noise(), "store.hook_content": np.zeros((1, 64, 42, 16))}
+    with pytest.raises(AnalysisError, match="0 pairs of a merge and a slot"):
+        compression(write_recording(tmp_path / "r", points=points))
