@@ -131,6 +131,11 @@ def test_evaluation_examples(model, tmp_path: Path, monkeypatch: pytest.MonkeyPa
     run_page("docs/evaluation.md", tmp_path, monkeypatch)
 
 
+def test_planted_truth_examples(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert len(runnable("docs/planted-truth.md")) >= 4
+    run_page("docs/planted-truth.md", tmp_path, monkeypatch)
+
+
 def test_readme_examples(model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """With a small untrained model in the place of the trained one."""
     from memlens.model import save_model

@@ -22,17 +22,34 @@ def add(commands: Any) -> None:
         metavar="POINT",
         nargs="+",
         default=["default"],
-        help="hook points to keep: names, globs, groups, 'default' or 'all'",
+        help="hook points to keep: names, globs, groups, 'default' or 'all'; @START:STOP:STEP after one says in which segments",
     )
     parser.add_argument("--policy", metavar="NAME", help="controller policy instead of the model's own")
     parser.add_argument(
         "--length", type=arguments.length, metavar="N", help="length of a built-in stream, such as 100K"
     )
     parser.add_argument("--seed", type=arguments.seed, metavar="N", help="seed of a built-in stream")
-    parser.add_argument("--commit-every", type=arguments.count, metavar="N", default=16, help="segments a commit")
-    parser.add_argument("--dtype", choices=("float16", "float32"), default="float16", help="how floats are kept")
+    parser.add_argument("--commit-every", type=arguments.count, metavar="N", default=64, help="segments a commit")
+    parser.add_argument(
+        "--states-every",
+        type=arguments.length,
+        metavar="N",
+        default=16,
+        help="keep the memory's state every N segments, to go on from; 0 for none",
+    )
+    parser.add_argument(
+        "--dtype", choices=("float16", "float32", "int8"), default="float16", help="how floats are kept"
+    )
+    parser.add_argument(
+        "--attention-top",
+        type=arguments.count,
+        metavar="K",
+        default=0,
+        help="keep the K largest attention weights and where they are",
+    )
+    parser.add_argument("--resume", action="store_true", help="go on with a recording that was cut off")
     arguments.add_threads(parser)
-    parser.set_defaults(run=run, interrupted="; what was committed is kept and opens; to record it all, record anew")
+    parser.set_defaults(run=run, interrupted="; what was committed is kept and opens; --resume goes on from there")
 
 
 def run(args: Namespace) -> None:
@@ -45,7 +62,7 @@ def run(args: Namespace) -> None:
 
     folder = places.model(args.model)
     stream = places.stream(args.stream, args.length, args.seed)
-    if Path(args.out).exists():
+    if Path(args.out).exists() and not args.resume:
         raise RecordingError(f"'{args.out}' exists already; a recording is never overwritten: choose another folder")
     from memlens.model.checkpoint import load_memory_model
 
@@ -56,8 +73,11 @@ def run(args: Namespace) -> None:
             stream,
             args.out,
             points=tuple(args.points),
+            states_every=args.states_every,
             commit_every=args.commit_every,
             dtype=args.dtype,
+            attention_top=args.attention_top,
+            resume=args.resume,
             progress=show,
         )
     print(f"recording: {args.out}")

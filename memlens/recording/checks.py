@@ -1,20 +1,21 @@
 """Look at the sizes a recording claims before anything is read: a false one could take all memory."""
 
 import math
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import zarr
-
 from memlens.errors import RecordingError
 from memlens.recording import schema
+from memlens.recording.lazy import Documents
 
 MAX_ROWS = 100_000_000
 MAX_CHUNKS = 2_000_000
 MAX_CHUNK_BYTES = 2**30
+ITEM_BYTES = {"bool": 1, "int8": 1, "uint8": 1, "float16": 2, "int32": 4, "float32": 4, "int64": 8}
 
 
-def check(store: Any, path: Path) -> None:
+def check(attrs: Mapping[str, Any], found: Documents, path: Path) -> None:
     """Compare groups, variables, dims and sizes with the schema.
 
     Raises
@@ -22,34 +23,33 @@ def check(store: Any, path: Path) -> None:
     RecordingError
         When a group or variable is missing, sizes within a group differ, or an array is larger than any recording.
     """
-    root = zarr.open_group(store, mode="r")
-    if "memlens_version" not in root.attrs:
+    if "memlens_version" not in attrs:
         raise RecordingError(f"'{path}' is an Icechunk repository but no recording of memlens")
-    found = int(root.attrs.get("schema", 0))  # pyright: ignore[reportArgumentType]
-    if found != schema.SCHEMA_VERSION:
-        raise RecordingError(f"'{path}' has schema {found}, expected {schema.SCHEMA_VERSION}; record it anew")
-    groups = dict(root.groups())
+    schema_found = int(attrs.get("schema", 0))
+    if schema_found != schema.SCHEMA_VERSION:
+        raise RecordingError(f"'{path}' has schema {schema_found}, expected {schema.SCHEMA_VERSION}; record it anew")
     for group in schema.GROUPS:
-        if group.name not in groups:
+        if group.name not in found:
             raise RecordingError(f"'{path}' is damaged: it has no /{group.name}; record it anew")
-        _check_group(path, group, dict(groups[group.name].arrays()))
+        prefix = f"{group.name}/"
+        _check_group(path, group, {k.removeprefix(prefix): v for k, v in found.items() if k.startswith(prefix)})
 
 
-def _check_group(path: Path, group: schema.Group, arrays: dict[str, zarr.Array]) -> None:
+def _check_group(path: Path, group: schema.Group, arrays: Documents) -> None:
     missing = sorted({v.name for v in group.variables} - set(arrays))
     if missing:
         raise RecordingError(f"'{path}' is damaged: /{group.name} has no {', '.join(missing)}; record it anew")
     sizes: dict[str, int] = {}
     for name, array in arrays.items():
-        dims = getattr(array.metadata, "dimension_names", None)
-        for dim, size in zip(dims or (), array.shape, strict=False):
-            if size > MAX_ROWS or sizes.setdefault(str(dim), size) != size:
+        shape, chunk = array["shape"], array["chunk_grid"]["configuration"]["chunk_shape"]
+        for dim, size in zip(array.get("dimension_names") or (), shape, strict=True):
+            if not 0 <= size <= MAX_ROWS or sizes.setdefault(str(dim), size) != size:
                 raise RecordingError(
                     f"'{path}' is damaged: /{group.name}/{name} has {size:,} of {dim}, expected "
                     f"{min(sizes.get(str(dim), MAX_ROWS), MAX_ROWS):,}"
                 )
-        n_chunks = math.prod(-(-size // chunk) for size, chunk in zip(array.shape, array.chunks, strict=True))
-        n_bytes = math.prod(array.chunks) * getattr(array.dtype, "itemsize", 16)
+        n_chunks = math.prod(-(-size // max(length, 1)) for size, length in zip(shape, chunk, strict=True))
+        n_bytes = math.prod(chunk) * ITEM_BYTES.get(array["data_type"], 16)
         if n_chunks > MAX_CHUNKS or n_bytes > MAX_CHUNK_BYTES:
             raise RecordingError(
                 f"'{path}': /{group.name}/{name} claims {n_chunks:,} chunks of {n_bytes:,} bytes, expected at most "

@@ -26,8 +26,8 @@ def describe(recording: "Recording") -> str:
         f"  points     {len(points)} as {attrs.get('dtype', '')}",
         *(f"             {name} ({', '.join(map(str, segments[name].dims))})" for name in points),
         f"  questions  {asked}",
-        f"  decisions  {recording.tree['decisions'].sizes['decision']:,}",
-        f"  entries    {recording.tree['entries'].sizes['birth']:,}",
+        f"  decisions  {recording.n_rows('decisions'):,}",
+        f"  entries    {recording.n_rows('entries'):,}",
     ]
     if overflow:
         lines.append(f"  overflow   {', '.join(f'{n}: {k:,} values' for n, k in overflow.items())}")

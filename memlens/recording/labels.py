@@ -61,10 +61,10 @@ class EntryLabels:
     def born(
         self, entry: np.ndarray, slot: np.ndarray, position: np.ndarray, parent: np.ndarray, write: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Label new entries, fresh slots first and merges after their parents, and remember them."""
+        """Label new entries, in the order of their births, and remember them. ``write`` is [entry, window]."""
         modality, fact = np.full(len(entry), -1), np.full(len(entry), -1)
         fresh = slot >= 0
-        modality[fresh], fact[fresh] = self.of_windows(position[fresh], write[slot[fresh]])
+        modality[fresh], fact[fresh] = self.of_windows(position[fresh], write[fresh])
         for i in range(len(entry)):
             if not fresh[i]:
                 modality[i], fact[i] = self.alive.get(int(parent[i, 0]), (-1, -1))

@@ -11,10 +11,15 @@ from memlens.errors import RecordingError, closest
 from memlens.recording import schema
 from memlens.recording.checks import check
 from memlens.recording.describe import describe
-from memlens.recording.storage import STORAGE_ERRORS, open_repository
+from memlens.recording.lazy import Documents, dataset, documents
+from memlens.recording.rebuild import rebuild
+from memlens.recording.states import unpack
+from memlens.recording.storage import STORAGE_ERRORS, damaged, open_repository
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from memlens.streams.encoded import EncodedStream
 
 FRAMES = ("questions", "decisions", "entries")
 
@@ -28,32 +33,34 @@ def open(path: str | Path) -> "Recording":
         When the folder is missing, is no recording, or is damaged.
     """
     path = Path(path)
-    if not (path / "snapshots").is_dir() or not (path / "refs").is_dir():
-        raise RecordingError(f"no recording at '{path}'; give a folder that `memlens record -o` wrote")
     try:
         store: Any = open_repository(path).readonly_session("main").store
-        check(store, path)
-        tree = xr.open_datatree(store, engine="zarr", consolidated=False, chunks=None)
+        attrs, found = documents(store)
+        check(attrs, found, path)
     except STORAGE_ERRORS as error:
-        raise RecordingError(f"'{path}' is no recording, or is damaged: {error}; record it anew") from error
-    return Recording(path, tree)
+        raise damaged(path, error) from error
+    return Recording(path, store, attrs, found)
 
 
 class Recording:
-    """What a memory did, over one or more streams.
+    """What a memory did, over one or more streams, as it was when it was opened.
 
     Attributes
     ----------
     path : Path
-    tree : xarray.DataTree
-        Every group as stored, lazy.
     attrs : dict
         Where it came from; lists and dicts are JSON text.
     """
 
-    def __init__(self, path: Path, tree: xr.DataTree):
-        self.path, self.tree = path, tree
-        self.attrs: dict[str, Any] = {str(name): value for name, value in tree.attrs.items()}
+    def __init__(self, path: Path, store: Any, attrs: dict[str, Any], found: Documents):
+        self.path, self.attrs = path, attrs
+        self._store, self._found = store, found
+
+    @cached_property
+    def tree(self) -> xr.DataTree:
+        """Every group as stored, lazy."""
+        groups = {f"/{group.name}": self._group(group.name) for group in schema.GROUPS}
+        return xr.DataTree.from_dict({"/": xr.Dataset(attrs=self.attrs), **groups})
 
     @property
     def id(self) -> str:
@@ -76,6 +83,44 @@ class Recording:
         return self._table("questions")
 
     @cached_property
+    def payloads(self) -> xr.Dataset:
+        """One row a position that carries more than a token: of images, sounds and strands."""
+        return self._table("payloads")
+
+    @cached_property
+    def states(self) -> np.ndarray:
+        """Segments whose state before them was kept, ascending."""
+        return self._states["before"].values
+
+    def state(self, segment: int) -> tuple[int, dict[str, np.ndarray]]:
+        """Give the state that was kept nearest before a segment.
+
+        Returns
+        -------
+        segment : int
+            The one that it is the state before: ``segment``, or the nearest earlier one that was kept.
+        tensors : dict
+            Arrays by the names of ``MemoryState.flat()``, with a leading sequence axis.
+
+        Raises
+        ------
+        RecordingError
+            When none was kept at or before the segment.
+        """
+        at = int(np.searchsorted(self.states, segment, side="right")) - 1
+        if at < 0:
+            raise RecordingError(
+                f"'{self.path}' has no state at or before segment {segment}; it has {len(self.states)}: record it with "
+                "--states-every"
+            )
+        packed = self._states["tensors"][at].values
+        return int(self.states[at]), unpack(packed, schema.decoded(self.attrs["state_layout"], []))
+
+    def streams(self) -> "list[EncodedStream]":
+        """The streams it was made from, one a sequence; of a recording that is not complete, as much as it has."""
+        return rebuild(self)
+
+    @cached_property
     def decisions(self) -> xr.Dataset:
         """One row a live agent and segment."""
         return self._table("decisions")
@@ -94,6 +139,12 @@ class Recording:
         for v, column in zip(schema.JOINED, columns, strict=True):
             column[order[at]] = gone[v.name].values
         return born.assign({v.name: (v.dims, c, v.attrs) for v, c in zip(schema.JOINED, columns, strict=True)})
+
+    def n_rows(self, group: str) -> int:
+        """Rows of a group, without reading it."""
+        known = next(g for g in schema.GROUPS if g.name == group)
+        v = known.variables[0]
+        return int(self._found[f"{group}/{v.name}"]["shape"][v.dims.index(known.axis)])
 
     def __getitem__(self, name: str) -> xr.DataArray:
         """A recorded point or other variable of ``segments``; RecordingError says how to record a missing one."""
@@ -132,10 +183,12 @@ class Recording:
     def __repr__(self) -> str:
         return describe(self)
 
+    @cached_property
+    def _states(self) -> xr.Dataset:
+        return self._group("states")
+
     def _group(self, name: str) -> xr.Dataset:
-        dataset = self.tree[name].to_dataset()
-        fixed = [v.name for g in schema.GROUPS if g.name == name for v in g.coordinates if v.name in dataset.variables]
-        return dataset.set_coords(fixed)
+        return dataset(self.path, self._store, name, self._found)
 
     def _table(self, name: str) -> xr.Dataset:
         """A table in memory, strings as Python strings."""

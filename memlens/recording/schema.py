@@ -10,9 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 #: Version of this schema, the root attribute ``schema``.
-SCHEMA_VERSION = 1
-#: Rows in one chunk of an event table.
-TABLE_CHUNK = 8192
+SCHEMA_VERSION = 2
 #: Kinds of agents, by code.
 CANDIDATE, RESIDENT = 0, 1
 #: Root attributes that every recording has, with the value each takes when nobody gives one.
@@ -40,6 +38,9 @@ ROOT_ATTRIBUTES: dict[str, Any] = {
     "peak_rss_bytes": 0,
     "points": [],
     "points_available": [],
+    "state_layout": [],
+    "commit_every": 0,
+    "states_every": 0,
 }
 
 
@@ -54,27 +55,31 @@ class Variable:
     unit: str = ""
     symbol: str = ""
     group: str = ""
+    #: Segments it is kept in, "" for all.
+    at: str = ""
 
     @property
     def fill(self) -> Any:
-        """Value where nothing was written: NaN, -1, False or the empty string."""
+        """Value where nothing was written: NaN, -1, False, 0 for bytes or the empty string."""
         if self.dtype.startswith("float"):
             return float("nan")
-        return {"bool": False, "string": ""}.get(self.dtype, -1)
+        return {"bool": False, "string": "", "uint8": 0}.get(self.dtype, -1)
 
     @property
     def attrs(self) -> dict[str, str]:
         """Labels that travel with the array."""
-        named = {"unit": self.unit, "symbol": self.symbol, "meaning": self.meaning, "group": self.group}
+        named = {"unit": self.unit, "symbol": self.symbol, "meaning": self.meaning, "group": self.group,
+                 "at": self.at}  # fmt: skip
         return {key: value for key, value in named.items() if value}
 
 
 @dataclass(frozen=True)
 class Group:
-    """Arrays that grow together along ``axis``."""
+    """Arrays that grow together along ``axis``, ``chunk`` rows to a chunk (0: as many as a commit has)."""
 
     name: str
     axis: str
+    chunk: int
     variables: tuple[Variable, ...]
     coordinates: tuple[Variable, ...] = ()
 
@@ -92,6 +97,7 @@ ACTION_NAME = V("action", ("action",), "string", "name of the action")
 SEGMENTS = Group(
     "segments",
     "segment",
+    0,
     (
         V("segment", ("segment",), "int64", "index of the segment"),
         V("start", ("segment",), "int64", "stream position of its first token", "token"),
@@ -113,6 +119,7 @@ SEGMENTS = Group(
 POSITIONS = Group(
     "positions",
     "position",
+    0,
     (
         V("modality", ("sequence", "position"), "int8", "Modality of the position, -1 padding"),
         V("token", ("sequence", "position"), "int32", "BPE id of text, nucleotide code of DNA, 0 elsewhere"),
@@ -123,6 +130,7 @@ POSITIONS = Group(
 QUESTIONS = Group(
     "questions",
     "question",
+    256,
     (
         V("sequence", ("question",), "int32", "sequence it was asked of"),
         V("segment", ("question",), "int64", "segment after which it was answered"),
@@ -133,6 +141,7 @@ QUESTIONS = Group(
         V("text", ("question",), "string", "the question"),
         V("answer", ("question",), "string", "the right answer"),
         V("predicted", ("question",), "string", "the model's answer"),
+        V("group", ("question",), "string", "what sets it apart from others of its task, empty for nothing"),
         V("correct", ("question",), "bool", "exact match"),
         V("loss", ("question",), "float32", "loss of the right answer", "nat/token"),
         V("read_entry", ("question", "read"), "int64", "entry a read vector came from, -1 not an entry"),
@@ -144,6 +153,7 @@ QUESTIONS = Group(
 DECISIONS = Group(
     "decisions",
     "decision",
+    8192,
     (
         V("sequence", ("decision",), "int32", "sequence"),
         V("segment", ("decision",), "int64", "segment"),
@@ -162,6 +172,7 @@ DECISIONS = Group(
 ENTRIES = Group(
     "entries",
     "birth",
+    1024,
     (
         V("sequence", ("birth",), "int32", "sequence"),
         V("segment", ("birth",), "int64", "segment in which it was born"),
@@ -181,6 +192,7 @@ ENTRIES = Group(
 DEATHS = Group(
     "deaths",
     "death",
+    1024,
     (
         V("sequence", ("death",), "int32", "sequence"),
         V("entry", ("death",), "int64", "id of the entry that is gone"),
@@ -195,7 +207,30 @@ JOINED = (
     V("fate", ("birth",), "int8", "Action executed at death, -1 alive at the end"),
 )
 
-TABLES = (QUESTIONS, DECISIONS, ENTRIES, DEATHS)
+#: With /positions and /questions, all that a stream is: it can be rebuilt.
+PAYLOADS = Group(
+    "payloads",
+    "row",
+    512,
+    (
+        V("sequence", ("row",), "int32", "sequence"),
+        V("position", ("row",), "int64", "stream position, of an image, sound or strand", "token"),
+        V("payload", ("row", "value"), "float32", "what the position carries, padded with zeros"),
+    ),
+)
+
+#: States of the memory that a run can go on from; the root attribute ``state_layout`` says what the bytes are.
+STATES = Group(
+    "states",
+    "state",
+    1,
+    (
+        V("before", ("state",), "int64", "segment that it is the state before"),
+        V("tensors", ("state", "byte"), "uint8", "all tensors of the state, one after the other", "byte"),
+    ),
+)
+
+TABLES = (QUESTIONS, DECISIONS, ENTRIES, DEATHS, PAYLOADS, STATES)
 GROUPS = (SEGMENTS, POSITIONS, *TABLES)
 
 

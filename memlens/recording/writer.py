@@ -1,55 +1,59 @@
-"""Write a recording: segments gather in a buffer, and whole blocks of them are committed at once.
+"""Write a recording beside the run that makes it: segments go into a bounded queue, a thread makes blocks of them.
 
-The folder appears, by rename, with the first segment. A process that dies leaves everything up to its last
-commit; ``complete`` is False until ``finish``. Memory does not grow with the stream.
+What ``committed`` says is on the disk for good: committed, flushed and sealed. A process that dies loses what came
+after. Memory does not grow with the stream.
 """
 
-import json
-import os
-import shutil
-import time
+import queue
+import threading
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-import icechunk
 import numpy as np
-import zarr
-from zarr.codecs import ZstdCodec
 
 from memlens import __version__
-from memlens.dims import Action
+from memlens.dims import PAYLOAD_WIDTH, Action
 from memlens.errors import RecordingError
-from memlens.provenance import peak_rss
 from memlens.recording import schema
+from memlens.recording.appender import Appender, Columns, refuse_existing
+from memlens.recording.quantise import SCALE, quantise
 from memlens.recording.schema import Group, Variable
-from memlens.recording.storage import STORAGE_ERRORS, create_repository, open_repository
+from memlens.recording.sparse import Sparse
 
-DTYPES = ("float16", "float32")
+DTYPES = ("float16", "float32", "int8")
+#: Segments that are turned into rows at once. Larger blocks cost less each, and hold the interpreter longer.
+BLOCK = 8
+#: How often a full queue is looked at again, in seconds, in case that the thread has died.
+PATIENCE = 0.5
+Rows = Mapping[str, Columns]
 
 
-def refuse_existing(path: str | Path) -> Path:
-    """Give the path back; RecordingError when something is there already."""
-    path = Path(path)
-    if path.exists() or path.is_symlink():
-        raise RecordingError(f"'{path}' exists; give another -o or remove it")
-    return path
+@dataclass
+class _Flush:
+    """A request to commit all that was given before."""
+
+    complete: bool = False
+    done: threading.Event = field(default_factory=threading.Event)
 
 
 class RecordingWriter:
-    """The one committer of a recording.
+    """Takes segments, and commits blocks of them in a thread of its own.
+
+    An error there surfaces at the next ``put``, ``add``, ``commit`` or ``finish``; what is committed stays.
 
     Parameters
     ----------
     path
-        Folder to make; it must not exist.
+        Folder to make; it appears with the first commit.
     points
         Dense variables of ``/segments``, dims from ``sequence, segment`` on; dtype ``float`` is stored as ``dtype``.
     sizes
-        Sizes of the tables' extra dims: ``read`` of the questions and ``feature`` of the decisions.
+        Sizes of the tables' extra dims: ``read`` of the questions, ``feature`` of the decisions, ``byte`` of the states.
     coordinates
         Values of ``entry_level`` and ``feature``; ``action`` is known.
     attrs
@@ -59,7 +63,16 @@ class RecordingWriter:
     commit_every
         Segments in a block: a commit, and a chunk.
     dtype
-        "float16" or "float32", for points.
+        "float16", "float32" or "int8", for points.
+    rows
+        Turns a list of what ``put`` was given into columns by group; it runs in the thread.
+    resume
+        Go on after the last commit of the recording that is there.
+
+    Attributes
+    ----------
+    committed : int
+        Segments that nothing can take away any more.
 
     Raises
     ------
@@ -76,34 +89,45 @@ class RecordingWriter:
         coordinates: Mapping[str, Any] | None = None,
         attrs: Mapping[str, Any] | None = None,
         vocab: Sequence[str] = (),
-        commit_every: int = 32,
+        commit_every: int = 64,
         dtype: str = "float16",
+        rows: Callable[[list[Any]], Rows] | None = None,
+        resume: bool = False,
     ):
-        self.path = refuse_existing(path)
-        if dtype not in DTYPES:
-            raise RecordingError(f"dtype is '{dtype}', expected one of {', '.join(DTYPES)}")
+        self.path = Path(path) if resume else refuse_existing(path)
+        check_dtype(dtype)
         if commit_every < 1:
             raise RecordingError(f"commit_every is {commit_every}, expected at least 1")
-        self.dtype, self.commit_every = dtype, commit_every
-        self.groups = {g.name: g for g in (schema.SEGMENTS.with_variables(points), schema.POSITIONS, *schema.TABLES)}
-        self.sizes = {"side": 2, "action": len(Action), "read": 1, "feature": 1, **(sizes or {})}
-        self.coordinates = {"action": [a.name for a in Action], **(coordinates or {})}
-        self.vocab = list(vocab)
-        self.attrs = {**schema.ROOT_ATTRIBUTES, **_now(), **(attrs or {}), "dtype": dtype, "complete": False}
-        self.overflow: dict[str, int] = {}
-        self._written = dict.fromkeys(self.groups, 0)
-        self._buffer: dict[str, list[dict[str, np.ndarray]]] = {name: [] for name in self.groups}
-        self._repository: icechunk.Repository | None = None
+        self._groups = {g.name: _stored(g.with_variables(points if g is schema.SEGMENTS else ()), dtype)
+                        for g in schema.GROUPS}  # fmt: skip
+        self._rows, self._commit_every = rows or _joined, commit_every
+        self._given = {g.name: g.with_variables(points if g is schema.SEGMENTS else ()) for g in schema.GROUPS}
         self._shapes: dict[str, tuple[int, ...]] = {}
-        self._start = time.perf_counter()
+        self._appender = Appender(
+            self.path,
+            tuple(self._groups.values()),
+            sizes={"side": 2, "action": len(Action), "read": 1, "feature": 1, "value": PAYLOAD_WIDTH, **(sizes or {})},
+            coordinates={"action": [a.name for a in Action], **(coordinates or {})},
+            attrs={**schema.ROOT_ATTRIBUTES, **_now(), **(attrs or {}), "dtype": dtype,
+                   "commit_every": commit_every, "complete": False},
+            vocab=vocab,
+            commit_every=commit_every,
+            resume=resume,
+        )  # fmt: skip
+        self.committed = self._appender.n["segments"]
+        self._n_put = self.committed
+        self._error: BaseException | None = None
+        self._queue: queue.Queue[Any] = queue.Queue(maxsize=max(2 * BLOCK, 2))
+        self._thread = threading.Thread(target=self._work, name="memlens-writer", daemon=True)
+        self._thread.start()
 
-    def add(
-        self,
-        segments: Mapping[str, Any],
-        positions: Mapping[str, Any],
-        tables: Mapping[str, Mapping[str, Any]] | None = None,
-    ) -> None:
-        """Append one segment and what happened in it.
+    def put(self, part: Any) -> None:
+        """Take one segment, as ``rows`` understands it; waits while the queue is full."""
+        self._send(part)
+        self._n_put += 1
+
+    def add(self, segments: Columns, positions: Columns, tables: Mapping[str, Columns] | None = None) -> None:
+        """Take one segment, as arrays, and what happened in it.
 
         Parameters
         ----------
@@ -114,45 +138,31 @@ class RecordingWriter:
         tables
             Columns of new rows by table; tables without rows may be left out.
         """
-        rows = {
-            "segments": self._whole("segments", segments),
-            "positions": self._whole("positions", positions),
-            **{name: self._whole(name, columns) for name, columns in (tables or {}).items()},
-        }
-        self.attrs["n_token"] += int(rows["segments"]["n_valid"].sum())
-        if self._repository is None:
-            self._create(rows)
-        for name, columns in rows.items():
-            self._fit(name, columns)
-        for name, columns in rows.items():
-            self._buffer[name].append(columns)
-        if len(self._buffer["segments"]) >= self.commit_every:
-            self.commit()
+        if self._rows is not _joined:
+            raise RecordingError("this writer makes its rows itself; give it segments by put")
+        given = {"segments": segments, "positions": positions, **(tables or {})}
+        part = {name: self._checked(name, columns) for name, columns in given.items()}
+        self._shapes |= {key: shape for columns in part.values() for key, (shape, _) in columns.items()}
+        self.put({name: {key.partition("/")[2]: value for key, (_, value) in columns.items()}
+                  for name, columns in part.items()})  # fmt: skip
 
     def commit(self) -> None:
-        """Write the buffer and commit it."""
-        if self._repository is None:
-            return
-        try:
-            session = self._repository.writable_session("main")
-            root = zarr.open_group(session.store, mode="r+")
-            for name, parts in self._buffer.items():
-                if parts:
-                    self._append(root, self.groups[name], parts)
-            self.attrs["wall_seconds"] = time.perf_counter() - self._start
-            self.attrs["peak_rss_bytes"] = peak_rss()
-            root.attrs.update(_plain(self.attrs))
-            session.commit(f"{self._written['segments']} segments")
-        except STORAGE_ERRORS as error:
-            raise RecordingError(f"'{self.path}' cannot be written: {error}") from error
-        self._buffer = {name: [] for name in self.groups}
+        """Wait until all that was given is committed."""
+        self._flush(_Flush())
 
     def finish(self) -> None:
-        """Commit the rest and mark the recording complete."""
-        if self._repository is None:
+        """Commit the rest, mark the recording complete and end the thread."""
+        if not self._n_put:
             raise RecordingError(f"nothing was recorded, so '{self.path}' was not made; add at least one segment")
-        self.attrs["complete"] = True
-        self.commit()
+        self._flush(_Flush(complete=True))
+        self.close()
+
+    def close(self) -> None:
+        """End the thread; what is not committed is lost. Nothing else can be done afterwards."""
+        if self._thread.is_alive():
+            self._abandon = True
+            self._send_quietly(None)
+        self._thread.join()
 
     def __enter__(self) -> Self:
         return self
@@ -161,150 +171,153 @@ class RecordingWriter:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Finish; after an error keep the segments that are whole, as an incomplete recording."""
-        if kind is None:
-            self.finish()
-        elif not isinstance(error, RecordingError):
-            self.commit()
+        try:
+            if kind is None:
+                self.finish()
+            elif not isinstance(error, RecordingError) and self._n_put:
+                self.commit()
+        finally:
+            self.close()
 
-    # parts
+    # the thread
 
-    def _whole(self, name: str, columns: Mapping[str, Any]) -> dict[str, np.ndarray]:
-        """Every variable of the group as an array of its stored dtype."""
-        group = self.groups[name]
+    _abandon = False
+
+    def _work(self) -> None:
+        try:
+            self._take_all()
+        except BaseException as error:
+            self._error = error
+
+    def _take_all(self) -> None:
+        parts: list[Any] = []
+        while not self._abandon:
+            item = self._queue.get()
+            if item is None:
+                return
+            if not isinstance(item, _Flush):
+                parts.append(item)
+            n = self._appender.n["segments"] + len(parts)
+            due = isinstance(item, _Flush) or n % self._commit_every == 0
+            if parts and (due or len(parts) >= BLOCK):
+                self._appender.append(_coded(self._groups, self._rows(parts)))
+                parts = []
+            if due:
+                self._appender.attrs["complete"] = isinstance(item, _Flush) and item.complete
+                if n:
+                    self._appender.commit()
+                self.committed = n
+            if isinstance(item, _Flush):
+                item.done.set()
+
+    # the side of the run
+
+    def _send(self, item: Any) -> None:
+        while True:
+            self._raise()
+            try:
+                return self._queue.put(item, timeout=PATIENCE)
+            except queue.Full:
+                continue
+
+    def _send_quietly(self, item: Any) -> None:
+        while self._thread.is_alive():
+            try:
+                return self._queue.put(item, timeout=PATIENCE)
+            except queue.Full:
+                continue
+
+    def _flush(self, request: _Flush) -> None:
+        self._send(request)
+        while not request.done.wait(PATIENCE):
+            self._raise()
+
+    def _raise(self) -> None:
+        if self._error is not None:
+            if isinstance(self._error, RecordingError):
+                raise RecordingError(str(self._error)) from self._error
+            raise RecordingError(
+                f"'{self.path}' cannot be written: {self._error}; the {self.committed} segments before are kept"
+            ) from self._error
+        if not self._thread.is_alive():
+            raise RecordingError(f"the writer of '{self.path}' has ended; {self.committed} segments are kept")
+
+    def _checked(self, name: str, columns: Columns) -> dict[str, tuple[tuple[int, ...], np.ndarray]]:
+        """Shape beside the growing axis, and values with it, of every variable of the group, compared with those before."""
+        group = self._given[name]
         expected = {v.name for v in group.variables}
         if set(columns) != expected:
             missing, foreign = sorted(expected - set(columns)), sorted(set(columns) - expected)
             raise RecordingError(f"/{name} lacks {missing} and does not know {foreign}")
-        return {v.name: self._stored(v, columns[v.name]) for v in group.variables}
-
-    def _stored(self, variable: Variable, value: Any) -> np.ndarray:
-        if variable.dtype == "string":
-            return np.asarray(value, dtype=object)
-        array = np.asarray(value)
-        with np.errstate(over="ignore"):
-            stored = array.astype(self.dtype if variable.dtype == "float" else variable.dtype)
-        if variable.dtype == "float" and self.dtype == "float16":
-            lost = int(np.count_nonzero(np.isinf(stored) & np.isfinite(array)))
-            if lost:
-                self.overflow[variable.name] = self.overflow.get(variable.name, 0) + lost
-        return stored
-
-    def _rest(self, group: Group, variable: Variable, shape: tuple[int, ...]) -> tuple[int, ...]:
-        """Sizes of the dims other than the axis along which the group grows."""
-        axis = variable.dims.index(group.axis)
-        return shape if group.name == "segments" else (*shape[:axis], *shape[axis + 1 :])
-
-    def _fit(self, name: str, columns: dict[str, np.ndarray]) -> None:
-        """Compare shapes with those of the arrays; rows of one table must agree."""
-        group, lengths = self.groups[name], {}
+        checked: dict[str, tuple[tuple[int, ...], np.ndarray]] = {}
+        lengths: dict[str, int] = {}
         for v in group.variables:
-            got, want = self._rest(group, v, columns[v.name].shape), self._shapes[f"{name}/{v.name}"]
-            if got != want or len(columns[v.name].shape) != len(v.dims) - (name == "segments"):
-                raise RecordingError(f"/{name}/{v.name} has shape {got} beside its rows, expected {want}")
-            if name != "segments":
-                lengths[v.name] = columns[v.name].shape[v.dims.index(group.axis)]
-        if name == "positions" and set(lengths.values()) != {self.attrs["segment_length"]}:
-            want = self.attrs["segment_length"]
-            raise RecordingError(f"/positions has {lengths} positions, expected {want} a segment")
+            axis = v.dims.index(group.axis)
+            value = np.asarray(columns[v.name], dtype=object if v.dtype == "string" else None)
+            if name == "segments":
+                value = np.expand_dims(value, min(axis, value.ndim))
+            shape, n = (*value.shape[:axis], *value.shape[axis + 1 :]), value.shape[axis : axis + 1]
+            want = self._shapes.get(f"{name}/{v.name}", shape)
+            if shape != want or len(shape) != len(v.dims) - 1:
+                raise RecordingError(f"/{name}/{v.name} has shape {shape} beside its rows, expected {want}")
+            lengths[v.name] = n[0]
+            checked[f"{name}/{v.name}"] = shape, value
+        if name == "positions":
+            want = self._shapes.setdefault("segment_length", (max(lengths.values()),))
+            if set(lengths.values()) != set(want):
+                raise RecordingError(f"/positions has {lengths} positions, expected {want[0]} a segment")
         if len(set(lengths.values())) > 1:
             raise RecordingError(f"/{name} has columns of different lengths: {lengths}")
-
-    def _create(self, rows: dict[str, dict[str, np.ndarray]]) -> None:
-        """Make the repository beside its final place, then move it there: nobody meets half a recording."""
-        self._size_up(rows)
-        partial = self.path.parent / f".{self.path.name}.{uuid.uuid4().hex[:8]}"
-        try:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            session = create_repository(partial).writable_session("main")
-            root = zarr.create_group(session.store)
-            for group in self.groups.values():
-                self._create_group(root, group)
-            root.attrs.update(_plain(self.attrs))
-            session.commit("schema")
-            refuse_existing(self.path)
-            os.rename(partial, self.path)
-            self._repository = open_repository(self.path)
-        except STORAGE_ERRORS as error:
-            raise RecordingError(f"'{self.path}' cannot be made: {error}") from error
-        finally:
-            shutil.rmtree(partial, ignore_errors=True)
-
-    def _size_up(self, rows: dict[str, dict[str, np.ndarray]]) -> None:
-        """Shapes beside the growing axis, from the first segment, and from ``sizes`` for tables."""
-        for group in self.groups.values():
-            sizes: dict[str, int] = {}
-            for v in group.variables:
-                rest = tuple(d for d in v.dims if d != group.axis)
-                if group.name in ("segments", "positions"):
-                    shape = self._rest(group, v, rows[group.name][v.name].shape)
-                else:
-                    shape = tuple(self.sizes[d] for d in rest)
-                if len(shape) != len(rest):
-                    raise RecordingError(f"{v.name} has shape {shape}, expected one number for each of {rest}")
-                for d, size in zip(rest, shape, strict=True):
-                    if group.name == "segments" and sizes.setdefault(d, size) != size:
-                        raise RecordingError(f"{v.name} has {size} of {d}, expected {sizes[d]} as elsewhere")
-                self._shapes[f"{group.name}/{v.name}"] = shape
-        self.attrs["segment_length"] = rows["positions"]["token"].shape[1]
-
-    def _create_group(self, root: zarr.Group, group: Group) -> None:
-        # xarray reads `coordinates` as the names of those variables that are no data
-        labels = " ".join(v.name for v in group.coordinates if v.name in self.coordinates)
-        attributes: dict[str, Any] = {"coordinates": labels} if labels else {}
-        if group.name == "positions":
-            attributes["vocab"] = json.dumps(self.vocab)
-        made = root.create_group(group.name, attributes=attributes)
-        block = {"segment": self.commit_every, "position": self.commit_every * self.attrs["segment_length"]}
-        for v in group.variables:
-            at = v.dims.index(group.axis)
-            rest = self._shapes[f"{group.name}/{v.name}"]
-            chunk = [
-                1 if d == "sequence" else max(size, 1)
-                for d, size in zip((d for d in v.dims if d != group.axis), rest, strict=True)
-            ]
-            _array(
-                made, v, (*rest[:at], 0, *rest[at:]),
-                (*chunk[:at], block.get(group.axis, schema.TABLE_CHUNK), *chunk[at:]), self.dtype,
-            )  # fmt: skip
-        for v in group.coordinates:
-            if v.name in self.coordinates:
-                value = np.asarray(self.coordinates[v.name], dtype=object if v.dtype == "string" else v.dtype)
-                _array(made, v, value.shape, value.shape, self.dtype)[:] = value  # pyright: ignore[reportArgumentType]
-
-    def _append(self, root: zarr.Group, group: Group, parts: list[dict[str, np.ndarray]]) -> None:
-        before, grown = self._written[group.name], 0
-        for v in group.variables:
-            at = v.dims.index(group.axis)
-            columns = [part[v.name] for part in parts]
-            value = np.stack(columns, at) if group.name == "segments" else np.concatenate(columns, at)
-            grown = value.shape[at]
-            if not grown:
-                return
-            array: Any = root[f"{group.name}/{v.name}"]
-            array.resize((*array.shape[:at], before + grown, *array.shape[at + 1 :]))
-            array[(*(slice(None),) * at, slice(before, before + grown))] = value
-            if v.name in self.overflow:
-                array.attrs["fp16_overflow"] = self.overflow[v.name]
-        self._written[group.name] = before + grown
+        return checked
 
 
-def _array(group: zarr.Group, v: Variable, shape: tuple[int, ...], chunks: tuple[int, ...], dtype: str) -> zarr.Array:
-    stored: Any = {"string": str, "float": dtype}.get(v.dtype, v.dtype)
-    return group.create_array(
-        v.name,
-        shape=shape,
-        chunks=tuple(max(c, 1) for c in chunks),
-        dtype=stored,
-        fill_value=v.fill,
-        compressors=ZstdCodec(level=3, checksum=True),
-        dimension_names=v.dims,
-        attributes=dict(v.attrs),
-    )
+def check_dtype(dtype: str) -> None:
+    """RecordingError for a dtype that points cannot be kept as."""
+    if dtype not in DTYPES:
+        raise RecordingError(f"dtype is '{dtype}', expected one of {', '.join(DTYPES)}")
 
 
-def _plain(attrs: Mapping[str, Any]) -> dict[str, Any]:
-    """Attributes as text, numbers and bools; lists and dicts as JSON text."""
-    return {k: json.dumps(v) if isinstance(v, dict | list | tuple) else v for k, v in attrs.items()}
+def _joined(parts: list[Rows]) -> Rows:
+    """Blocks of checked segments, along the axis that each group grows along."""
+    axis = {g.name: {v.name: v.dims.index(g.axis) for v in g.variables} for g in schema.GROUPS}
+    joined: dict[str, Columns] = {}
+    for name in {name for part in parts for name in part}:
+        given = [part[name] for part in parts if name in part]
+        joined[name] = {
+            # points are (sequence, segment, ...)
+            key: np.concatenate([columns[key] for columns in given], axis[name].get(key, 1))
+            for key in given[0]
+        }
+    return joined
+
+
+def _stored(group: Group, dtype: str) -> Group:
+    """The group with the variables that are written: floats as ``dtype``, and the scales of codes."""
+    made: list[Variable] = []
+    for v in group.variables:
+        if v.dtype != "float":
+            made.append(v)
+        elif dtype != "int8" or len(v.dims) < 3:
+            made.append(replace(v, dtype="float32" if dtype == "int8" else dtype))
+        else:
+            scale = Variable(v.name + SCALE, v.dims[:-1], "float32", f"scale of the codes of {v.name}", group=v.group)
+            made += [replace(v, dtype="int8"), scale]
+    return replace(group, variables=tuple(made))
+
+
+def _coded(groups: Mapping[str, Group], rows: Rows) -> Rows:
+    """The rows with codes and scales in the place of floats, where they are kept so."""
+    names = {v.name.removesuffix(SCALE) for v in groups["segments"].variables if v.name.endswith(SCALE)}
+    if not names or "segments" not in rows:
+        return rows
+    columns = dict(rows["segments"])
+    for name in names:
+        values = columns[name]
+        if isinstance(values, Sparse):
+            columns[name], columns[name + SCALE] = values.split(quantise)
+        else:
+            columns[name], columns[name + SCALE] = quantise(values)
+    return {**rows, "segments": columns}
 
 
 def _now() -> dict[str, Any]:

@@ -12,11 +12,10 @@ import numpy as np
 from memlens.dims import Action
 from memlens.recording import Recording, RecordingWriter, open
 from memlens.recording.schema import CANDIDATE, RESIDENT, Variable
+from memlens.testing.fill import CAPACITIES, LENGTH, VOCAB, WINDOW
 
-SLOT, WIDTH, LENGTH, WINDOW, HEAD, READ = 16, 24, 64, 8, 2, 4
-CAPACITIES = (24, 12, 6)
+SLOT, WIDTH, HEAD, READ = 16, 24, 2, 4
 CONTROLS = ("importance", "hits")
-VOCAB = ("\u0120needle", "<b>bold</b>", "$x$", "\u010a", *(f"\u0120w{i}" for i in range(46)))
 #: Share of questions answered right: NEAR * exp(-distance / SCALE).
 NEAR, SCALE = 0.95, 2000.0
 PLACE = ("sequence", "segment")
@@ -202,7 +201,7 @@ def _questions(random: np.random.Generator, t: int, s: int, store: _Store) -> di
         read = np.append(store.entry[held], np.full(READ - held.size, -1))
         rows.append({"sequence": s, "segment": t, "position": (t + 1) * LENGTH, "fact": t, "distance": distance,
                      "fact_modality": int(random.integers(4)), "text": "what is <script>alert(1)</script>?",
-                     "answer": "42", "predicted": "42" if correct else "$7", "correct": correct,
+                     "answer": "42", "predicted": "42" if correct else "$7", "group": "", "correct": correct,
                      "loss": random.random(), "read_entry": read, "read_weight": random.dirichlet(np.ones(READ)),
                      "read_kind": np.where(read >= 0, 2, -1)})  # fmt: skip
     return _columns(rows)

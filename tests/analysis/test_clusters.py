@@ -4,7 +4,7 @@ import pytest
 from memlens.analysis import clusters
 from memlens.analysis.marks import class_tfidf
 from memlens.errors import AnalysisError
-from memlens.testing import information, structure, with_points, write_recording
+from memlens.testing import information, structure, write_recording
 from memlens.testing.information import target
 from memlens.testing.structure import Shape
 
@@ -63,10 +63,10 @@ def test_a_point_without_features_is_refused(recording):
 
 
 @pytest.mark.parametrize("method", ["minibatch", "hdbscan", "agglomerative"])
-def test_every_method_finds_planted_clusters(tmp_path, method):
+def test_every_method_finds_planted_clusters(method):
     shape = Shape(segment=40, feature=8)
     value, label = structure.clustered(shape, k=3, apart=8.0)
-    recording = write_recording(tmp_path / "r", points={"context.hook_slot": value})
+    recording = write_recording(None, points={"context.hook_slot": value})
     found = clusters(recording, method=method, target=target(label), draws=19, shuffles=19, boots=3)
     assert found.attrs["chosen_k"] == 3
     assert float(found["ari"]) > 0.9
@@ -76,11 +76,11 @@ def test_every_method_finds_planted_clusters(tmp_path, method):
 
 
 @pytest.mark.parametrize("method", ["kmeans", "minibatch", "hdbscan", "agglomerative"])
-def test_noise_has_no_clusters(tmp_path, method):
+def test_noise_has_no_clusters(method):
     shape = Shape(segment=30, place=2, feature=3)
-    base, p = write_recording(tmp_path / "r", points={"context.hook_slot": structure.noise(shape)}), []
+    p = []
     for seed in range(200):
-        recording = with_points(base, {"context.hook_slot": structure.noise(shape, seed=seed)})
+        recording = write_recording(None, points={"context.hook_slot": structure.noise(shape, seed=seed)})
         label = target(information.labels(shape, whole=True, memory=0.5, seed=seed))
         found = clusters(recording, method=method, k=2, target=label, draws=19, shuffles=19, boots=1, seed=seed)
         p.append([float(found["silhouette_p"]), float(found["ami_p"])])

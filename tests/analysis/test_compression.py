@@ -4,7 +4,7 @@ import pytest
 from memlens.analysis import compression
 from memlens.analysis.contents import leaves
 from memlens.errors import AnalysisError
-from memlens.testing import structure, with_points, write_recording
+from memlens.testing import structure, write_recording
 from memlens.testing.merges import merges
 
 from .chance import assert_rate
@@ -15,9 +15,9 @@ def recorded(path, **plant):
     return write_recording(path, points=planted.points, entries=planted.entries, capacities=planted.capacities)
 
 
-def test_planted_loss_is_measured(tmp_path):
+def test_planted_loss_is_measured():
     """A mean of m independent vectors holds 1/m of the variance of each; half of the features, half of that."""
-    found = compression(recorded(tmp_path / "r", n_segment=400, feature=8, signal=0.0, kept=(1.0, 0.5)))
+    found = compression(recorded(None, n_segment=400, feature=8, signal=0.0, kept=(1.0, 0.5)))
     np.testing.assert_allclose(found["rate"], [1, 1 / 2, 1 / 4])
     np.testing.assert_allclose(found["reconstruction"], [1, 1 / 2, 1 / 8], atol=0.03)
     assert (found["p"].values[1:] <= 0.05).all()
@@ -25,8 +25,8 @@ def test_planted_loss_is_measured(tmp_path):
         assert float(found["low"].sel(level=level)) < truth < float(found["high"].sel(level=level))
 
 
-def test_what_probes_lose(tmp_path):
-    found = compression(recorded(tmp_path / "r", n_segment=200)).sel(target="modality")
+def test_what_probes_lose():
+    found = compression(recorded(None, n_segment=200)).sel(target="modality")
     before, after = found["before"].values[1:], found["after"].values[1:]
     assert (before > 0.8).all()
     assert before[0] > after[0] > after[1] > 0.05
@@ -35,8 +35,8 @@ def test_what_probes_lose(tmp_path):
     assert (found["lost_low"] <= found["lost"]).values[1:].all()
 
 
-def test_leaves_are_the_slots_below(tmp_path):
-    recording = recorded(tmp_path / "r", n_segment=10)
+def test_leaves_are_the_slots_below():
+    recording = recorded(None, n_segment=10)
     merge, leaf = leaves(recording)
     table = recording.entries
     assert (table["slot"].values[leaf] >= 0).all()
@@ -44,17 +44,17 @@ def test_leaves_are_the_slots_below(tmp_path):
     assert (level == 1).sum() == 9 * 4 and (level == 2).sum() == 8 * 4
 
 
-def test_merges_that_hold_nothing(tmp_path):
-    base, p = recorded(tmp_path / "r", n_segment=60, feature=3, related=False), []
+def test_merges_that_hold_nothing():
+    p = []
     for seed in range(200):
-        planted = merges(n_segment=60, feature=3, related=False, seed=seed)
-        found = compression(with_points(base, planted.points), shuffles=19, folds=3)
+        recording = recorded(None, n_segment=60, feature=3, related=False, seed=seed)
+        found = compression(recording, shuffles=19, folds=3)
         p.append([float(found["p"].sel(level=1)), float(found["p"].sel(level=2))])
     assert_rate(np.array(p)[:, 0])
     assert_rate(np.array(p)[:, 1])
 
 
-def test_nothing_merged_is_refused(tmp_path):
+def test_nothing_merged_is_refused():
     points = {"context.hook_slot": structure.noise(), "store.hook_content": np.zeros((1, 64, 42, 16))}
     with pytest.raises(AnalysisError, match="0 pairs of a merge and a slot"):
-        compression(write_recording(tmp_path / "r", points=points))
+        compression(write_recording(None, points=points))

@@ -4,7 +4,7 @@ import pytest
 from memlens.analysis import dictionary
 from memlens.analysis.sparse_autoencoder import train
 from memlens.errors import AnalysisError
-from memlens.testing import structure, with_points, write_recording
+from memlens.testing import structure, write_recording
 from memlens.testing.structure import Shape
 
 from .chance import assert_rate
@@ -13,9 +13,9 @@ POINT = "context.hook_slot"
 SHAPE = Shape(segment=200, place=10, feature=20)
 
 
-def test_planted_atoms_are_found(tmp_path):
+def test_planted_atoms_are_found():
     value, atom, _ = structure.sparse(SHAPE, atoms=24, active=2)
-    found = dictionary(write_recording(tmp_path / "r", points={POINT: value}), atoms=32, active=2, steps=1000, draws=19)
+    found = dictionary(write_recording(None, points={POINT: value}), atoms=32, active=2, steps=1000, draws=19)
     assert float(found["p"]) <= 0.05
     assert float(found["explained"]) > 0.8
     assert float(found["explained"]) > float(found["explained_pca"]) + 0.3
@@ -40,17 +40,17 @@ def test_dead_atoms_start_anew():
     assert model.explained(value) > 0.95
 
 
-def test_noise_has_no_dictionary(tmp_path):
+def test_noise_has_no_dictionary():
     shape = Shape(segment=60, place=2, feature=5)
-    base, p = write_recording(tmp_path / "r", points={POINT: structure.noise(shape)}), []
+    p = []
     for seed in range(200):
-        recording = with_points(base, {POINT: structure.noise(shape, seed=seed)})
+        recording = write_recording(None, points={POINT: structure.noise(shape, seed=seed)})
         p.append(float(dictionary(recording, atoms=8, active=1, steps=40, draws=9, seed=seed)["p"]))
     assert_rate(p, 0.1)
 
 
-def test_what_has_no_dictionary_is_refused(tmp_path):
-    recording = write_recording(tmp_path / "r", points={POINT: np.ones(Shape())})
+def test_what_has_no_dictionary_is_refused():
+    recording = write_recording(None, points={POINT: np.ones(Shape())})
     with pytest.raises(AnalysisError, match="the same"):
         dictionary(recording)
     with pytest.raises(AnalysisError, match="active is 9"):

@@ -4,7 +4,7 @@ import xarray as xr
 
 from memlens.analysis import probe, probing
 from memlens.errors import AnalysisError
-from memlens.testing import information, structure, with_points, write_recording
+from memlens.testing import information, structure, write_recording
 from memlens.testing.information import target
 from memlens.testing.structure import Shape
 
@@ -50,28 +50,28 @@ def test_positions_can_be_probed(recording):
     assert float(found["score"].sel(metric="accuracy")) > 0.97
 
 
-def test_planted_number_is_read_with_its_r2(tmp_path):
+def test_planted_number_is_read_with_its_r2():
     value, number = information.number(LONG, r2=0.6)
-    found = probe(recorded(tmp_path / "r", value), target=target(number))
+    found = probe(recorded(None, value), target=target(number))
     assert found["metric"].values.tolist() == ["r2"]
     assert float(found["score"][0]) == pytest.approx(0.6, abs=0.06)
     assert float(found["low"][0]) < 0.6 < float(found["high"][0])
     assert float(found["p"]) <= 0.05
 
 
-def test_a_product_needs_the_mlp(tmp_path):
+def test_a_product_needs_the_mlp():
     value, label = information.product(LONG)
-    recording = recorded(tmp_path / "r", value)
+    recording = recorded(None, value)
     linear, mlp = (probe(recording, target=target(label), kind=kind) for kind in ("linear", "mlp"))
     assert float(linear["p"]) > 0.05
     assert float(mlp["p"]) <= 0.05
     assert float(mlp["score"].sel(metric="accuracy")) > 0.9
 
 
-def test_folds_are_sequences_where_there_are_several(tmp_path):
+def test_folds_are_sequences_where_there_are_several():
     shape = Shape(sequence=4, segment=30)
     label = information.labels(shape)
-    recording = recorded(tmp_path / "r", information.linear(label, shape))
+    recording = recorded(None, information.linear(label, shape))
     assert probe(recording, target=target(label)).sizes["fold"] == 4
     sequence, segment = np.repeat(np.arange(4), 30), np.tile(np.arange(30), 4)
     _, fold = probing.split(sequence, segment, np.arange(120) % 2, 2, 5)
@@ -89,23 +89,23 @@ def test_folds_hold_whole_blocks_of_time():
 
 
 @pytest.mark.parametrize(("whole", "memory"), [(False, 0.0), (True, 0.7)])
-def test_absent_targets_are_not_read(tmp_path, whole, memory):
+def test_absent_targets_are_not_read(whole, memory):
     """Also where vectors and labels both change slowly, and all rows of a segment share their label and much of their vector."""
     shape = Shape(segment=60, place=2, feature=4)
-    base, p = recorded(tmp_path / "r", structure.noise(shape)), []
+    p = []
     for seed in range(200):
         value = structure.noise(shape, seed=seed, memory=memory, shared=0.7 * whole)
         wanted = target(information.labels(shape, whole=whole, memory=memory, seed=seed))
-        p.append(float(probe(with_points(base, {SLOT: value}), target=wanted, shuffles=9, resamples=1, seed=seed)["p"]))
+        p.append(float(probe(write_recording(None, points={SLOT: value}), target=wanted, shuffles=9, resamples=1, seed=seed)["p"]))
     assert_rate(p, 0.1)
 
 
-def test_absent_numbers_are_not_read(tmp_path):
+def test_absent_numbers_are_not_read():
     shape = Shape(segment=60, place=2, feature=4)
-    base, p = recorded(tmp_path / "r", structure.noise(shape)), []
+    p = []
     for seed in range(200):
         value, number = information.number(shape, r2=0.0, seed=seed)
-        p.append(float(probe(with_points(base, {SLOT: value}), target=target(number), shuffles=19, resamples=1)["p"]))
+        p.append(float(probe(write_recording(None, points={SLOT: value}), target=target(number), shuffles=19, resamples=1)["p"]))
     assert_rate(p)
 
 

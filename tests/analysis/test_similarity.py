@@ -4,7 +4,7 @@ import pytest
 from memlens.analysis import similarity
 from memlens.analysis.signatures import alike, signature
 from memlens.errors import AnalysisError, RecordingError
-from memlens.testing import structure, with_points, write_recording
+from memlens.testing import structure, write_recording
 from memlens.testing.structure import Shape
 
 from .chance import assert_rate
@@ -17,9 +17,9 @@ def two_points(path, one, other, **params):
     return similarity(recording, points=BOTH, **params).sel(one=BOTH[0], two=BOTH[1])
 
 
-def test_the_same_content_in_other_axes_is_alike(tmp_path):
+def test_the_same_content_in_other_axes_is_alike():
     value = structure.noise(shared=0.5)
-    found = two_points(tmp_path / "r", value, structure.other_run(value, noise=0.0)[0])
+    found = two_points(None, value, structure.other_run(value, noise=0.0)[0])
     np.testing.assert_allclose(found["value"], 1.0, atol=1e-3)
     assert (found["p"] <= 0.05).all()
     assert (found["null_high"] < 0.5).all()
@@ -52,42 +52,42 @@ def test_rsa_is_spearman_of_distances():
     assert alike(signature(x, "rsa"), signature(y, "rsa")) == pytest.approx(expected, abs=1e-5)
 
 
-def test_two_recordings_of_one_stream(tmp_path):
+def test_two_recordings_of_one_stream():
     value = structure.noise(shared=0.5)
-    one = write_recording(tmp_path / "a", points={BOTH[1]: value})
-    two = write_recording(tmp_path / "b", points={BOTH[1]: structure.other_run(value)[0]})
+    one = write_recording(None, points={BOTH[1]: value})
+    two = write_recording(None, points={BOTH[1]: structure.other_run(value)[0]})
     found = similarity(one, other=two, points=BOTH[1:])
     assert found["value"].shape == (2, 1, 1)
     assert (found["low"] > 0.8).all() and (found["value"] <= found["high"]).all()
     assert found.attrs["other"] == two.id
 
 
-def test_segments_are_alike_where_places_keep_their_relations(tmp_path):
-    recording = write_recording(tmp_path / "r", points={BOTH[1]: structure.specialised(Shape(place=16), share=0.8)})
+def test_segments_are_alike_where_places_keep_their_relations():
+    recording = write_recording(None, points={BOTH[1]: structure.specialised(Shape(place=16), share=0.8)})
     found = similarity(recording, by="segment", points=BOTH[1:], times=8)
     off = ~np.eye(8, dtype=bool)
     assert (found["p"].values[:, off] <= 0.05).mean() > 0.95
 
 
-def test_unrelated_points_are_not_alike(tmp_path):
+def test_unrelated_points_are_not_alike():
     shape = Shape(segment=96, place=3, feature=6)
-    base, p = write_recording(tmp_path / "r", points=dict.fromkeys(BOTH, structure.noise(shape))), []
+    p = []
     for seed in range(200):
         points = {
             name: structure.noise(shape, seed=2 * seed + at, memory=(0.0, 0.5)[seed % 2])
             for at, name in enumerate(BOTH)
         }
-        found = similarity(with_points(base, points), points=BOTH, shuffles=19)
+        found = similarity(write_recording(None, points=points), points=BOTH, shuffles=19)
         p.append(found["p"].sel(one=BOTH[0], two=BOTH[1]).values)
     for at in range(2):
         assert_rate(np.array(p)[:, at])
 
 
-def test_other_streams_and_missing_points_are_refused(tmp_path):
+def test_other_streams_and_missing_points_are_refused():
     value = structure.noise()
-    one = write_recording(tmp_path / "a", points={BOTH[1]: value})
-    two = write_recording(tmp_path / "b", points={BOTH[1]: value}, positions={"token": np.full((1, 64 * 64), 7)})
-    three = write_recording(tmp_path / "c", points={BOTH[1]: value[:, :32]})
+    one = write_recording(None, points={BOTH[1]: value})
+    two = write_recording(None, points={BOTH[1]: value}, positions={"token": np.full((1, 64 * 64), 7)})
+    three = write_recording(None, points={BOTH[1]: value[:, :32]})
     with pytest.raises(AnalysisError, match="differ in the token at sequence 0, position 0"):
         similarity(one, other=two, points=BOTH[1:])
     with pytest.raises(AnalysisError, match=r"segments \(64 and 32\)"):

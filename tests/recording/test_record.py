@@ -96,6 +96,33 @@ def test_a_missing_model_or_stream_leaves_nothing(model, tmp_path):
     for given, stream in ((tmp_path / "none", "builtin"), (model, str(tmp_path / "none.txt")), (model, 3)):
         with pytest.raises(MemlensError):
             record(given, stream, tmp_path / "run")
-    with pytest.raises(RecordingError, match="int8"):
-        record(model, "builtin", tmp_path / "run", dtype="int8")
+    with pytest.raises(RecordingError, match="int4"):
+        record(model, "builtin", tmp_path / "run", dtype="int4")
     assert not list(tmp_path.iterdir())
+
+
+def test_states_are_kept_exactly(model, streams, tmp_path):
+    opened = record(model, streams[0], tmp_path / "run", states_every=3)
+    results = list(run(model, [streams[0]]))
+    n = len(results)
+    assert list(opened.states) == sorted({*range(0, n, 3), n})
+    kept = {0: model.initial_state(1), **{r.segment + 1: r.state for r in results}}
+    for before in opened.states:
+        segment, tensors = opened.state(before)
+        assert segment == before
+        for name, tensor in kept[before].flat().items():
+            wanted = tensor.detach().numpy()
+            assert tensors[name].dtype == wanted.dtype
+            np.testing.assert_array_equal(tensors[name], wanted)
+    assert opened.state(5)[0] == 3
+    none = record(model, streams[0], tmp_path / "none", states_every=0)
+    with pytest.raises(RecordingError, match="states-every"):
+        none.state(5)
+
+
+def test_streams_are_rebuilt(model, streams, tmp_path):
+    rebuilt = record(model, streams, tmp_path / "run").streams()
+    assert [s.sha256 for s in rebuilt] == [s.sha256 for s in streams]
+    assert [(s.name, s.seed, s.config, s.facts) for s in rebuilt] == [
+        (s.name, s.seed, s.config, s.facts) for s in streams
+    ]

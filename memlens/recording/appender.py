@@ -1,0 +1,234 @@
+"""Append rows to the groups of a recording, a transaction a commit. One thread; ``writer`` gives it one of its own."""
+
+import asyncio
+import json
+import os
+import shutil
+import time
+import uuid
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from zarr.core.buffer.cpu import Buffer
+
+from memlens.errors import RecordingError
+from memlens.provenance import peak_rss
+from memlens.recording.arrays import GrowingArray, group_document, root_document
+from memlens.recording.durable import flush
+from memlens.recording.lazy import documents, opened
+from memlens.recording.schema import Group, Variable
+from memlens.recording.seal import Sealer
+from memlens.recording.sparse import Sparse
+from memlens.recording.storage import create_repository, open_repository
+
+Columns = Mapping[str, Any]
+
+
+def refuse_existing(path: str | Path) -> Path:
+    """Give the path back; RecordingError when something is there already."""
+    path = Path(path)
+    if path.exists() or path.is_symlink():
+        raise RecordingError(f"'{path}' exists; give another -o or remove it")
+    return path
+
+
+class Appender:
+    """The one committer of a recording.
+
+    Parameters
+    ----------
+    path
+        Folder of the recording. It appears, by rename, with the first commit.
+    groups
+        What is kept, with stored dtypes.
+    sizes
+        Sizes of dims that the first rows need not show.
+    coordinates
+        Values of the groups' coordinates, by name.
+    attrs
+        Root attributes.
+    vocab
+        Token strings, for reading ``/positions``.
+    commit_every
+        Segments to a chunk.
+    resume
+        Go on after what is there.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        groups: Sequence[Group],
+        *,
+        sizes: Mapping[str, int],
+        coordinates: Mapping[str, Any],
+        attrs: dict[str, Any],
+        vocab: Sequence[str],
+        commit_every: int,
+        resume: bool,
+    ):
+        self.path, self.groups, self.sizes = path, {g.name: g for g in groups}, dict(sizes)
+        self.coordinates, self.attrs, self.vocab, self.commit_every = coordinates, attrs, vocab, commit_every
+        self.n = dict.fromkeys(self.groups, 0)
+        self._arrays: dict[str, dict[str, GrowingArray]] = {}
+        self._documents: dict[str, dict[str, Any]] = {}
+        self._dirty: set[str] = set()
+        self._start = time.perf_counter()
+        self._snapshot = ""
+        self._sealer: Sealer | None = None
+        if resume:
+            self._reopen()
+
+    def append(self, rows: Mapping[str, Columns]) -> None:
+        """Take rows of some groups; a column may be given for some rows alone, as ``Sparse``."""
+        if not self._arrays:
+            self._arrays = {name: self._arrays_of(group, rows) for name, group in self.groups.items()}
+        for name, columns in rows.items():
+            before, group = self.n[name], self.groups[name]
+            known = group.variables[0]
+            grown = np.shape(columns[known.name])[known.dims.index(group.axis)]
+            for column, array in self._arrays[name].items():
+                values = columns[column]
+                if isinstance(values, Sparse):
+                    for at, piece in values.pieces():
+                        array.add(before + at, piece)
+                    continue
+                array.add(before, values)
+                if _shape(values)[array.axis] != grown:
+                    raise ValueError(f"/{array.path} has {_shape(values)[array.axis]} rows, expected {grown}")
+            if grown:
+                self.n[name] += grown
+                self._dirty.add(name)
+        if "segments" in rows:
+            self.attrs["n_token"] += int(np.sum(rows["segments"]["n_valid"]))
+
+    def commit(self) -> None:
+        """Write what was appended, in one transaction, so that it outlasts a loss of power, and seal it."""
+        # all but the last steps work on a folder beside its place: nobody meets half a recording
+        partial = None if self._snapshot else self.path.parent / f".{self.path.name}.{uuid.uuid4().hex[:8]}"
+        place = partial or self.path
+        try:
+            if partial:
+                self.path.parent.mkdir(parents=True, exist_ok=True)
+                repository = create_repository(partial)
+            else:
+                repository = open_repository(self.path)
+            session = repository.writable_session("main")
+            if not partial and session.snapshot_id != self._snapshot:
+                raise RecordingError(f"'{self.path}' was written by somebody else meanwhile; one may write at a time")
+            asyncio.run(_write(session.store, *self._transaction()))
+            self._snapshot = session.commit(f"{self.n['segments']} segments")
+            self._sealer = self._sealer or Sealer(place)
+            flush(place)
+            self._sealer.seal()
+            if partial:
+                refuse_existing(self.path)
+                os.rename(partial, self.path)
+                self._sealer.path = self.path
+                flush(self.path)
+        finally:
+            if partial:
+                shutil.rmtree(partial, ignore_errors=True)
+
+    # parts
+
+    def _transaction(self) -> tuple[dict[str, bytes], dict[str, bytes]]:
+        """Documents and chunks, by key: of the groups that grew, and of all at first."""
+        changed, chunks = {}, {}
+        names = self._dirty if self._snapshot else set(self.groups)
+        if not self._snapshot:
+            for group in self.groups.values():
+                changed[group.name] = self._group_document(group)
+                for v in group.coordinates:
+                    if v.name in self.coordinates:
+                        fixed, n = self._fixed(group, v)
+                        changed[fixed.path] = fixed.document(n)
+                        chunks |= dict(fixed.chunks(n))
+        for name in names:
+            for array in self._arrays[name].values():
+                chunks |= dict(array.chunks(self.n[name]))
+                changed[array.path] = array.document(self.n[name])
+        self._dirty = set()
+        self._documents |= changed
+        now = time.perf_counter()
+        self.attrs["wall_seconds"] += now - self._start
+        self.attrs["peak_rss_bytes"] = max(peak_rss(), self.attrs["peak_rss_bytes"])
+        self._start = now
+        encoded = {f"{path}/zarr.json": json.dumps(document).encode() for path, document in changed.items()}
+        root = root_document(_plain(self.attrs), self._documents)
+        return {**encoded, "zarr.json": json.dumps(root).encode()}, chunks
+
+    def _group_document(self, group: Group) -> dict[str, Any]:
+        # xarray reads `coordinates` as the names of those variables that are no data
+        labels = " ".join(v.name for v in group.coordinates if v.name in self.coordinates)
+        attributes: dict[str, Any] = {"coordinates": labels} if labels else {}
+        if group.name == "positions":
+            attributes["vocab"] = json.dumps(list(self.vocab))
+        return group_document(attributes)
+
+    def _fixed(self, group: Group, v: Variable) -> tuple[GrowingArray, int]:
+        value = np.asarray(self.coordinates[v.name])
+        array = GrowingArray(f"{group.name}/{v.name}", v, 0, (), max(len(value), 1))
+        array.add(0, value)
+        return array, len(value)
+
+    def _arrays_of(self, group: Group, rows: Mapping[str, Mapping[str, Any]]) -> dict[str, GrowingArray]:
+        """Arrays with the sizes that ``sizes`` and the first rows say."""
+        if group.name == "positions":
+            self.attrs["segment_length"] = np.shape(rows["positions"]["token"])[1] // np.size(rows["segments"]["segment"])
+        made, sizes = {}, {} if group.name in ("segments", "positions") else dict(self.sizes)
+        for v in group.variables:
+            axis = v.dims.index(group.axis)
+            value = rows.get(group.name, {}).get(v.name)
+            shape = tuple(self.sizes.get(d, 0) for d in v.dims) if value is None else _shape(value)
+            if len(shape) != len(v.dims):
+                raise RecordingError(f"{v.name} has shape {shape}, expected one number for each of {v.dims}")
+            for d, size in zip(v.dims, shape, strict=True):
+                if d != group.axis and sizes.setdefault(d, size) != size:
+                    raise RecordingError(f"{v.name} has {size} of {d}, expected {sizes[d]} as elsewhere")
+            made[v.name] = GrowingArray(
+                f"{group.name}/{v.name}", v, axis, (*shape[:axis], *shape[axis + 1 :]), self._chunk(group)
+            )
+        return made
+
+    def _chunk(self, group: Group) -> int:
+        return group.chunk or self.commit_every * (self.attrs["segment_length"] if group.name == "positions" else 1)
+
+    def _reopen(self) -> None:
+        """Know the arrays that are there, and what is in their last chunks."""
+        self._sealer = Sealer(self.path)
+        session = open_repository(self.path).readonly_session("main")
+        self._snapshot = session.snapshot_id
+        attrs, self._documents = documents(session.store)
+        self.attrs = {**self.attrs, **attrs}
+        for group in self.groups.values():
+            arrays = {v.name: opened(session.store, f"{group.name}/{v.name}", self._documents) for v in group.variables}
+            known = group.variables[0]
+            self.n[group.name] = n = arrays[known.name].shape[known.dims.index(group.axis)]
+            self._arrays[group.name] = {}
+            for v in group.variables:
+                there, axis = arrays[v.name], v.dims.index(group.axis)
+                rest = (*there.shape[:axis], *there.shape[axis + 1 :])
+                array = GrowingArray(f"{group.name}/{v.name}", v, axis, rest, there.chunks[axis], n)
+                first = n - n % array.rows
+                if first < n:
+                    array.add(first, there[(*(slice(None),) * axis, slice(first, n))])
+                array.overflow = int(there.attrs.get("fp16_overflow", 0))
+                self._arrays[group.name][v.name] = array
+
+
+def _shape(values: Any) -> tuple[int, ...]:
+    return values.shape if isinstance(values, Sparse) else np.shape(values)
+
+
+async def _write(store: Any, documents: Mapping[str, bytes], chunks: Mapping[str, bytes]) -> None:
+    # an array has to know its length before it takes a chunk
+    for entries in (documents, chunks):
+        await asyncio.gather(*(store.set(key, Buffer.from_bytes(value)) for key, value in entries.items()))
+
+
+def _plain(attrs: Mapping[str, Any]) -> dict[str, Any]:
+    """Attributes as text, numbers and bools; lists and dicts as JSON text."""
+    return {k: json.dumps(v) if isinstance(v, dict | list | tuple) else v for k, v in attrs.items()}
