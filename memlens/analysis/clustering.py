@@ -23,23 +23,36 @@ class Partition:
     silhouette: float
 
 
+#: Rows centred at once: a block of them and their projection is all that is held beside the rows.
+BLOCK = 65_536
+
+
 def principal(value: np.ndarray, components: int = 32) -> tuple[np.ndarray, np.ndarray]:
-    """Centre rows and project them on their leading principal axes.
+    """Centre rows and project them on their leading principal axes, a block of rows at a time.
+
+    The covariance is summed in float64; the projection has the dtype of the rows.
 
     Returns
     -------
     projected, share
         (sample, component), and the share of all variance that each component holds.
     """
-    centred = value.astype(np.float64) - value.mean(0, dtype=np.float64)
-    total = float((centred**2).sum())
+    mean = value.mean(0, dtype=np.float64)
+    scatter = np.zeros((value.shape[1], value.shape[1]))
+    for low in range(0, value.shape[0], BLOCK):
+        block = value[low : low + BLOCK] - mean
+        scatter += block.T @ block
+    total = float(np.trace(scatter))
     if total <= 0:
         raise AnalysisError("every sampled row is the same vector; there is nothing to cluster or map")
-    variance, axes = np.linalg.eigh(centred.T @ centred)
+    variance, axes = np.linalg.eigh(scatter)
     keep = np.argsort(variance)[::-1][:components]
     keep = keep[variance[keep] > 1e-10 * total]
     axes = axes[:, keep] * np.where(axes[np.abs(axes[:, keep]).argmax(0), keep] < 0, -1, 1)
-    return centred @ axes, variance[keep] / total
+    projected = np.empty((value.shape[0], keep.size), value.dtype)
+    for low in range(0, value.shape[0], BLOCK):
+        projected[low : low + BLOCK] = (value[low : low + BLOCK] - mean) @ axes
+    return projected, variance[keep] / total
 
 
 def cluster(value: np.ndarray, k: int, method: Method, seed: int) -> np.ndarray:

@@ -82,7 +82,9 @@ def compression(
         own = np.sort(np.random.default_rng(seed).permutation(own)[:sample])
         rows["n"].append(own.size)
         part = _Pairs(recording, data, merge[own], leaf[own], folds)
-        for name, value in zip(("reconstruction", "low", "high", "null", "p"), part.reconstruction(shuffles, seed), strict=True):
+        for name, value in zip(
+            ("reconstruction", "low", "high", "null", "p"), part.reconstruction(shuffles, seed), strict=True
+        ):
             rows[name].append(value)
         probes.append([part.probe(target, shuffles, seed) for target in TARGETS])
     values = np.full((len(TARGETS), len(levels), 6), np.nan)
@@ -97,7 +99,9 @@ def compression(
         coords={"level": levels, "target": list(TARGETS)},
     )
     params = {"store": store, "slot": slot, "folds": folds, "sample": sample, "shuffles": shuffles, "seed": seed}
-    return finish(dataset, "compression", recording, int(sum(rows["n"][1:])), params, point=store, total=int(merge.size))
+    return finish(
+        dataset, "compression", recording, int(sum(rows["n"][1:])), params, point=store, total=int(merge.size)
+    )
 
 
 class _Pairs:
@@ -147,7 +151,10 @@ class _Pairs:
             wanted = Target("is_fact", (self.fact >= 0).astype(int), ["no fact", "fact"])
         labels = {"sequence": self.sequence, "segment": self.segment, "place": np.zeros(self.merge.size, int)}
         try:
-            tasks = [prepare(Vectors(value, labels, "", self.merge.size, ""), wanted, self.folds)[0] for value in (self.slot, self.merged)]
+            tasks = [
+                prepare(Vectors(value, labels, "", self.merge.size, ""), wanted, self.folds)[0]
+                for value in (self.slot, self.merged)
+            ]
         except AnalysisError:
             return [np.nan] * 6
         readings = [probing.read(task, "linear", seed) for task in tasks]
@@ -159,5 +166,7 @@ class _Pairs:
 
         low, high = jackknife(lost, tasks[0].block)
         before, after = (probing.information(*pair) for pair in zip(tasks, readings, strict=True))
-        null = [probing.information(each, probing.read(each, "linear", seed)) for each in tasks[1].shuffled(shuffles, seed)]
+        null = [
+            probing.information(each, probing.read(each, "linear", seed)) for each in tasks[1].shuffled(shuffles, seed)
+        ]
         return [before, after, before - after, float(low), float(high), p_value(after, np.array(null))]

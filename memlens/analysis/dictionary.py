@@ -62,7 +62,9 @@ def dictionary(
         With fewer than 100 rows, ``active`` above ``atoms``, a value that is not finite, or rows that are all equal.
     """
     if not 1 <= active <= atoms or draws < 1:
-        raise AnalysisError(f"active is {active}, atoms {atoms}, draws {draws}; give 1 <= active <= atoms, and 1 draw or more")
+        raise AnalysisError(
+            f"active is {active}, atoms {atoms}, draws {draws}; give 1 <= active <= atoms, and 1 draw or more"
+        )
     rows = vectors(recording, point, sample, seed)
     n = rows.value.shape[0]
     if n < 100:
@@ -106,7 +108,16 @@ def dictionary(
         "point": point, "atoms": atoms, "active": active, "steps": steps, "sample": sample, "draws": draws, "examples": examples, "seed": seed,
     }  # fmt: skip
     return finish(
-        dataset, "dictionary", recording, n, params, point=point, active=active, rows=rows.source, total=rows.total, dead=int((~used).sum())
+        dataset,
+        "dictionary",
+        recording,
+        n,
+        params,
+        point=point,
+        active=active,
+        rows=rows.source,
+        total=rows.total,
+        dead=int((~used).sum()),
     )
 
 
@@ -160,7 +171,8 @@ def _examples(recording: "Recording", rows: Vectors, code: np.ndarray, examples:
     activation = np.take_along_axis(code, top.T, 0).T
     there, dims = activation > 0, ("atom", "example")
     out: dict[str, object] = {
-        f"example_{name}": (dims, np.where(there, rows.labels[name][top], -1)) for name in ("sequence", "segment", "place")
+        f"example_{name}": (dims, np.where(there, rows.labels[name][top], -1))
+        for name in ("sequence", "segment", "place")
     }
     token = np.full(top.shape, "", object)
     if rows.axis == "slot":

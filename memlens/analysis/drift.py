@@ -64,7 +64,7 @@ def drift(
 
     trend_low, trend_high = jackknife(trend_of, block)
     rate_low, rate_high = jackknife(rate_of, block)
-    gap = np.unique(np.geomspace(1, n - 1, min(lags, n - 1)).round().astype(int))
+    gap = np.unique(np.geomspace(1, n // 2, min(lags, n // 2)).round().astype(int))
 
     def curve(kept: np.ndarray) -> np.ndarray:
         return np.array([_apart(means, kept, lag) for lag in gap])

@@ -221,7 +221,8 @@ def _modality(recording: "Recording", data: "Grid", where: Where, block: np.ndar
         joint /= joint.sum()
         apart = joint.sum(1, keepdims=True) * joint.sum(0, keepdims=True)
         there = joint > 0
-        return float((joint[there] * np.log2(joint[there] / apart[there])).sum())
+        # rounding would make a chance below 0 of what is exactly nothing
+        return round(float((joint[there] * np.log2(joint[there] / apart[there])).sum()), 12)
 
     everything = np.ones(place.size, bool)
     one_hot = (modality[:, None] == np.arange(modality.max() + 1)).astype(float)

@@ -49,7 +49,7 @@ def probe_profile(
     then be one value a (sequence, segment).
 
     A group is found where its information (see `memlens.analysis.probe`) is above ``threshold``: what the largest of all
-    groups' nulls exceeds in 5 % of the shuffles (Westfall and Young, 1993, maxT).
+    groups' nulls exceeds in 5 % of the shuffles (Westfall and Young, 1993, maxT), and above 0.
 
     Returns
     -------
@@ -75,7 +75,7 @@ def probe_profile(
     rows = [_measure(task, use, kind, shuffles, resamples, seed) for task, use in tasks.values()]
     null = np.stack([row[1] for row in rows])
     values, threshold = np.stack([row[0] for row in rows]), _threshold(null)
-    found = values[:, 0] > threshold
+    found = values[:, 0] > max(threshold, 0.0)
     dataset = xr.Dataset(
         {
             **{key: ("group", values[:, at]) for at, key in enumerate(("information", "score", "low", "high"))},

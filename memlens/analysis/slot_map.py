@@ -68,13 +68,23 @@ def slot_map(
             "coordinate": (("sample", "axis"), flat),
             "explained_variance": ("axis", explained),
             "trustworthiness": float(trustworthiness(value[judged], flat[judged], n_neighbors=near)),
-            "trustworthiness_null": ("draw", np.array([trustworthiness(value[judged], m, n_neighbors=near) for m in mixed])),
+            "trustworthiness_null": (
+                "draw",
+                np.array([trustworthiness(value[judged], m, n_neighbors=near) for m in mixed]),
+            ),
             "cluster": ("sample", partition(value, candidates(None, n), "kmeans", seed).label),
             **{name: ("sample", rows.labels[name]) for name in LABELS},
         },
         coords={"axis": [1, 2]},
     )
-    params = {"point": point, "method": method, "sample": sample, "neighbours": neighbours, "draws": draws, "seed": seed}
+    params = {
+        "point": point,
+        "method": method,
+        "sample": sample,
+        "neighbours": neighbours,
+        "draws": draws,
+        "seed": seed,
+    }
     return finish(
         dataset,
         "slot_map",

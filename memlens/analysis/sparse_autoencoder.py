@@ -63,7 +63,9 @@ def train(
     mean = value.mean(0)
     scale = max(float(np.sqrt(((value - mean) ** 2).mean())), 1e-30)
     rows = (value - mean) / scale
-    start = rows[rng.integers(rows.shape[0], size=atoms)] + 0.1 * rng.normal(size=(atoms, rows.shape[1])).astype(np.float32)
+    start = rows[rng.integers(rows.shape[0], size=atoms)] + 0.1 * rng.normal(size=(atoms, rows.shape[1])).astype(
+        np.float32
+    )
     atom = start / np.linalg.norm(start, axis=1, keepdims=True)
     weights = [atom, atom.copy(), np.zeros(atoms, np.float32)]
     first, second = ([np.zeros_like(w) for w in weights] for _ in range(2))

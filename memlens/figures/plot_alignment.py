@@ -48,8 +48,8 @@ def plot_alignment(dataset: "xr.Dataset") -> "Figure":
         row=1, col=1,
     )  # fmt: skip
     plot_against_null(figure, [_score(dataset)], 1, 2)
-    figure.update_xaxes(title=f"{dataset.attrs['places']} of the other run", row=1, col=1)
-    figure.update_yaxes(title=f"{dataset.attrs['places']} of this run", autorange="reversed", row=1, col=1)
+    figure.update_xaxes(title=f"{dataset.attrs['places']} place of the other run", row=1, col=1)
+    figure.update_yaxes(title=f"{dataset.attrs['places']} place of this run", autorange="reversed", row=1, col=1)
     figure.update_yaxes(title="mean CKA", row=1, col=2)
     return dress(figure, plain(_title(dataset), 120), height=520)
 
@@ -63,7 +63,7 @@ def print_alignment(dataset: "xr.Dataset") -> "Sheet":
     left.scatter(theirs, mine, s=40, facecolors="none", edgecolors=ACCENT, linewidths=1.4)
     page.colorbar(image, ax=left, label="CKA")
     places = dataset.attrs["places"]
-    label(left, _title(dataset), f"{places} of the other run (circles: matched)", f"{places} of this run")
+    label(left, _title(dataset), f"{places} place of the other run (circles: matched)", f"{places} place of this run")
     print_against_null(right, [_score(dataset)])
     label(right, "", "", "mean CKA of matched places")
     return page
@@ -73,7 +73,7 @@ def caption(dataset: "xr.Dataset") -> str:
     """Say how well places match, against the null, and how many keep their number."""
     p, null = scalar(dataset, "score_p"), dataset["score_null"].values
     return (
-        f"Matched one to one, the {dataset.attrs['places']} places of {dataset.attrs['point']} in two runs have a mean CKA of "
+        f"Matched one to one, the {dataset.sizes['place']} places of {dataset.attrs['point']} in two runs have a mean CKA of "
         f"{scalar(dataset, 'score'):.2f} over {dataset.attrs['n']:,} segments (95 %: {scalar(dataset, 'score_low'):.2f} to "
         f"{scalar(dataset, 'score_high'):.2f}); matching against other times gives {null.mean():.2f} ({p_text(p, null.size)}): "
         + ("the same parts come back" if p <= 0.05 else "no evidence that the same parts come back")

@@ -4,12 +4,25 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from memlens.figures.style import ACCENT, INK, NULL_COLOUR, below, dress, label, level_colour, percent, plain, scalar, sheet
+from memlens.figures.style import (
+    ACCENT,
+    INK,
+    NULL_COLOUR,
+    below,
+    dress,
+    label,
+    level_colour,
+    percent,
+    plain,
+    scalar,
+    sheet,
+)
 
 if TYPE_CHECKING:
     import xarray as xr
     from matplotlib.figure import Figure as Sheet
     from plotly.graph_objects import Figure
+
 
 def _title(dataset: "xr.Dataset") -> str:
     return f"What merging kept (n = {dataset.attrs['n']:,} pairs of slot and merge)"
@@ -33,7 +46,12 @@ def plot_compression(dataset: "xr.Dataset") -> "Figure":
     """Draw the result of `memlens.analysis.compression`."""
     from plotly.subplots import make_subplots
 
-    figure = make_subplots(1, 2, horizontal_spacing=0.14, subplot_titles=["reconstruction of slots (95 %)", "what probes read (95 % of the loss)"])
+    figure = make_subplots(
+        1,
+        2,
+        horizontal_spacing=0.14,
+        subplot_titles=["reconstruction of slots (95 %)", "what probes read (95 % of the loss)"],
+    )
     value, low, high, rate = (dataset[name].values for name in ("reconstruction", "low", "high", "rate"))
     levels = [f"level {level}" for level in dataset["level"].values]
     figure.add_scatter(
@@ -72,7 +90,13 @@ def print_compression(dataset: "xr.Dataset") -> "Sheet":
     width = 0.8 / max(len(bars), 1)
     for at, (target, read, lower, upper) in enumerate(bars):
         right.bar(
-            x + (at + 0.5) * width - 0.4, read, width, color=level_colour(at + 1), label=target, yerr=np.stack([lower, upper]), capsize=3
+            x + (at + 0.5) * width - 0.4,
+            read,
+            width,
+            color=level_colour(at + 1),
+            label=target,
+            yerr=np.stack([lower, upper]),
+            capsize=3,
         )
     right.set_xticks(x, [f"level {level}" for level in dataset["level"].values])
     if bars:

@@ -34,7 +34,11 @@ def plot_dictionary(dataset: "xr.Dataset") -> "Figure":
     from plotly.subplots import make_subplots
 
     figure = make_subplots(
-        1, 2, column_widths=[0.35, 0.65], horizontal_spacing=0.12, subplot_titles=["held-out variance explained", "features"]
+        1,
+        2,
+        column_widths=[0.35, 0.65],
+        horizontal_spacing=0.12,
+        subplot_titles=["held-out variance explained", "features"],
     )
     plot_against_null(figure, [_measured(dataset)], 1, 1)
     for name, (words, dash, _) in OTHERS.items():

@@ -91,7 +91,7 @@ def caption(dataset: "xr.Dataset") -> str:
     for name, claim in words.items():
         own = dataset.sel(measure=name)
         if np.isfinite(float(own["value"])):
-            text = f"{claim} ({float(own['value']):.3f}, null {float(own['null'].mean()):.3f}, {p_text(float(own['p']), shuffles)})"
+            text = f"{claim} ({abs(float(own['value'])):.3f}, null {abs(float(own['null'].mean())):.3f}, {p_text(float(own['p']), shuffles)})"
             (found if float(own["p"]) <= 0.05 else missed).append(text)
     if found:
         out += "; " + "; ".join(found)

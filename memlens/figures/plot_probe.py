@@ -174,7 +174,11 @@ def caption(dataset: "xr.Dataset") -> str:
         + (f", the majority class {percent(float(dataset['majority'].values[0]))}" if classes else "")
         + f". Beyond base rates it has {scalar(dataset, 'information'):.3f} {dataset.attrs['unit']} "
         f"({p_text(p, dataset.sizes['shuffle'])}): "
-        + (f"{what} can be read." if p <= 0.05 else f"no evidence that {what} can be read.")
+        + (
+            f"{what} can be read."
+            if p <= 0.05 and scalar(dataset, "information") > 0
+            else f"no evidence that {what} can be read."
+        )
     )
     if classes:
         text += (

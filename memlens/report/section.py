@@ -40,7 +40,9 @@ def choose(analyses: Choice) -> dict[str, dict[str, Any]]:
     for name, params in chosen.items():
         missing = [key for key in find(name).needs if key not in params]
         if missing:
-            raise AnalysisError(f"'{name}' needs {', '.join(missing)}; pass analyses={{'{name}': {{'{missing[0]}': ...}}}}")
+            raise AnalysisError(
+                f"'{name}' needs {', '.join(missing)}; pass analyses={{'{name}': {{'{missing[0]}': ...}}}}"
+            )
     return {name: dict(params) for name, params in chosen.items()}
 
 

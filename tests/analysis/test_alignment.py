@@ -12,9 +12,7 @@ POINT = "working.hook_slot"
 
 
 def aligned(one, other, **params):
-    first, second = (
-        write_recording(None, points={POINT: value}) for name, value in (("a", one), ("b", other))
-    )
+    first, second = (write_recording(None, points={POINT: value}) for name, value in (("a", one), ("b", other)))
     return alignment(first, other=second, **params)
 
 
@@ -41,7 +39,9 @@ def test_unrelated_runs_are_not_aligned():
     p = []
     for seed in range(200):
         one, two = (
-            write_recording(None, points={POINT: structure.noise(shape, seed=2 * seed + at, memory=(0.0, 0.5)[seed % 2])})
+            write_recording(
+                None, points={POINT: structure.noise(shape, seed=2 * seed + at, memory=(0.0, 0.5)[seed % 2])}
+            )
             for at in (0, 1)
         )
         p.append(float(alignment(one, other=two, shuffles=19)["score_p"]))

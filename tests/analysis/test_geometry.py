@@ -40,9 +40,7 @@ def test_planted_redundancy_is_found():
 
 def test_places_that_take_one_modality_each():
     modality = np.tile(np.repeat(np.arange(4), 16), (1, 64))
-    recording = write_recording(
-        None, points={"context.hook_slot": structure.noise()}, positions={"modality": modality}
-    )
+    recording = write_recording(None, points={"context.hook_slot": structure.noise()}, positions={"modality": modality})
     part = geometry(recording).sel(measure="modality")
     assert float(part["value"]) == pytest.approx(2.0, abs=0.3)
     assert float(part["p"]) <= 0.05

@@ -39,9 +39,7 @@ def test_which_place_and_when():
 def test_which_point():
     label = information.labels(LONG, whole=True)
     points = {"context.hook_slot": information.linear(label, LONG), WORKING: structure.noise(LONG)}
-    found = probe_profile(
-        write_recording(None, points=points), points=tuple(points), target=target(label[..., 0])
-    )
+    found = probe_profile(write_recording(None, points=points), points=tuple(points), target=target(label[..., 0]))
     assert found["found"].values.tolist() == [True, False]
     assert (found["low"] <= found["score"]).all()
 
