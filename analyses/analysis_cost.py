@@ -99,7 +99,7 @@ def main() -> None:
     args = parser.parse_args()
     n_segment = 1024 if args.quick else 32_768
     if args.only:
-        print(json.dumps(measure(*args.only, n_segment)))
+        print(json.dumps(measure(args.only[0], args.only[1], n_segment)))
         return
     print(f"{n_segment * SLOT:,} vectors of width {WIDTH}\npart      bare s  memlens s  ratio  read s  peak GiB")
     for part in PARTS:

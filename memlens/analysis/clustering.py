@@ -67,7 +67,7 @@ def cluster(value: np.ndarray, k: int, method: Method, seed: int) -> np.ndarray:
         model = sk.AgglomerativeClustering(k)
     else:
         # at least a fiftieth of the rows make a cluster, so that chance clumps of a few rows do not
-        model = sk.HDBSCAN(min_cluster_size=max(5, value.shape[0] // 50), copy=True)
+        model = sk.HDBSCAN(min_cluster_size=max(5, value.shape[0] // 50), copy=cast(Any, True))
     return np.asarray(model.fit_predict(value))
 
 

@@ -68,7 +68,8 @@ def clusters(
     xarray.Dataset
         ``size(cluster)``, ``share(cluster, label_class)``, ``mark_token(cluster, mark)``, ``mark_weight(cluster, mark)``,
         ``silhouette_by_k(k)``, ``silhouette``, ``silhouette_null(draw)``, ``silhouette_p``; ``stability(boot)``, the ARI of two
-        clusterings, each of a random 80 % of the rows, on the rows they share (Ben-Hur et al., 2002), and ``stability_null(boot)``, the same on
+        clusterings, each of a random 80 % of the rows, on the rows they share (Ben-Hur et al., 2002), and
+        ``stability_null(boot)``, the same on
         Gaussian clouds; for AMI (Vinh et al., 2010) and ARI (Hubert and Arabie, 1985): ``ami``, ``ami_null(shuffle)``,
         ``ami_p``, ``ari``, ``ari_null(shuffle)``, ``ari_p`` (NaN with fewer than two labels).
         Per row: ``label`` (-1 noise), ``class_code``, ``sequence``, ``segment``, ``place``, ``entry``, all ``(sample,)``.
@@ -110,13 +111,32 @@ def clusters(
         coords={"cluster": np.arange(found.k), "label_class": wanted.classes, "k": list(ks)[: found.scores.size]},
     )
     params = {
-        "point": point, "method": method, "k": k, "target": wanted.name, "sample": sample, "draws": draws, "shuffles": shuffles,
-        "boots": boots, "marks": marks, "seed": seed,
-    }  # fmt: skip
+        "point": point,
+        "method": method,
+        "k": k,
+        "target": wanted.name,
+        "sample": sample,
+        "draws": draws,
+        "shuffles": shuffles,
+        "boots": boots,
+        "marks": marks,
+        "seed": seed,
+    }
     return finish(
-        dataset, "clusters", recording, value.shape[0], params, point=point, method=method, target=wanted.name, rows=rows.source,
-        total=rows.total, variance_kept=float(share.sum()), chosen_k=found.k, noise=int((found.label < 0).sum()),
-    )  # fmt: skip
+        dataset,
+        "clusters",
+        recording,
+        value.shape[0],
+        params,
+        point=point,
+        method=method,
+        target=wanted.name,
+        rows=rows.source,
+        total=rows.total,
+        variance_kept=float(share.sum()),
+        chosen_k=found.k,
+        noise=int((found.label < 0).sum()),
+    )
 
 
 def _clouds(value: np.ndarray, seed: int, draws: int) -> Iterator[np.ndarray]:

@@ -39,7 +39,8 @@ def compression(
     Rows are pairs of a merge and a fresh slot in it, by the level of the merge. ``reconstruction`` is the held-out R2 of
     the best ridge regression of the slot's vector on the merge's, all features together: the share of the slots' variance that
     is still linearly there. Its complement is a distortion, at a rate of ``rate`` vectors a slot: points of a rate-distortion curve
-    (Shannon, 1959), of the linear reader; the model's own decompressor may do better or worse. Probes read the slot's modality, and whether a fact
+    (Shannon, 1959), of the linear reader; the model's own decompressor may do better or worse. Probes read the
+    slot's modality, and whether a fact
     ended in it, from the slot itself (``before``) and from the merge (``after``), on the same pairs and folds.
     Nulls shift merges against slots in time.
 
@@ -51,8 +52,10 @@ def compression(
     Returns
     -------
     xarray.Dataset
-        Over ``(level)``, level 0 being the slots themselves: ``rate`` (vectors a slot), ``reconstruction``, ``low``, ``high`` (95 %, jackknife over
-        blocks of time), ``p``, ``n`` (pairs), ``merges``; ``null(level, shuffle)``. Over ``(target, level)``: ``before``, ``after``, ``lost`` = before - after with ``lost_low``,
+        Over ``(level)``, level 0 being the slots themselves: ``rate`` (vectors a slot), ``reconstruction``,
+        ``low``, ``high`` (95 %, jackknife over
+        blocks of time), ``p``, ``n`` (pairs), ``merges``; ``null(level, shuffle)``. Over ``(target, level)``:
+        ``before``, ``after``, ``lost`` = before - after with ``lost_low``,
         ``lost_high``, in bits a slot, ``after_p``; NaN where a target cannot be probed.
 
     Raises
@@ -68,9 +71,10 @@ def compression(
     levels = [0, *(each for each in np.unique(level) if (level == each).sum() >= LEAST)]
     if len(levels) == 1:
         raise AnalysisError(
-            f"the recording has {merge.size} pairs of a merge and a slot that went into it, expected {LEAST} or more in a level; record a longer "
+            f"the recording has {merge.size} pairs of a merge and a slot that went into it, expected {LEAST} or "
+            f"more in a level; record a longer "
             "stream, or a policy that compresses"
-        )  # fmt: skip
+        )
     rows: dict[str, list] = {name: [1.0] for name in ("rate", "reconstruction", "low", "high")}
     rows |= {"p": [np.nan], "n": [int(data.known.sum())], "merges": [0], "null": [np.full(shuffles, np.nan)]}
     probes = []

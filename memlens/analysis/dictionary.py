@@ -1,7 +1,7 @@
 """Are vectors sums of a few recurring directions? A sparse dictionary, its features, and what they explain."""
 
 import warnings
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import xarray as xr
@@ -32,8 +32,10 @@ def dictionary(
 ) -> xr.Dataset:
     """Fit a top-k sparse autoencoder on four fifths of the time and measure what it explains of the rest.
 
-    Its null says what as many directions explain of Gaussian vectors with the same mean and covariance, which are sums of nothing in particular:
-    above it, the vectors are sparse in the dictionary beyond what their covariance gives. ``shuffled`` is the easier one: features shifted in time
+    Its null says what as many directions explain of Gaussian vectors with the same mean and covariance, which are
+    sums of nothing in particular:
+    above it, the vectors are sparse in the dictionary beyond what their covariance gives. ``shuffled`` is the
+    easier one: features shifted in time
     apart from each other. As a check scikit-learn's dictionary learning (Mairal et al., 2009) gets the same rows, atoms and
     number of active ones (by orthogonal matching pursuit); ``explained_pca`` is what ``active`` principal axes explain.
 
@@ -49,7 +51,8 @@ def dictionary(
     Returns
     -------
     xarray.Dataset
-        ``explained`` (share of the held-out variance), ``explained_null(draw)``, ``p``, ``explained_shuffled``, ``explained_check``, ``explained_pca``;
+        ``explained`` (share of the held-out variance), ``explained_null(draw)``, ``p``,
+        ``explained_shuffled``, ``explained_check``, ``explained_pca``;
         ``check_agreement``, the mean over used atoms of the largest cosine with an atom of the check.
         Over ``(atom)``, the most used first: ``frequency`` (share of rows), ``strength`` (mean activation where active),
         ``contribution`` (share of the sum of squared activations), ``direction(atom, feature)``,
@@ -105,8 +108,15 @@ def dictionary(
         coords={"modality": MODALITIES},
     )
     params = {
-        "point": point, "atoms": atoms, "active": active, "steps": steps, "sample": sample, "draws": draws, "examples": examples, "seed": seed,
-    }  # fmt: skip
+        "point": point,
+        "atoms": atoms,
+        "active": active,
+        "steps": steps,
+        "sample": sample,
+        "draws": draws,
+        "examples": examples,
+        "seed": seed,
+    }
     return finish(
         dataset,
         "dictionary",
@@ -141,9 +151,14 @@ def _check(value: np.ndarray, held_out: np.ndarray, atoms: int, active: int, see
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # matching pursuit says where more atoms than needed are asked for
         model = MiniBatchDictionaryLearning(
-            atoms, batch_size=256, max_iter=2, random_state=seed, transform_algorithm="omp", transform_n_nonzero_coefs=active,
-            alpha=0.5,
-        ).fit(value[~held_out] - mean)  # fmt: skip
+            atoms,
+            batch_size=256,
+            max_iter=2,
+            random_state=seed,
+            transform_algorithm="omp",
+            transform_n_nonzero_coefs=active,
+            alpha=cast(Any, 0.5),
+        ).fit(value[~held_out] - mean)
         code = model.transform(value[held_out] - mean)
     atom = model.components_ / np.maximum(np.linalg.norm(model.components_, axis=1, keepdims=True), 1e-12)
     rest = value[held_out] - mean - code @ model.components_

@@ -35,7 +35,8 @@ def geometry(
     the covariance); null: every feature is shifted in time and place by its own amount, so features are as they were but unrelated.
     ``redundancy``: mean |cosine| between the vectors that two places hold in one segment, the mean of all vectors
     taken off; null: each place is shifted in time by its own amount. ``specialisation``: share of the variance that the place
-    explains (eta squared); null: places change with each other, anew in every stretch of time long enough to forget the last. ``modality``: mutual information of place and
+    explains (eta squared); null: places change with each other, anew in every stretch of time long enough to
+    forget the last. ``modality``: mutual information of place and
     modality in bits; same null; NaN where slots have no modality.
 
     Parameters
@@ -182,7 +183,8 @@ def _specialisation(value: np.ndarray, where: Where, block: np.ndarray, shuffles
 def _exchanged(value: np.ndarray, where: Where, shuffles: int, seed: int) -> Iterator[np.ndarray]:
     """Places that changed with each other, anew in each stretch that is longer than a place's memory of itself.
 
-    With a correlation r of a place's neighbouring segments, its mean taken off, a stretch has 1 + 16 r / (1 - r) segments, a third of the stream at most.
+    With a correlation r of a place's neighbouring segments, its mean taken off, a stretch has 1 + 16 r / (1 - r)
+    segments, a third of the stream at most.
     """
     sequence, segment, place = where
     rng = np.random.default_rng([seed, 2])

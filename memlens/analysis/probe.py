@@ -97,13 +97,30 @@ def probe(
         coords={"metric": probing.metrics(task)} | ({"true": names, "predicted": names} if task.n_class else {}),
     )
     params = {
-        "point": point, "target": wanted.name, "kind": kind, "folds": folds, "sample": sample, "shuffles": shuffles,
-        "resamples": resamples, "seed": seed,
-    }  # fmt: skip
+        "point": point,
+        "target": wanted.name,
+        "kind": kind,
+        "folds": folds,
+        "sample": sample,
+        "shuffles": shuffles,
+        "resamples": resamples,
+        "seed": seed,
+    }
     return finish(
-        dataset, "probe", recording, task.target.size, params, point=point, target=wanted.name, kind=kind, rows=rows.source,
-        total=rows.total, blocks=int(np.unique(task.block).size), left_out=", ".join(left_out), unit="bit" if task.n_class else "R2",
-    )  # fmt: skip
+        dataset,
+        "probe",
+        recording,
+        task.target.size,
+        params,
+        point=point,
+        target=wanted.name,
+        kind=kind,
+        rows=rows.source,
+        total=rows.total,
+        blocks=int(np.unique(task.block).size),
+        left_out=", ".join(left_out),
+        unit="bit" if task.n_class else "R2",
+    )
 
 
 def prepare(

@@ -1,5 +1,6 @@
 """Where and when can something be read: by point, by place, by segment, and by how long ago it was."""
 
+from itertools import pairwise
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -90,23 +91,48 @@ def probe_profile(
     if by == "distance":
         dataset = dataset.assign(dict(zip(("since", "gone"), _span(list(distances), found), strict=True)))
     params = {
-        "by": by, "points": list(points), "target": name, "kind": kind, "distances": list(distances), "bins": bins, "folds": folds,
-        "sample": sample, "shuffles": shuffles, "resamples": resamples, "seed": seed,
-    }  # fmt: skip
+        "by": by,
+        "points": list(points),
+        "target": name,
+        "kind": kind,
+        "distances": list(distances),
+        "bins": bins,
+        "folds": folds,
+        "sample": sample,
+        "shuffles": shuffles,
+        "resamples": resamples,
+        "seed": seed,
+    }
     classes = next(task for task, _ in tasks.values() if task is not None).n_class
     return finish(
-        dataset, "probe_profile", recording, int(values[:, 4].max()), params, by=by, target=name, kind=kind, points=", ".join(points),
-        unit="bit" if classes else "R2", shuffles=shuffles,
-    )  # fmt: skip
+        dataset,
+        "probe_profile",
+        recording,
+        int(values[:, 4].max()),
+        params,
+        by=by,
+        target=name,
+        kind=kind,
+        points=", ".join(points),
+        unit="bit" if classes else "R2",
+        shuffles=shuffles,
+    )
 
 
 Groups = dict[object, tuple[Task | None, np.ndarray | None]]
 
 
 def _tasks(
-    recording: "Recording", by: By, points: "Sequence[str]", target: str | xr.DataArray, distances: "Sequence[int]", bins: int,
-    folds: int, sample: int, seed: int,
-) -> tuple[Groups, str]:  # fmt: skip
+    recording: "Recording",
+    by: By,
+    points: "Sequence[str]",
+    target: str | xr.DataArray,
+    distances: "Sequence[int]",
+    bins: int,
+    folds: int,
+    sample: int,
+    seed: int,
+) -> tuple[Groups, str]:
     """The task of each group, None where it cannot be probed, with the rows on which it is judged (None: all)."""
     if by == "distance":
         return _by_distance(recording, points[0], target, distances, folds)
@@ -125,7 +151,7 @@ def _tasks(
             task, _, _ = prepare(rows, wanted, folds)
             segment = task.units.key[task.units.unit, 1]
             edges = np.linspace(segment.min(), segment.max() + 1, bins + 1).astype(int)
-            for low, high in zip(edges[:-1], edges[1:], strict=True):
+            for low, high in pairwise(edges):
                 groups[f"{low} to {high - 1}"] = (task, np.flatnonzero((segment >= low) & (segment < high)))
     return groups, name
 

@@ -6,6 +6,7 @@ Axes: row, feature; class. ``fold`` and ``block`` are one number a row; rows of 
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import Any, Literal
 
 import numpy as np
@@ -107,7 +108,7 @@ def fit_predict(
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
 
-    present = np.unique(target) if n_class else np.zeros(2)
+    present = np.unique(target).astype(int) if n_class else np.arange(2)
     if present.size < 2:
         only = np.zeros((new.shape[0], n_class))
         only[:, present] = 1
@@ -204,8 +205,8 @@ def calibration(task: Task, reading: Reading, bins: int = 10) -> tuple[float, np
     sure = np.bincount(at, confidence, minlength=bins)
     right = np.bincount(at, predicted == task.target, minlength=bins)
     error = float(np.abs(sure - right).sum() / max(n.sum(), 1))
-    mean = (np.divide(part, n, out=np.full(bins, np.nan), where=n > 0) for part in (sure, right))
-    return error, *mean, n
+    sure, right = (np.divide(part, n, out=np.full(bins, np.nan), where=n > 0) for part in (sure, right))
+    return error, sure, right, n
 
 
 def description_length(task: Task, kind: Kind, seed: int) -> tuple[float, float]:
@@ -222,7 +223,7 @@ def description_length(task: Task, kind: Kind, seed: int) -> tuple[float, float]
     edges = np.unique([int(n * share) for share in (1 / 32, 1 / 16, 1 / 8, 1 / 4, 1 / 2, 1)])
     edges = edges[edges > 0]
     with_vectors = without = edges[0] * np.log2(k)
-    for low, high in zip(edges[:-1], edges[1:], strict=True):
+    for low, high in pairwise(edges):
         past, now = order[:low], order[low:high]
         at = np.arange(now.size), task.target[now]
         said = fit_predict(task.value[past], task.target[past], task.value[now], k, kind, seed)

@@ -95,9 +95,17 @@ def similarity(
         "seed": seed,
     }
     return finish(
-        dataset, "similarity", recording, block.size, params, by=by, point=points[0], shuffles=shuffles,
-        items="segments" if by == "point" else "places", other=str(other.attrs.get("id", "")) if other is not None else "",
-    )  # fmt: skip
+        dataset,
+        "similarity",
+        recording,
+        block.size,
+        params,
+        by=by,
+        point=points[0],
+        shuffles=shuffles,
+        items="segments" if by == "point" else "places",
+        other=str(other.attrs.get("id", "")) if other is not None else "",
+    )
 
 
 def _at_times(recording: "Recording", point: str, times: int) -> dict[str, np.ndarray]:

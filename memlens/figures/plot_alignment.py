@@ -39,14 +39,25 @@ def plot_alignment(dataset: "xr.Dataset") -> "Figure":
         subplot_titles=["similarity (circles: matched)", "score, and its null"],
     )
     figure.add_heatmap(
-        z=dataset["similarity"].values, zmin=-1, zmax=1, colorscale="RdBu_r", colorbar={"title": "CKA", "x": 0.53}, row=1, col=1,
+        z=dataset["similarity"].values,
+        zmin=-1,
+        zmax=1,
+        colorscale="RdBu_r",
+        colorbar={"title": "CKA", "x": 0.53},
+        row=1,
+        col=1,
         hovertemplate="place %{y}, other %{x}: %{z:.3f}<extra></extra>",
-    )  # fmt: skip
+    )
     mine, theirs = _pairs(dataset)
     figure.add_scatter(
-        x=theirs, y=mine, mode="markers", name="matched", marker={"symbol": "circle-open", "size": 10, "color": ACCENT, "line": {"width": 2}},
-        row=1, col=1,
-    )  # fmt: skip
+        x=theirs,
+        y=mine,
+        mode="markers",
+        name="matched",
+        marker={"symbol": "circle-open", "size": 10, "color": ACCENT, "line": {"width": 2}},
+        row=1,
+        col=1,
+    )
     plot_against_null(figure, [_score(dataset)], 1, 2)
     figure.update_xaxes(title=f"{dataset.attrs['places']} place of the other run", row=1, col=1)
     figure.update_yaxes(title=f"{dataset.attrs['places']} place of this run", autorange="reversed", row=1, col=1)

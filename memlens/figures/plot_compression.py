@@ -55,18 +55,37 @@ def plot_compression(dataset: "xr.Dataset") -> "Figure":
     value, low, high, rate = (dataset[name].values for name in ("reconstruction", "low", "high", "rate"))
     levels = [f"level {level}" for level in dataset["level"].values]
     figure.add_scatter(
-        x=rate, y=100 * value, mode="lines+markers+text", text=levels, textposition="top center", name="measured", line={"color": ACCENT},
-        error_y={"type": "data", "symmetric": False, "array": 100 * (high - value), "arrayminus": 100 * (value - low)}, row=1, col=1,
-    )  # fmt: skip
+        x=rate,
+        y=100 * value,
+        mode="lines+markers+text",
+        text=levels,
+        textposition="top center",
+        name="measured",
+        line={"color": ACCENT},
+        error_y={"type": "data", "symmetric": False, "array": 100 * (high - value), "arrayminus": 100 * (value - low)},
+        row=1,
+        col=1,
+    )
     null = dataset["null"].values
     figure.add_scatter(
-        x=np.repeat(rate, null.shape[1]), y=100 * null.ravel(), mode="markers", name="null", marker={"color": NULL_COLOUR, "size": 4}, row=1, col=1
-    )  # fmt: skip
+        x=np.repeat(rate, null.shape[1]),
+        y=100 * null.ravel(),
+        mode="markers",
+        name="null",
+        marker={"color": NULL_COLOUR, "size": 4},
+        row=1,
+        col=1,
+    )
     for at, (target, read, lower, upper) in enumerate(_bars(dataset)):
         figure.add_bar(
-            x=levels, y=read, name=target, marker={"color": level_colour(at + 1)}, row=1, col=2,
+            x=levels,
+            y=read,
+            name=target,
+            marker={"color": level_colour(at + 1)},
+            row=1,
+            col=2,
             error_y={"type": "data", "symmetric": False, "array": upper, "arrayminus": lower},
-        )  # fmt: skip
+        )
     figure.update_xaxes(title="rate (vectors a slot)", row=1, col=1)
     figure.update_yaxes(title="variance of slots (%)", row=1, col=1)
     figure.update_xaxes(title="read from", row=1, col=2)
@@ -112,7 +131,8 @@ def caption(dataset: "xr.Dataset") -> str:
         own = dataset.isel(level=at)
         parts.append(
             f"from an entry of level {int(own['level'])} ({int(own['n']):,} pairs, {scalar(own, 'rate'):.2f} vectors a slot) "
-            f"{percent(scalar(own, 'reconstruction'))} of its slots' variance can be reconstructed linearly (95 %: {percent(scalar(own, 'low'))} "
+            f"{percent(scalar(own, 'reconstruction'))} of its slots' variance can be reconstructed linearly (95 "
+            f"%: {percent(scalar(own, 'low'))} "
             f"to {percent(scalar(own, 'high'))}; from a merge of another time {percent(float(own['null'].mean()))})"
         )
         for target in (str(name) for name in dataset["target"].values):

@@ -43,16 +43,34 @@ def plot_dictionary(dataset: "xr.Dataset") -> "Figure":
     plot_against_null(figure, [_measured(dataset)], 1, 1)
     for name, (words, dash, _) in OTHERS.items():
         figure.add_scatter(
-            x=["explained"], y=[100 * scalar(dataset, name)], mode="markers", name=words, row=1, col=1,
-            marker={"symbol": "line-ew-open", "size": 34, "color": INK, "line": {"width": 2}, "opacity": {"dash": 1, "dot": 0.7}.get(dash, 0.4)},
-        )  # fmt: skip
+            x=["explained"],
+            y=[100 * scalar(dataset, name)],
+            mode="markers",
+            name=words,
+            row=1,
+            col=1,
+            marker={
+                "symbol": "line-ew-open",
+                "size": 34,
+                "color": INK,
+                "line": {"width": 2},
+                "opacity": {"dash": 1, "dot": 0.7}.get(dash, 0.4),
+            },
+        )
     marks = [" | ".join(plain(token, 16) for token in row if token) for row in dataset["example_token"].values]
     figure.add_scatter(
-        x=100 * dataset["frequency"].values, y=100 * dataset["contribution"].values, mode="markers", name="feature", showlegend=False,
-        marker={"color": ACCENT, "size": 8, "opacity": 0.7}, customdata=list(zip(range(len(marks)), marks, strict=True)), row=1, col=2,
+        x=100 * dataset["frequency"].values,
+        y=100 * dataset["contribution"].values,
+        mode="markers",
+        name="feature",
+        showlegend=False,
+        marker={"color": ACCENT, "size": 8, "opacity": 0.7},
+        customdata=list(zip(range(len(marks)), marks, strict=True)),
+        row=1,
+        col=2,
         hovertemplate="feature %{customdata[0]}: active in %{x:.1f} % of rows, %{y:.1f} % of the energy<br>"
         "%{customdata[1]}<extra></extra>",
-    )  # fmt: skip
+    )
     figure.update_yaxes(title="variance (%)", row=1, col=1)
     figure.update_xaxes(title="rows in which it is active (%)", row=1, col=2)
     figure.update_yaxes(title="share of the squared activation (%)", row=1, col=2)

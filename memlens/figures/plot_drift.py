@@ -25,21 +25,30 @@ def plot_drift(dataset: "xr.Dataset") -> "Figure":
     from plotly.subplots import make_subplots
 
     figure = make_subplots(
-        1, 2, column_widths=[0.65, 0.35], horizontal_spacing=0.14,
+        1,
+        2,
+        column_widths=[0.65, 0.35],
+        horizontal_spacing=0.14,
         subplot_titles=["distance of mean vectors (95 % interval)", "trend, and its null"],
-    )  # fmt: skip
+    )
     distance, low, high = (dataset[name].values for name in ("distance", "distance_low", "distance_high"))
     figure.add_scatter(
-        x=dataset["lag"].values, y=distance, mode="lines+markers", name="segments so far apart", line={"color": ACCENT}, row=1, col=1,
+        x=dataset["lag"].values,
+        y=distance,
+        mode="lines+markers",
+        name="segments so far apart",
+        line={"color": ACCENT},
+        row=1,
+        col=1,
         error_y={"type": "data", "symmetric": False, "array": high - distance, "arrayminus": distance - low},
-    )  # fmt: skip
+    )
     figure.add_hline(
         y=scalar(dataset, "distance_null"),
         line={"color": NULL_COLOUR, "dash": "dash"},
         annotation_text="any two segments",
-        row=1,
-        col=1,
-    )  # pyright: ignore[reportArgumentType]
+        row=1,  # pyright: ignore[reportArgumentType]
+        col=1,  # pyright: ignore[reportArgumentType]
+    )
     plot_against_null(figure, [_trend(dataset)], 1, 2)
     figure.update_xaxes(title="segments apart", type="log", row=1, col=1)
     figure.update_yaxes(title="distance (unit of the point)", row=1, col=1)
@@ -52,9 +61,14 @@ def print_drift(dataset: "xr.Dataset") -> "Sheet":
     page, (left, right) = sheet(2, width_ratios=[1.8, 1])
     distance, low, high = (dataset[name].values for name in ("distance", "distance_low", "distance_high"))
     left.errorbar(
-        dataset["lag"].values, distance, yerr=[(distance - low).clip(0), (high - distance).clip(0)], color=ACCENT, marker=".", capsize=3,
+        dataset["lag"].values,
+        distance,
+        yerr=[(distance - low).clip(0), (high - distance).clip(0)],
+        color=ACCENT,
+        marker=".",
+        capsize=3,
         label="segments so far apart (95 %)",
-    )  # fmt: skip
+    )
     left.axhline(scalar(dataset, "distance_null"), color=NULL_COLOUR, linestyle="--", label="any two segments")
     left.set_xscale("log")
     below(left, 2)

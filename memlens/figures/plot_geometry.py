@@ -26,7 +26,8 @@ def _measures(dataset: "xr.Dataset") -> list[Measured]:
     for name in (str(name) for name in dataset["measure"].values):
         own = dataset.sel(measure=name)
         if np.isfinite(float(own["value"])):
-            out.append(Measured(name, *(float(own[key]) for key in ("value", "low", "high")), own["null"].values))
+            value, low, high = (float(own[key]) for key in ("value", "low", "high"))
+            out.append(Measured(name, value, low, high, own["null"].values))
     return out
 
 
@@ -41,16 +42,26 @@ def plot_geometry(dataset: "xr.Dataset") -> "Figure":
     measures = _measures(dataset)
     columns = len(measures)
     figure = make_subplots(
-        2, columns, specs=[[{}] * columns, [{"colspan": columns}, *[None] * (columns - 1)]], vertical_spacing=0.2,
-        horizontal_spacing=0.08, subplot_titles=[PANELS[each.name] for each in measures] + ["share of the variance by principal axis"],
-    )  # fmt: skip
+        2,
+        columns,
+        specs=[[{}] * columns, [{"colspan": columns}, *[None] * (columns - 1)]],
+        vertical_spacing=0.2,
+        horizontal_spacing=0.08,
+        subplot_titles=[PANELS[each.name] for each in measures] + ["share of the variance by principal axis"],
+    )
     for at, each in enumerate(measures, start=1):
         plot_against_null(figure, [each], 1, at, legend=at == 1)
     spectrum = dataset["spectrum"].values
     figure.add_scatter(
-        x=np.arange(1, spectrum.size + 1), y=100 * spectrum, mode="lines+markers", name="share", line={"color": ACCENT}, showlegend=False,
-        row=2, col=1,
-    )  # fmt: skip
+        x=np.arange(1, spectrum.size + 1),
+        y=100 * spectrum,
+        mode="lines+markers",
+        name="share",
+        line={"color": ACCENT},
+        showlegend=False,
+        row=2,
+        col=1,
+    )
     figure.update_xaxes(showticklabels=False, row=1)
     figure.update_xaxes(title="principal axis", showticklabels=True, row=2, col=1)
     figure.update_yaxes(title="variance (%)", row=2, col=1)
@@ -91,7 +102,8 @@ def caption(dataset: "xr.Dataset") -> str:
     for name, claim in words.items():
         own = dataset.sel(measure=name)
         if np.isfinite(float(own["value"])):
-            text = f"{claim} ({abs(float(own['value'])):.3f}, null {abs(float(own['null'].mean())):.3f}, {p_text(float(own['p']), shuffles)})"
+            value, null = abs(float(own["value"])), abs(float(own["null"].mean()))
+            text = f"{claim} ({value:.3f}, null {null:.3f}, {p_text(float(own['p']), shuffles)})"
             (found if float(own["p"]) <= 0.05 else missed).append(text)
     if found:
         out += "; " + "; ".join(found)

@@ -169,7 +169,8 @@ def caption(dataset: "xr.Dataset") -> str:
         + (f"{percent(score)} accuracy" if classes else f"an R² of {score:.3f}")
         + f" (95 % interval {100 * low:.1f} to {100 * high:.1f} %, resampling {dataset.attrs['blocks']} blocks of time)"
         + (f" and macro F1 {percent(float(dataset['score'].sel(metric='f1')))}" if classes else "")
-        + f", on stretches held out of {dataset.attrs['n']:,} rows; shuffled targets give {percent(float(control.mean()))}, random features "
+        + f", on stretches held out of {dataset.attrs['n']:,} rows; "
+        f"shuffled targets give {percent(float(control.mean()))}, random features "
         f"{percent(random)}"
         + (f", the majority class {percent(float(dataset['majority'].values[0]))}" if classes else "")
         + f". Beyond base rates it has {scalar(dataset, 'information'):.3f} {dataset.attrs['unit']} "

@@ -42,27 +42,47 @@ def plot_probe_profile(dataset: "xr.Dataset") -> "Figure":
     null = dataset["information_null"].values
     for at, name in enumerate(names):
         figure.add_box(
-            x=[name] * null.shape[1], y=null[at], name="null", legendgroup="null", showlegend=at == 0, marker={"color": NULL_COLOUR, "size": 3},
-            line={"width": 1}, row=1, col=1,
-        )  # fmt: skip
+            x=[name] * null.shape[1],
+            y=null[at],
+            name="null",
+            legendgroup="null",
+            showlegend=at == 0,
+            marker={"color": NULL_COLOUR, "size": 3},
+            line={"width": 1},
+            row=1,
+            col=1,
+        )
     found = dataset["found"].values
     symbols = ["diamond" if each else "diamond-open" for each in found]
     figure.add_scatter(
-        x=names, y=dataset["information"].values, mode="lines+markers" if dataset.attrs["by"] in ("distance", "segment") else "markers",
-        name="measured (filled: found)", marker={"symbol": symbols, "size": 11, "color": ACCENT}, line={"color": ACCENT}, row=1, col=1,
-    )  # fmt: skip
+        x=names,
+        y=dataset["information"].values,
+        mode="lines+markers" if dataset.attrs["by"] in ("distance", "segment") else "markers",
+        name="measured (filled: found)",
+        marker={"symbol": symbols, "size": 11, "color": ACCENT},
+        line={"color": ACCENT},
+        row=1,
+        col=1,
+    )
     figure.add_hline(
         y=scalar(dataset, "threshold"),
         line={"dash": "dash", "color": INK, "width": 1},
         annotation_text="5 % over all groups",
-        row=1,
-        col=1,
-    )  # pyright: ignore[reportArgumentType]
+        row=1,  # pyright: ignore[reportArgumentType]
+        col=1,  # pyright: ignore[reportArgumentType]
+    )
     score, low, high = (dataset[key].values for key in ("score", "low", "high"))
     figure.add_scatter(
-        x=names, y=score, mode="markers", name=_score(dataset), marker={"color": ACCENT, "size": 8}, showlegend=False, row=2, col=1,
+        x=names,
+        y=score,
+        mode="markers",
+        name=_score(dataset),
+        marker={"color": ACCENT, "size": 8},
+        showlegend=False,
+        row=2,
+        col=1,
         error_y={"type": "data", "symmetric": False, "array": high - score, "arrayminus": score - low},
-    )  # fmt: skip
+    )
     figure.update_yaxes(title=f"information ({dataset.attrs['unit']})", row=1, col=1)
     figure.update_yaxes(title=_score(dataset), row=2, col=1)
     figure.update_xaxes(title=WORDS[dataset.attrs["by"]], type="category", row=2, col=1)

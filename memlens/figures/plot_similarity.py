@@ -68,7 +68,7 @@ def print_similarity(dataset: "xr.Dataset") -> "Sheet":
         own = dataset.sel(measure=name)
         value = own["value"].values
         each.grid(visible=False)
-        image = each.imshow(value, cmap="RdBu_r", vmin=-1, vmax=1, aspect="auto")
+        each.imshow(value, cmap="RdBu_r", vmin=-1, vmax=1, aspect="auto")
         if own.sizes["one"] <= WRITTEN:
             for row, column in np.ndindex(*value.shape):
                 text = _cells(own)[row][column].replace("<br>", "\n")
@@ -79,7 +79,7 @@ def print_similarity(dataset: "xr.Dataset") -> "Sheet":
         )
         each.set_yticks(range(own.sizes["one"]), [visible(text, 24) for text in own["one"].values])
         label(each, WORDS[name], dataset.attrs["by"], dataset.attrs["by"] if each is axes[0] else "")
-    page.colorbar(image, ax=list(axes), label="similarity", shrink=0.8)
+    page.colorbar(axes[0].images[0], ax=list(axes), label="similarity", shrink=0.8)
     page.suptitle(_title(dataset), fontsize=11, x=0.02, ha="left", color=INK)
     return page
 
@@ -96,8 +96,10 @@ def caption(dataset: "xr.Dataset") -> str:
     best = own.isel(one=row, two=column)
     above = int((tested[known] <= 0.05).sum())
     return (
-        f"Over {dataset.attrs['n']:,} {dataset.attrs['items']}, {above} of {int(known.sum())} pairs of {dataset.attrs['by']}s have a CKA above "
+        f"Over {dataset.attrs['n']:,} {dataset.attrs['items']}, {above} of {int(known.sum())} pairs of "
+        f"{dataset.attrs['by']}s have a CKA above "
         f"their null (p ≤ 0.05 each, {dataset.attrs['shuffles']} permutations); the most alike are {best['one'].item()} and "
-        f"{best['two'].item()} at {float(best['value']):.2f} (95 %: {float(best['low']):.2f} to {float(best['high']):.2f}; 95 % of the null "
+        f"{best['two'].item()} at {float(best['value']):.2f} (95 %: {float(best['low']):.2f} to "
+        f"{float(best['high']):.2f}; 95 % of the null "
         f"below {float(best['null_high']):.2f})."
     )

@@ -30,7 +30,8 @@ def merges(
 ) -> Merged:
     """Four slots a segment; the next segment merges them in pairs, the one after merges the two merges; then they are dropped.
 
-    A slot is unit noise plus ``signal`` times the direction of its modality. A merge is the mean of its two parents; of its features only the
+    A slot is unit noise plus ``signal`` times the direction of its modality. A merge is the mean of its two
+    parents; of its features only the
     first share ``kept[level - 1]`` survives, the others are 0.
 
     Parameters

@@ -45,13 +45,13 @@ def test_which_point():
 
 
 def test_nothing_is_found_anywhere():
-    shape = Shape(segment=60, place=3, feature=4)
+    shape = Shape(segment=60, place=2, feature=4)
     p = []
     for seed in range(200):
         recording = write_recording(None, points={WORKING: structure.noise(shape, seed=seed)})
         _, number = information.number(shape, r2=0.0, seed=seed)
         found = probe_profile(
-            recording, by="place", points=(WORKING,), target=target(number[..., 0]), shuffles=19, resamples=1
+            recording, by="place", points=(WORKING,), target=target(number[..., 0]), folds=2, shuffles=19, resamples=1
         )
         p.append(0.05 if found["found"].any() else 1.0)
     assert_rate(p)

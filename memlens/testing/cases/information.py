@@ -122,13 +122,14 @@ def nothing_kept(found: xr.Dataset, truth: dict[str, Any]) -> Verdict:
 
 
 AT = {"by": "distance", "points": (WORKING,), "resamples": 1}
+CHEAP = {"folds": 2, "resamples": 1}
 CASES = (
     Case("a number", "probe", "positive", "R2 within 0.08 of 0.6, p <= 0.05", a_number, judge_number, {"resamples": 1}),
     Case("a product, by an MLP", "probe", "positive", "accuracy > 0.9, p <= 0.05", a_product, judge_mlp, {"kind": "mlp", "resamples": 1}),
-    Case("slow strangers", "probe", "negative", "p > 0.05", slow_strangers, no_information, {"resamples": 1}),
+    Case("slow strangers", "probe", "negative", "p > 0.05", slow_strangers, no_information, CHEAP),
     Case("kept for four segments", "probe_profile", "positive", "there since 1, gone at 5", kept_a_while, judge_span,
          {**AT, "distances": (-2, -1, 0, 1, 2, 3, 4, 5, 6)}),
-    Case("never kept", "probe_profile", "negative", "found at no distance", never_kept, never_found, {**AT, "distances": (0, 1, 2)}),
+    Case("never kept", "probe_profile", "negative", "found at no distance", never_kept, never_found, {**AT, **CHEAP, "distances": (0, 1, 2)}),
     Case("a constant", "probe_profile", "refusal", "an error", constant, params=AT),
     Case("means of two", "compression", "positive", "reconstruction within 0.05 of 1/2 and 1/8", means_of_two, judge_kept),
     Case("merges of nothing", "compression", "negative", "p of the reconstruction > 0.05", merges_of_nothing, nothing_kept, {"folds": 3}),
