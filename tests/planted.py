@@ -188,3 +188,37 @@ def _attrs(n_token):
         "versions": json.dumps({"torch": "2.13.0"}),
         "weights_sha256": "ab" * 32,
     }
+
+
+def inputs(name: str, recording: InMemory) -> tuple:
+    """A recording that an analysis can run on, and parameters that make it cheap."""
+    from memlens.testing import structure, write_recording
+    from memlens.testing.merges import merges
+
+    if name == "compression":
+        planted = merges(n_segment=60, feature=6)
+        held = write_recording(
+            None,
+            points=planted.points,
+            entries=planted.entries,
+            capacities=planted.capacities,
+            attrs={"id": "recording-1"},
+        )
+        return held, {"shuffles": 3}
+    if name in ("alignment", "drift", "similarity"):
+        value = structure.noise(structure.Shape(segment=40))
+        one, two = (
+            write_recording(
+                None, points={"context.hook_slot": part, "working.hook_slot": part}, attrs={"id": f"recording-{at}"}
+            )
+            for at, part in ((1, value), (2, structure.other_run(value)[0]))
+        )
+        points = {"points": ("context.hook_slot", "working.hook_slot")}
+        return one, {"alignment": {"other": two}, "similarity": points}.get(name, {}) | {"shuffles": 19}
+    cheap = {
+        "clusters": {"draws": 19, "shuffles": 19, "boots": 2},
+        "dictionary": {"atoms": 8, "active": 2, "steps": 40, "draws": 3},
+        "slot_history": {"sequence": 0, "segment": 0, "slot": 0},
+        "probe_profile": {"sample": 400, "resamples": 20},
+    }
+    return recording, cheap.get(name, {})

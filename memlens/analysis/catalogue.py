@@ -64,7 +64,37 @@ CATALOGUE = (
         ("context.hook_slot", "context.hook_position", "context.hook_pattern"),
     ),
     Analysis("slot_map", "Where does each slot lie, in two dimensions?", ("context.hook_slot", "context.hook_prior")),
-    Analysis("probe", "Can modality, or the presence of a fact, be read linearly from a slot?", ("context.hook_slot",)),
+    Analysis(
+        "geometry",
+        "How many dimensions do slots fill, and do places repeat each other or specialise?",
+        ("context.hook_slot",),
+    ),
+    Analysis(
+        "similarity",
+        "Do two points, two stretches of time or two recordings say the same about the same things?",
+        ("context.hook_slot", "working.hook_slot", "store.hook_content"),
+    ),
+    Analysis(
+        "alignment",
+        "Which place of one run plays the part of which place of another?",
+        ("working.hook_slot",),
+        ("other",),
+    ),
+    Analysis("drift", "Does what a point holds move as the stream goes on, and how fast?", ("working.hook_slot",)),
+    Analysis(
+        "dictionary",
+        "Are slots sums of a few recurring directions, and what do these stand for?",
+        ("context.hook_slot",),
+    ),
+    Analysis("probe", "Can a label or a number be read from a vector, and how well?", ("context.hook_slot",)),
+    Analysis(
+        "probe_profile",
+        "Where and when can it be read: by point, place, segment and distance?",
+        ("context.hook_slot", "store.hook_content"),
+    ),
+    Analysis(
+        "compression", "What did merging entries lose, level by level?", ("context.hook_slot", "store.hook_content")
+    ),
     Analysis(
         "slot_history",
         "What was one slot written from, and what became of it?",

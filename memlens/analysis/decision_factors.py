@@ -25,8 +25,8 @@ def decision_factors(
     """Share of executed actions in each group of a factor, and whether the factor tells anything about the action.
 
     A factor is the entry's modality, or a control feature cut at its quantiles. The information between group and action (bits) is
-    tested on one decision an entry, drawn at random, since decisions on one entry repeat each other; in the null, segments change
-    places with their groups and groups mix inside a segment.
+    tested on one decision an entry, drawn at random, since decisions on one entry repeat each other; in the null, segments move in
+    time as a whole and agents change with each other.
 
     Parameters
     ----------
@@ -120,7 +120,7 @@ def _tested(rows: Agents, code: np.ndarray, own: np.ndarray, shuffles: int, seed
     group, action = code[own], rows.executed[own]
     if own.sum() < LEAST or np.unique(group).size < 2 or np.unique(action).size < 2:
         return np.nan, np.nan, np.nan
-    units = Units(rows.sequence[own], rows.segment[own])
+    units = Units(rows.sequence[own], rows.segment[own], rows.agent[own])
     value = information(group, action)
     null = np.array([information(group[taken], action) for taken in units.shuffles(shuffles, seed)])
     return value, float(null.mean()), p_value(value, null)

@@ -1,7 +1,8 @@
 """Rearranging time: the nulls and intervals of everything whose rows follow each other in a stream.
 
-Neighbouring segments are alike whatever is planted in them, so rows are never treated as independent. A null keeps
+Neighbouring segments are alike whatever they hold, so rows are never treated as independent. A null keeps
 what neighbours share and breaks only the pairing that is in question; an interval leaves out whole stretches of time.
+What repeats with a period is its own shifted copy: there these nulls are too strict, and find too little.
 """
 
 from collections.abc import Callable, Iterator
@@ -32,48 +33,60 @@ def time_blocks(sequence: np.ndarray, segment: np.ndarray, blocks: int = BLOCKS)
     return np.unique(np.searchsorted(sequences, sequence) * each + part, return_inverse=True)[1]
 
 
-def time_orders(block: np.ndarray, draws: int, seed: int) -> Iterator[np.ndarray]:
-    """Orders of rows for a null: blocks change places and each is turned round by a random amount.
+def time_orders(sequence: np.ndarray, draws: int, seed: int) -> Iterator[np.ndarray]:
+    """Orders of rows for a null: each sequence is turned round by a random amount, and run backwards half of the time.
 
-    Inside a block neighbours stay neighbours, so a slow change costs the null as much as it costs the data
-    (a block permutation, with the rotation of Politis and Romano's circular blocks, 1992, so that periods that
-    fit a block do not survive).
+    Neighbours stay neighbours, so what changes slowly changes as slowly in the null: two slow, unrelated series look alike, and
+    only this null shows how much (Politis and Romano, 1992, take whole circles of time likewise). Shifts under a twentieth of
+    the sequence are left out, since what is slow would hardly notice them.
 
     Parameters
     ----------
-    block
-        Block of each row; rows of a block follow each other.
+    sequence
+        Of each row; the rows of a sequence follow each other in order of time.
     """
     rng = np.random.default_rng(seed)
-    parts = [np.flatnonzero(block == each) for each in np.unique(block)]
+    parts = [np.flatnonzero(sequence == each) for each in np.unique(sequence)]
     for _ in range(draws):
-        turned = [np.roll(part, int(rng.integers(part.size))) for part in parts]
-        yield np.concatenate([turned[at] for at in rng.permutation(len(turned))])
+        order = np.empty(sequence.size, int)
+        for part in parts:
+            least = max(part.size // 20, 1)
+            turned = np.roll(part, int(rng.integers(least, max(part.size - least, least) + 1)))
+            order[part] = turned[::-1] if rng.random() < 0.5 else turned
+        yield order
 
 
 class Units:
-    """Rows grouped by the segment they come from, for shuffling what belongs to a segment as one piece.
+    """Rows grouped by the segment they come from, for moving what belongs to a segment as one piece.
 
     A label that all rows of a segment share is one observation, not as many as there are rows.
+
+    Parameters
+    ----------
+    sequence, segment, place
+        Of each row.
+    ordered
+        Whether places follow each other in time, as tokens do: then every row is a unit of its own.
     """
 
-    def __init__(self, sequence: np.ndarray, segment: np.ndarray, blocks: int = BLOCKS):
-        key = np.stack([sequence, segment], 1)
-        pairs, self.unit = np.unique(key, axis=0, return_inverse=True)
-        self.block = time_blocks(pairs[:, 0], pairs[:, 1], blocks)
-        self.rows = np.argsort(self.unit, kind="stable")
+    def __init__(self, sequence: np.ndarray, segment: np.ndarray, place: np.ndarray, ordered: bool = False):
+        key = np.stack([sequence, segment, place if ordered else np.zeros_like(place)], 1)
+        self.key, self.unit = np.unique(key, axis=0, return_inverse=True)
+        self.place = place
         self.count = np.bincount(self.unit)
         self.start = np.cumsum(self.count) - self.count
 
     def shuffles(self, draws: int, seed: int) -> Iterator[np.ndarray]:
-        """Rows whose labels each row takes, (row,): segments move as in `time_orders`, rows mix inside their segment."""
+        """Rows whose labels each row takes, (row,): segments move as in `time_orders`, places change with each other."""
         rng = np.random.default_rng([seed, 1])
-        for order in time_orders(self.block, draws, seed):
-            mixed = self.rows[np.lexsort((rng.random(self.rows.size), self.unit[self.rows]))]
-            rank = np.arange(self.rows.size) - np.repeat(self.start, self.count)
+        here = np.lexsort((self.place, self.unit))
+        rank = np.arange(here.size) - np.repeat(self.start, self.count)
+        for order in time_orders(self.key[:, 0], draws, seed):
+            moved = rng.permutation(int(self.place.max()) + 1)[self.place]
+            there = np.lexsort((moved, self.unit))
             source = np.repeat(order, self.count)
-            taken = np.empty(self.rows.size, int)
-            taken[self.rows] = mixed[self.start[source] + rank % self.count[source]]
+            taken = np.empty(here.size, int)
+            taken[here] = there[self.start[source] + rank % self.count[source]]
             yield taken
 
 

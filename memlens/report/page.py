@@ -27,7 +27,14 @@ TITLES = {
     "regret": "Regret against other policies",
     "clusters": "Clusters of slots",
     "slot_map": "Map of slots",
-    "probe": "Linear probe",
+    "geometry": "Geometry of slots",
+    "similarity": "Similarity of representations",
+    "alignment": "Alignment of two runs",
+    "drift": "Drift",
+    "dictionary": "A sparse dictionary",
+    "probe": "Probe",
+    "probe_profile": "Where and when it can be read",
+    "compression": "What compression lost",
     "slot_history": "One slot",
 }
 
