@@ -128,12 +128,14 @@ def _questions(r, segments, first, n, accuracy):
         read[0, 0], weight[0] = 100_000, [0.75, 0.25, 0, 0]
         read[1, 1] = 0
     distance = np.exp(r.uniform(np.log(64), np.log(segments * 64), n)).astype(int)
+    segment = np.sort(r.integers(0, segments, n)) + first
     one = {
         "sequence": np.zeros(n, int),
-        "segment": np.sort(r.integers(0, segments, n)) + first,
+        "segment": segment,
         "fact": np.arange(n),
         "fact_modality": r.integers(0, 2, n),
         "distance": distance,
+        "position": (segment + 1) * 64,
         "correct": r.random(n) < accuracy,
         "loss": r.random(n),
         "text": np.full(n, "what is <script>alert(1)</script>?", object),
@@ -141,7 +143,8 @@ def _questions(r, segments, first, n, accuracy):
         "predicted": np.full(n, "$7", object),
     }
     table = xr.Dataset({name: ("question", column) for name, column in one.items()})
-    return table.assign(read_entry=(("question", "read"), read), read_weight=(("question", "read"), weight))
+    reads = {"read_entry": read, "read_weight": weight, "read_kind": np.where(read >= 0, 2, -1)}
+    return table.assign({name: (("question", "read"), values) for name, values in reads.items()})
 
 
 def _decisions(r, segments, first, n_entries):
@@ -185,3 +188,37 @@ def _attrs(n_token):
         "versions": json.dumps({"torch": "2.13.0"}),
         "weights_sha256": "ab" * 32,
     }
+
+
+def inputs(name: str, recording: InMemory) -> tuple:
+    """A recording that an analysis can run on, and parameters that make it cheap."""
+    from memlens.testing import structure, write_recording
+    from memlens.testing.merges import merges
+
+    if name == "compression":
+        planted = merges(n_segment=60, feature=6)
+        held = write_recording(
+            None,
+            points=planted.points,
+            entries=planted.entries,
+            capacities=planted.capacities,
+            attrs={"id": "recording-1"},
+        )
+        return held, {"shuffles": 3}
+    if name in ("alignment", "drift", "similarity"):
+        value = structure.noise(structure.Shape(segment=40))
+        one, two = (
+            write_recording(
+                None, points={"context.hook_slot": part, "working.hook_slot": part}, attrs={"id": f"recording-{at}"}
+            )
+            for at, part in ((1, value), (2, structure.other_run(value)[0]))
+        )
+        points = {"points": ("context.hook_slot", "working.hook_slot")}
+        return one, {"alignment": {"other": two}, "similarity": points}.get(name, {}) | {"shuffles": 19}
+    cheap = {
+        "clusters": {"draws": 19, "shuffles": 19, "boots": 2},
+        "dictionary": {"atoms": 8, "active": 2, "steps": 40, "draws": 3},
+        "slot_history": {"sequence": 0, "segment": 0, "slot": 0},
+        "probe_profile": {"sample": 400, "resamples": 20},
+    }
+    return recording, cheap.get(name, {})

@@ -117,6 +117,11 @@ def test_streams_examples(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
     run_page("docs/streams.md", tmp_path, monkeypatch)
 
 
+def test_analyses_examples(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert len(runnable("docs/analyses.md")) >= 8
+    run_page("docs/analyses.md", tmp_path, monkeypatch)
+
+
 def test_evaluation_examples(model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """With a small untrained model in the place of the trained one."""
     from memlens.model import save_model
@@ -147,6 +152,11 @@ def test_recording_examples(model, tmp_path: Path, monkeypatch: pytest.MonkeyPat
     run_page("docs/recording.md", tmp_path, monkeypatch)
 
 
+def test_planted_truth_examples(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert len(runnable("docs/planted-truth.md")) >= 4
+    run_page("docs/planted-truth.md", tmp_path, monkeypatch)
+
+
 def test_readme_examples(model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """With a small untrained model in the place of the trained one."""
     from memlens.model import save_model
@@ -155,7 +165,8 @@ def test_readme_examples(model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     run_page("README.md", tmp_path, monkeypatch)
     manifest = json.loads((tmp_path / "runs" / "first-report" / "manifest.json").read_text(encoding="utf-8"))
     notes = {analysis["analysis"]: analysis["note"] for analysis in manifest["analyses"] if not analysis["ran"]}
-    assert set(notes) <= {"probe"}, notes  # an untrained model picks too few slots of some modalities to probe
+    # an untrained model picks too few slots of some modalities to probe, and may merge too few entries
+    assert set(notes) <= {"probe", "probe_profile", "compression"}, notes
 
 
 @pytest.fixture(scope="module")

@@ -16,36 +16,90 @@ if TYPE_CHECKING:
 class Analysis:
     """One analysis.
 
-    ``points`` are the hook points it reads by default; ``place`` says that it needs a place (sequence, segment, slot)
-    and so cannot run on a recording alone.
+    ``points`` are the hook points it reads by default; ``needs`` are the parameters without which it cannot run: a place
+    (sequence, segment, slot), or another recording.
     """
 
     name: str
     answers: str
     points: tuple[str, ...] = ()
-    place: bool = False
+    needs: tuple[str, ...] = ()
 
 
 CATALOGUE = (
     Analysis("retention", "How often are questions answered exactly, by distance and modality?"),
-    Analysis("occupancy", "How full is the store, how old are its entries, how long do they live?"),
+    Analysis("occupancy", "How full is the store, how old are its entries, how much are they read?"),
+    Analysis("survival", "How long are entries held, and does that depend on level, modality or fact?"),
+    Analysis("lineage", "What became of each slot: stored, merged, dropped; what is read of each generation?"),
+    Analysis(
+        "answer_sources",
+        "Which positions of the stream does each answer rest on, by what it read?",
+        ("context.hook_pattern",),
+    ),
+    Analysis(
+        "attention",
+        "Where do slots look when written and questions when they read, and which modality feeds which?",
+        ("context.hook_pattern",),
+    ),
     Analysis(
         "decisions",
         "Which actions does the controller take over time, and how does it value them?",
         ("controller.hook_q", "controller.hook_action"),
     ),
     Analysis(
+        "decision_factors", "Do actions depend on modality, importance, novelty or occupancy?", ("controller.hook_q",)
+    ),
+    Analysis("margins", "How close were the calls, and which were the nearest misses?", ("controller.hook_q",)),
+    Analysis(
+        "q_network",
+        "Which features does the controller's Q look at, and does a small tree act like it?",
+        ("controller.hook_q",),
+    ),
+    Analysis("calibration", "Does Q know which entries will be read?", ("controller.hook_q",)),
+    Analysis("q_fidelity", "Is Q what happens when an action is forced?", ("controller.hook_q",), needs=("sweep",)),
+    Analysis("regret", "What did this policy lose against others on the same stream?", needs=("others",)),
+    Analysis(
         "clusters",
         "Do slots fall into groups, do these match modalities, which tokens mark them?",
         ("context.hook_slot", "context.hook_position", "context.hook_pattern"),
     ),
     Analysis("slot_map", "Where does each slot lie, in two dimensions?", ("context.hook_slot", "context.hook_prior")),
-    Analysis("probe", "Can modality, or the presence of a fact, be read linearly from a slot?", ("context.hook_slot",)),
+    Analysis(
+        "geometry",
+        "How many dimensions do slots fill, and do places repeat each other or specialise?",
+        ("context.hook_slot",),
+    ),
+    Analysis(
+        "similarity",
+        "Do two points, two stretches of time or two recordings say the same about the same things?",
+        ("context.hook_slot", "working.hook_slot", "store.hook_content"),
+    ),
+    Analysis(
+        "alignment",
+        "Which place of one run plays the part of which place of another?",
+        ("working.hook_slot",),
+        ("other",),
+    ),
+    Analysis("drift", "Does what a point holds move as the stream goes on, and how fast?", ("working.hook_slot",)),
+    Analysis(
+        "dictionary",
+        "Are slots sums of a few recurring directions, and what do these stand for?",
+        ("context.hook_slot",),
+    ),
+    Analysis("probe", "Can a label or a number be read from a vector, and how well?", ("context.hook_slot",)),
+    Analysis(
+        "probe_profile",
+        "Where and when can it be read: by point, place, segment and distance?",
+        ("context.hook_slot", "store.hook_content"),
+    ),
+    Analysis(
+        "compression", "What did merging entries lose, level by level?", ("context.hook_slot", "store.hook_content")
+    ),
     Analysis(
         "slot_history",
         "What was one slot written from, and what became of it?",
         ("context.hook_position", "context.hook_pattern"),
-        place=True,
+        needs=("sequence", "segment", "slot"),
     ),
 )
 

@@ -6,6 +6,7 @@ import numpy as np
 import xarray as xr
 
 from memlens.analysis.result import ACTIONS, KINDS, MAX_BINS, column, finish, time_bins
+from memlens.analysis.statistics import ratio
 from memlens.errors import AnalysisError
 
 if TYPE_CHECKING:
@@ -54,21 +55,17 @@ def decisions(recording: "Recording", *, max_bins: int = MAX_BINS) -> xr.Dataset
     dataset = xr.Dataset(
         {
             "count": (timeline, count),
-            "mean_q": (timeline, _ratio(total_q, n_q).reshape(shape)),
+            "mean_q": (timeline, ratio(total_q, n_q).reshape(shape)),
             "entropy": (by_kind, _entropy(count)),
-            "overridden": (by_kind, _ratio(changed, held)),
+            "overridden": (by_kind, ratio(changed, held)),
             "total": (("kind", "action"), overall),
             "wanted": (("kind", "action"), np.bincount(kind * shape[2] + wanted, minlength=8).reshape(shape[1:])),
-            "total_overridden": ("kind", _ratio(changed.sum(0), held.sum(0))),
+            "total_overridden": ("kind", ratio(changed.sum(0), held.sum(0))),
             "total_entropy": ("kind", _entropy(overall)),
         },
         coords={"segment": starts, "kind": KINDS, "action": ACTIONS},
     )
     return finish(dataset, "decisions", recording, cell.size, {"max_bins": max_bins}, segments_per_bin=width)
-
-
-def _ratio(above: np.ndarray, below: np.ndarray) -> np.ndarray:
-    return np.divide(above, below, out=np.full(above.shape, np.nan), where=below > 0)
 
 
 def _entropy(count: np.ndarray) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""How full the store is over time, how old its entries are, and how long entries live."""
+"""How full the store is over time, how old its entries are, and how much they were read."""
 
 from typing import TYPE_CHECKING
 
@@ -6,24 +6,21 @@ import numpy as np
 import xarray as xr
 
 from memlens.analysis.result import MAX_BINS, attribute, column, finish, first_segment, n_segments, time_bins
-from memlens.analysis.statistics import kaplan_meier
 
 if TYPE_CHECKING:
     from memlens.recording import Recording
 
 
 def occupancy(recording: "Recording", *, max_bins: int = MAX_BINS) -> xr.Dataset:
-    """Entries held by level over time, their age and hits, and survival by level.
+    """Entries held by level over time, their age and hits; how long they are held is in `memlens.analysis.survival`.
 
     Returns
     -------
     xarray.Dataset
         Over ``(segment, level)``, means over sequences and over the segments of a bin: ``occupancy`` (entries held),
         ``age`` (segments since birth, from the entries table), ``hits`` (as the controller saw them, in its own
-        scaling; NaN where not recorded). Over ``(level, age_grid)``, the Kaplan-Meier estimate of still being held:
-        ``survival``, ``survival_low``, ``survival_high``, ``at_risk``. Over ``(level)``: ``capacity``, ``born``,
-        ``died``, ``dropped_at_birth`` (born and dropped in one segment: never held, left out of survival),
-        ``median_lifetime`` in segments (NaN where more than half outlive the recording).
+        scaling; NaN where not recorded). Over ``(level)``: ``capacity``, ``born``, ``died`` and ``dropped_at_birth`` (born and
+        dropped in one segment: never held).
 
     Raises
     ------
@@ -43,36 +40,22 @@ def occupancy(recording: "Recording", *, max_bins: int = MAX_BINS) -> xr.Dataset
     levels = held.shape[1]
     age = np.stack([_mean_age(born[level == each], died[level == each], held.shape[0]) for each in range(levels)], 1)
     held_sum = np.add.reduceat(held, edges, axis=0)
-    longest = int(max((died - born).max(initial=0), 1))
-    grid = np.unique(np.linspace(0, longest, min(longest + 1, max_bins)).round().astype(int))
-    curves = {name: np.full((levels, grid.size), np.nan) for name in ("survival", "survival_low", "survival_high")}
-    risk, median = np.zeros((levels, grid.size)), np.full(levels, np.nan)
     counts = np.zeros((3, levels), int)
     for each in range(levels):
         own = level == each
-        lived = own & (died > born)
         counts[:, each] = own.sum(), (own & ~censored).sum(), (own & (died <= born)).sum()
-        out = kaplan_meier((died - born)[lived], ~censored[lived], grid)
-        for values, curve in zip(curves.values(), out[:3], strict=True):
-            values[each] = curve
-        risk[each] = out[3]
-        half = np.flatnonzero(out[0] <= 0.5)
-        median[each] = grid[half[0]] if half.size else np.nan
-    timeline, survival = ("segment", "level"), ("level", "age_grid")
+    timeline = ("segment", "level")
     dataset = xr.Dataset(
         {
             "occupancy": (timeline, held_sum / length),
             "age": (timeline, _bin_mean(age, edges)),
             "hits": (timeline, _hits(recording, starts.size, width, first, levels)),
-            **{name: (survival, values) for name, values in curves.items()},
-            "at_risk": (survival, risk.astype(int)),
             "capacity": ("level", _capacity(recording, levels)),
             "born": ("level", counts[0]),
             "died": ("level", counts[1]),
             "dropped_at_birth": ("level", counts[2]),
-            "median_lifetime": ("level", median),
         },
-        coords={"segment": starts, "level": np.arange(levels), "age_grid": grid},
+        coords={"segment": starts, "level": np.arange(levels)},
     )
     return finish(dataset, "occupancy", recording, level.size, {"max_bins": max_bins}, segments_per_bin=width)
 

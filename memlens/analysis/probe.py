@@ -1,172 +1,198 @@
-"""Can a linear classifier read a label from a recorded vector, on stretches of the stream it never saw?"""
+"""Can a label or a number be read from a recorded vector, on stretches of stream that the reader never saw?"""
 
-import warnings
 from typing import TYPE_CHECKING
 
 import numpy as np
 import xarray as xr
 
-from memlens.analysis.result import MODALITIES, finish, first_segment, n_segments
-from memlens.analysis.statistics import METRICS, class_scores, confusion_scores
-from memlens.analysis.vectors import vectors
+from memlens.analysis import probing
+from memlens.analysis.probing import Kind, Task
+from memlens.analysis.resampling import Units
+from memlens.analysis.result import finish
+from memlens.analysis.statistics import class_scores, p_value
+from memlens.analysis.targets import Target, target_of
+from memlens.analysis.vectors import Vectors, vectors
 from memlens.errors import AnalysisError, closest
 
 if TYPE_CHECKING:
     from memlens.recording import Recording
-
-TARGETS = {"modality": MODALITIES, "is_fact": ["no fact", "fact"]}
 
 
 def probe(
     recording: "Recording",
     *,
     point: str = "context.hook_slot",
-    target: str = "modality",
+    target: str | xr.DataArray = "modality",
+    kind: Kind = "linear",
     folds: int = 5,
-    sample: int = 4000,
-    shuffles: int = 5,
+    sample: int | None = 4000,
+    shuffles: int = 19,
     resamples: int = 500,
     seed: int = 0,
 ) -> xr.Dataset:
-    """Fit a logistic regression across contiguous blocks of time, with a shuffled-label control.
+    """Fit a probe across stretches of stream, with a shuffled-target and a random-feature control.
 
-    The stream is cut into ``4 * folds`` contiguous blocks of segments; whole blocks are held out, never single rows,
-    so that neighbours of a test row are not in its training set except at the edge of a block. Features are
-    standardised on the training folds. Intervals are 95 % percentiles over resampled blocks (a cluster bootstrap).
-    The control repeats everything on shuffled labels; selectivity is accuracy minus its mean
-    (after Hewitt and Liang, 2019).
+    Whole sequences are held out where there are several, else contiguous blocks of time; never single rows. "linear" is a
+    ridge-penalised logistic or linear regression, "mlp" one hidden layer of 64. What counts as found is
+    ``information``: bits a row beyond the base rates, or R2, held out. Its null takes the targets of other times, whole
+    segments at a time, so that a target which is constant in a segment counts once.
+    Selectivity is the score less its mean on shuffled targets (after Hewitt and Liang, 2019).
 
     Parameters
     ----------
     target
-        "modality" (of the position, or most common in the slot's window) or "is_fact" (whether a fact ends there).
+        A name or a labelled array: see `memlens.analysis.targets.target_of`.
+    sample
+        Rows, at most; None takes all.
     shuffles
-        Runs of the control, each with its own shuffle.
+        Runs of the control; the least p is 1 / (shuffles + 1).
 
     Returns
     -------
     xarray.Dataset
-        ``score``, ``low``, ``high``, ``majority`` of ``(metric)``; ``fold_score(fold, metric)``,
-        ``control(shuffle, metric)``, ``confusion(true, predicted)``, ``class_score(true, class_metric)``,
-        ``support(true)``, ``selectivity``. Precision, recall and F1 are macro means over the classes.
+        Over ``(metric)`` ("accuracy", "precision", "recall", "f1", macro means; or "r2"): ``score``, ``low``, ``high`` (95 %, resampled
+        blocks), ``majority`` (the most frequent class, or the mean), ``random`` (random features), ``control(shuffle, metric)``,
+        ``fold_score(fold, metric)``; ``selectivity``; ``information``, ``information_null(shuffle)``, ``p``.
+        For classes also ``confusion(true, predicted)``, ``class_score(true, class_metric)``, ``support(true)``, ``ece``,
+        ``confidence(bin)``, ``bin_accuracy(bin)``, ``bin_n(bin)``, ``description_length`` and
+        ``description_length_base`` in bits (see `memlens.analysis.probing`), ``compression``, base over probe.
 
     Raises
     ------
     AnalysisError
-        When the target is constant, no class but one has two rows a fold, or there are fewer segments than folds.
+        When the target is constant, no two classes have two rows a fold, there are fewer blocks than folds, or a value is not
+        finite.
     """
-    if target not in TARGETS:
-        raise AnalysisError(f"no target '{target}'; {closest(target, TARGETS)}")
-    if folds < 5 or shuffles < 1 or resamples < 1:
-        raise AnalysisError(f"folds {folds}, shuffles {shuffles}, resamples {resamples}; give 5, 1 and 1 or more")
+    if kind not in ("linear", "mlp"):
+        raise AnalysisError(f"no kind '{kind}'; {closest(kind, ('linear', 'mlp'))}")
+    if folds < 2 or shuffles < 1 or resamples < 1:
+        raise AnalysisError(f"folds {folds}, shuffles {shuffles}, resamples {resamples}; give 2, 1 and 1 or more")
     rows = vectors(recording, point, sample, seed)
-    label = rows.labels["modality"] if target == "modality" else (rows.labels["fact"] >= 0).astype(int)
-    classes, counts = np.unique(label[label >= 0], return_counts=True)
-    kept = classes[counts >= 2 * folds]
-    if kept.size < 2:
-        seen = {TARGETS[target][int(c)]: int(n) for c, n in zip(classes, counts, strict=True)}
-        raise AnalysisError(f"'{target}' has the classes {seen}; a probe needs two with {2 * folds} rows or more each")
-    use = np.isin(label, kept)
-    value, label = rows.value[use], np.searchsorted(kept, label[use])
-    block, fold = _split(rows.labels["segment"][use] - first_segment(recording), n_segments(recording), label, folds)
-
-    predicted = _predict(value, label, fold)
-    confusion = _count(label, predicted, block, kept.size)
-    rng = np.random.default_rng(seed)
-    control = []
-    for _ in range(shuffles):
-        shuffled = rng.permutation(label)
-        control.append(confusion_scores(_count(shuffled, _predict(value, shuffled, fold), block, kept.size).sum(0)))
-    drawn = rng.integers(0, confusion.shape[0], (resamples, confusion.shape[0]))
-    spread = confusion_scores(confusion[drawn].sum(1))
-    by_fold = [
-        confusion_scores(_count(label[fold == f], predicted[fold == f], None, kept.size)[0]) for f in range(folds)
-    ]
-    score = confusion_scores(confusion.sum(0))
-    control = np.array(control)
-    majority = np.full_like(label, np.bincount(label).argmax())
-    names = [TARGETS[target][int(code)] for code in kept]
+    wanted = target_of(recording, target, rows)
+    task, names, left_out = prepare(rows, wanted, folds)
+    reading = probing.read(task, kind, seed)
+    shuffled = [(each, probing.read(each, kind, seed)) for each in task.shuffled(shuffles, seed)]
+    null = np.array([probing.information(*each) for each in shuffled])
+    control = np.array([probing.scores(*each) for each in shuffled])
+    random = probing.random_features(task, seed)
+    score = probing.scores(task, reading)
+    low, high = probing.resampled(task, reading, resamples, seed)
+    found = probing.information(task, reading)
+    by_fold = [probing.scores(task, reading, np.flatnonzero(task.fold == fold)) for fold in np.unique(task.fold)]
     dataset = xr.Dataset(
         {
             "score": ("metric", score),
-            "low": ("metric", np.percentile(spread, 2.5, axis=0)),
-            "high": ("metric", np.percentile(spread, 97.5, axis=0)),
-            "majority": ("metric", confusion_scores(_count(label, majority, None, kept.size)[0])),
-            "fold_score": (("fold", "metric"), np.array(by_fold)),
+            "low": ("metric", low),
+            "high": ("metric", high),
+            "majority": ("metric", _majority(task)),
+            "random": ("metric", probing.scores(random, probing.read(random, kind, seed))),
             "control": (("shuffle", "metric"), control),
-            "confusion": (("true", "predicted"), confusion.sum(0)),
-            "class_score": (("true", "class_metric"), np.stack(class_scores(confusion.sum(0)), axis=1)),
-            "support": ("true", np.bincount(label, minlength=kept.size)),
+            "fold_score": (("fold", "metric"), np.array(by_fold)),
             "selectivity": float(score[0] - control[:, 0].mean()),
+            "information": found,
+            "information_null": ("shuffle", null),
+            "p": p_value(found, null),
+            **(_of_classes(task, reading, kind, seed) if task.n_class else {}),
         },
-        coords={"metric": METRICS, "true": names, "predicted": names, "class_metric": METRICS[1:]},
+        coords={"metric": probing.metrics(task)} | ({"true": names, "predicted": names} if task.n_class else {}),
     )
     params = {
         "point": point,
-        "target": target,
+        "target": wanted.name,
+        "kind": kind,
         "folds": folds,
         "sample": sample,
         "shuffles": shuffles,
         "resamples": resamples,
         "seed": seed,
     }
-    left_out = [TARGETS[target][int(code)] for code in classes if code not in kept]
     return finish(
         dataset,
         "probe",
         recording,
-        label.size,
+        task.target.size,
         params,
         point=point,
-        target=target,
+        target=wanted.name,
+        kind=kind,
         rows=rows.source,
         total=rows.total,
-        blocks=int(np.unique(block).size),
+        blocks=int(np.unique(task.block).size),
         left_out=", ".join(left_out),
+        unit="bit" if task.n_class else "R2",
     )
 
 
-def _split(segment: np.ndarray, segments: int, label: np.ndarray, folds: int) -> tuple[np.ndarray, np.ndarray]:
-    """Assign rows to contiguous blocks of time, and blocks to folds so that classes are spread."""
-    from sklearn.model_selection import StratifiedGroupKFold
+def prepare(
+    rows: Vectors, target: Target, folds: int, kept: np.ndarray | None = None
+) -> tuple[Task, list[str], list[str]]:
+    """Rows, blocks and folds of a probe.
 
-    blocks = min(4 * folds, segments)
-    block = segment * blocks // segments
-    _, block = np.unique(block, return_inverse=True)
-    if block.max() + 1 < folds:
-        raise AnalysisError(
-            f"the rows lie in {block.max() + 1} blocks of segments, expected {folds} or more; record a longer stream"
-        )
-    fold = np.zeros(label.size, int)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # a rare class may be missing from a fold; its rows still count in the rest
-        for index, (_, test) in enumerate(StratifiedGroupKFold(folds).split(label[:, None], label, block)):
-            fold[test] = index
-    return block, fold
+    Parameters
+    ----------
+    kept
+        Mask of the rows to use; None takes all that have the target.
+
+    Returns
+    -------
+    task, names, left_out
+        Names of the classes, and of those that were too rare.
+    """
+    use = target.known() if kept is None else target.known() & kept
+    left_out: list[str] = []
+    names: list[str] = []
+    value = target.value[use]
+    if target.classes is None:
+        if value.size < 4 * folds or np.ptp(value) == 0:
+            what = "it is constant" if value.size else "no row has it"
+            raise AnalysisError(
+                f"'{target.name}' cannot be probed: {what if value.size == 0 or np.ptp(value) == 0 else f'{value.size} rows'}; "
+                f"expected {4 * folds} rows or more whose values differ"
+            )
+    else:
+        codes, counts = np.unique(value, return_counts=True)
+        common = codes[counts >= 2 * folds]
+        if common.size < 2:
+            seen = {target.classes[int(c)]: int(n) for c, n in zip(codes, counts, strict=True)}
+            raise AnalysisError(
+                f"'{target.name}' has the classes {seen}; a probe needs two with {2 * folds} rows or more each"
+            )
+        names = [target.classes[int(code)] for code in common]
+        left_out = [target.classes[int(code)] for code in codes if code not in common]
+        use &= np.isin(target.value, common)
+        value = np.searchsorted(common, target.value[use])
+    sequence, segment, place = (rows.labels[key][use] for key in ("sequence", "segment", "place"))
+    block, fold = probing.split(sequence, segment, value, len(names), folds)
+    return (
+        Task(rows.value[use], value, len(names), Units(sequence, segment, place, rows.axis == "token"), block, fold),
+        names,
+        left_out,
+    )
 
 
-def _predict(value: np.ndarray, label: np.ndarray, fold: np.ndarray) -> np.ndarray:
-    """Predict every row with a classifier fitted on the other folds."""
-    from sklearn.linear_model import LogisticRegression
-    from sklearn.pipeline import make_pipeline
-    from sklearn.preprocessing import StandardScaler
-
-    predicted = np.zeros_like(label)
-    for index in np.unique(fold):
-        test = fold == index
-        if np.unique(label[~test]).size < 2:
-            predicted[test] = label[~test][0] if (~test).any() else 0
-            continue
-        model = make_pipeline(StandardScaler(), LogisticRegression(C=0.1, max_iter=200, tol=1e-3))
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # shuffled labels may not converge; the control is what it is then
-            predicted[test] = model.fit(value[~test], label[~test]).predict(value[test])
-    return predicted
+def _majority(task: Task) -> np.ndarray:
+    """Scores of one who knows only the frequencies of the classes, or the mean."""
+    if not task.n_class:
+        return np.zeros(1)
+    most = np.zeros((task.target.size, task.n_class))
+    most[:, np.bincount(task.target).argmax()] = 1
+    return probing.scores(task, probing.Reading(most, most))
 
 
-def _count(label: np.ndarray, predicted: np.ndarray, block: np.ndarray | None, classes: int) -> np.ndarray:
-    """Confusion matrix of each block, (block, true, predicted)."""
-    block = np.zeros(label.size, int) if block is None else block
-    out = np.zeros((int(block.max(initial=0)) + 1, classes, classes), int)
-    np.add.at(out, (block, label, predicted), 1)
-    return out
+def _of_classes(task: Task, reading: probing.Reading, kind: Kind, seed: int) -> dict[str, object]:
+    ece, confidence, accuracy, n = probing.calibration(task, reading)
+    bits, base = probing.description_length(task, kind, seed)
+    confusion = probing.confusion(task.target, reading.predicted.argmax(1), task.n_class)
+    return {
+        "confusion": (("true", "predicted"), confusion),
+        "class_score": (("true", "class_metric"), np.stack(class_scores(confusion), axis=1)),
+        "class_metric": ("class_metric", ["precision", "recall", "f1"]),
+        "support": ("true", np.bincount(task.target, minlength=task.n_class)),
+        "ece": ece,
+        "confidence": ("bin", confidence),
+        "bin_accuracy": ("bin", accuracy),
+        "bin_n": ("bin", n),
+        "description_length": bits,
+        "description_length_base": base,
+        "compression": base / max(bits, 1e-300),
+    }

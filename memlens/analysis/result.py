@@ -92,3 +92,29 @@ def time_bins(recording: "Recording", max_bins: int) -> tuple[np.ndarray, int, i
 def names(codes: Sequence[int] | np.ndarray, allowed: Sequence[str]) -> list[str]:
     """Turn codes into names; a code outside the list is "none"."""
     return [allowed[int(code)] if 0 <= code < len(allowed) else "none" for code in codes]
+
+
+def same_stream(one: "Recording", other: "Recording") -> None:
+    """Check that two recordings read the same stream in the same segments; AnalysisError says what differs.
+
+    Without this, whatever is compared segment by segment is compared across different things.
+    """
+    differs = []
+    for what in ("sequence", "segment"):
+        sizes = [int(recording.segments.sizes.get(what, 0)) for recording in (one, other)]
+        if sizes[0] != sizes[1]:
+            differs.append(f"{what}s ({sizes[0]} and {sizes[1]})")
+    if not differs:
+        for name in ("modality", "token"):
+            arrays = [np.asarray(recording.positions[name].values) for recording in (one, other)]
+            if arrays[0].shape != arrays[1].shape:
+                differs.append(f"positions ({arrays[0].shape[1]} and {arrays[1].shape[1]} a sequence)")
+                break
+            wrong = arrays[0] != arrays[1]
+            if wrong.any():
+                sequence, position = np.unravel_index(int(wrong.argmax()), wrong.shape)
+                differs.append(f"the {name} at sequence {sequence}, position {position}")
+    if differs:
+        raise AnalysisError(
+            f"the two recordings cannot be compared: they differ in {', '.join(differs)}; record both models on the same stream"
+        )

@@ -1,4 +1,4 @@
-"""How often a question is answered exactly, by how long ago the fact was and in which modality it came."""
+"""How often a question is answered exactly: by distance and modality, by facts in the stream, by where the fact is held."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -6,18 +6,24 @@ from typing import TYPE_CHECKING
 import numpy as np
 import xarray as xr
 
+from memlens.analysis.holders import LOST, facts_before, holders
+from memlens.analysis.resampling import jackknife, time_blocks
 from memlens.analysis.result import MODALITIES, column, finish
-from memlens.analysis.statistics import wilson
+from memlens.analysis.statistics import p_value, ratio, wilson
 from memlens.errors import AnalysisError
 
 if TYPE_CHECKING:
     from memlens.recording import Recording
 
 
-def retention(recording: "Recording", *, bins: int | Sequence[float] = 8) -> xr.Dataset:
+def retention(
+    recording: "Recording", *, bins: int | Sequence[float] = 8, shuffles: int = 199, seed: int = 0
+) -> xr.Dataset:
     """Exact-match accuracy by distance and modality, with Wilson 95 % intervals.
 
-    A question counts once; the interval takes questions as independent given the cell.
+    A question counts once; the interval takes questions as independent given the cell. Two nulls: ``chance`` is how often the answers
+    would be right if they were dealt anew among the questions of their modality, and ``trend`` is compared with answers whose
+    being right is shuffled inside their modality.
 
     Parameters
     ----------
@@ -30,13 +36,20 @@ def retention(recording: "Recording", *, bins: int | Sequence[float] = 8) -> xr.
     xarray.Dataset
         Over ``(modality, bin)``, modality "all" first: ``accuracy``, ``low``, ``high``, ``n``, ``correct``, ``loss``
         (nats per answer token). Over ``(modality)``, all distances together and unknown ones included: ``overall``,
-        ``overall_low``, ``overall_high``, ``overall_n``. Coordinates ``bin_low(bin)``, ``bin_high(bin)`` in tokens.
+        ``overall_low``, ``overall_high``, ``overall_n``, ``chance``. Coordinates ``bin_low(bin)``, ``bin_high(bin)`` in tokens.
+        ``trend``, the rank correlation of distance and being right, with ``trend_low``, ``trend_high`` (jackknife over stretches of
+        time), ``trend_null(shuffle)``, ``trend_p`` (two-sided). Over ``(load)``, quarters of the questions by facts stated before them:
+        ``load_accuracy``, ``load_low``, ``load_high``, ``load_n``, coordinates ``facts_low``, ``facts_high``. Over ``(holder)``, where the
+        fact was held when it was asked for ("lost", "context", a level): ``holder_accuracy``, ``holder_low``, ``holder_high``,
+        ``holder_n``.
 
     Raises
     ------
     AnalysisError
         When the recording holds no question, or the edges do not ascend.
     """
+    if shuffles < 1:
+        raise AnalysisError(f"shuffles is {shuffles}; give 1 or more")
     table = recording.questions
     if table.sizes.get("question", 0) == 0:
         raise AnalysisError("the recording holds no question; record a stream that asks some")
@@ -63,20 +76,25 @@ def retention(recording: "Recording", *, bins: int | Sequence[float] = 8) -> xr.
     cell, whole = ("modality", "bin"), ("modality",)
     dataset = xr.Dataset(
         {
-            "accuracy": (cell, _ratio(hits, n)),
+            "accuracy": (cell, ratio(hits, n)),
             "low": (cell, low),
             "high": (cell, high),
             "n": (cell, n.astype(int)),
             "correct": (cell, hits.astype(int)),
-            "loss": (cell, _ratio(losses, finite)),
-            "overall": (whole, _ratio(total_hits, totals)),
+            "loss": (cell, ratio(losses, finite)),
+            "overall": (whole, ratio(total_hits, totals)),
             "overall_low": (whole, overall_low),
             "overall_high": (whole, overall_high),
             "overall_n": (whole, totals.astype(int)),
+            "chance": (whole, _chance(table, modality)),
+            **_trend(table, distance, correct, modality, shuffles, seed),
+            **_by_load(recording, correct),
+            **_by_holder(recording, correct),
         },
         coords={"modality": names, "bin_low": ("bin", edges[:-1]), "bin_high": ("bin", edges[1:])},
     )
-    params = {"bins": bins if isinstance(bins, int) else [float(edge) for edge in bins]}
+    given = bins if isinstance(bins, int) else [float(edge) for edge in bins]
+    params = {"bins": given, "shuffles": shuffles, "seed": seed}
     return finish(
         dataset,
         "retention",
@@ -104,5 +122,80 @@ def _edges(distance: np.ndarray, bins: int | Sequence[float]) -> np.ndarray:
     return np.unique([float(distance.min()), *(np.clip(inner, low, high)), high])
 
 
-def _ratio(above: np.ndarray, below: np.ndarray) -> np.ndarray:
-    return np.divide(above, below, out=np.full(above.shape, np.nan), where=below > 0)
+def _chance(table: xr.Dataset, modality: np.ndarray) -> np.ndarray:
+    """Share of right answers if the answers of each modality were dealt anew: sum over words of P(answer) P(predicted)."""
+    answer, predicted = (column(table, name).astype(str) for name in ("answer", "predicted"))
+    out, right = np.full(len(MODALITIES) + 1, np.nan), 0.0
+    for code in np.unique(modality):
+        rows = modality == code
+        words, index = np.unique(np.concatenate([answer[rows], predicted[rows]]), return_inverse=True)
+        n = int(rows.sum())
+        share = (
+            float((np.bincount(index[:n], minlength=words.size) * np.bincount(index[n:], minlength=words.size)).sum())
+            / n**2
+        )
+        right += share * n
+        if code >= 0:
+            out[1 + code] = share
+    out[0] = right / modality.size
+    return out
+
+
+def _trend(
+    table: xr.Dataset, distance: np.ndarray, correct: np.ndarray, modality: np.ndarray, shuffles: int, seed: int
+) -> dict[str, object]:
+    from scipy.stats import rankdata
+
+    known = distance >= 0
+    rank, right, group = rankdata(distance[known]), correct[known], modality[known]
+    null = np.full(shuffles, np.nan)
+    if known.sum() < 3 or np.ptp(rank) == 0 or np.ptp(right) == 0:
+        none = dict.fromkeys(("trend", "trend_low", "trend_high", "trend_p"), np.nan)
+        return {**none, "trend_null": ("shuffle", null)}
+
+    def trend(rank: np.ndarray, right: np.ndarray) -> float:
+        x, y = rank - rank.mean(), right - right.mean()
+        scale = np.sqrt((x * x).sum() * (y * y).sum())
+        return float((x * y).sum() / scale) if scale > 0 else 0.0
+
+    rng, stable = np.random.default_rng(seed), np.argsort(group, kind="stable")
+    for draw in range(shuffles):
+        mixed = np.empty_like(right)
+        mixed[stable] = right[np.lexsort((rng.random(right.size), group))]
+        null[draw] = trend(rank, mixed)
+    value = trend(rank, right)
+    block = time_blocks(column(table, "sequence", int)[known], column(table, "segment", int)[known])
+    low, high = jackknife(lambda kept: trend(rank[kept], right[kept]), block)
+    centre = null.mean()
+    return {
+        "trend": value,
+        "trend_low": float(np.maximum(low, -1)),
+        "trend_high": float(np.minimum(high, 1)),
+        "trend_p": p_value(abs(value - centre), np.abs(null - centre)),
+        "trend_null": ("shuffle", null),
+    }
+
+
+def _by_load(recording: "Recording", correct: np.ndarray) -> dict[str, object]:
+    facts = facts_before(recording)
+    edges = np.unique(np.quantile(facts, [0.25, 0.5, 0.75]).round())
+    place = np.searchsorted(edges, facts, side="right")
+    groups = [facts[place == each] for each in np.unique(place)]
+    bounds = {"facts_low": [int(each.min()) for each in groups], "facts_high": [int(each.max()) for each in groups]}
+    return _rates("load", np.unique(place, return_inverse=True)[1], correct, len(groups)) | {
+        name: ("load", values) for name, values in bounds.items()
+    }
+
+
+def _by_holder(recording: "Recording", correct: np.ndarray) -> dict[str, object]:
+    held, known = holders(recording), column(recording.questions, "fact", int) >= 0
+    levels = int(recording.segments.sizes["level"])
+    names = ["lost", "context", *(f"level {level}" for level in range(levels))]
+    return _rates("holder", held[known] - LOST, correct[known], len(names)) | {"holder": ("holder", names)}
+
+
+def _rates(name: str, place: np.ndarray, correct: np.ndarray, length: int) -> dict[str, object]:
+    n, hits = np.bincount(place, minlength=length), np.bincount(place, correct, minlength=length)
+    low, high = wilson(hits, n)
+    values = {"accuracy": ratio(hits, n), "low": low, "high": high, "n": n}
+    return {f"{name}_{key}": (name, value) for key, value in values.items()}

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import xarray as xr
 
+from memlens.analysis.ancestry import Ancestry
 from memlens.analysis.result import ACTIONS, MODALITIES, column, finish, first_segment, n_segments, names
 from memlens.analysis.windows import (
     token_names,
@@ -49,7 +50,7 @@ def slot_history(recording: "Recording", *, sequence: int, segment: int, slot: i
         When the recording has no such sequence, segment or slot.
     """
     picked = _picked(recording, sequence, segment, slot)
-    descendants = _descendants(recording.entries, sequence, segment, slot)
+    descendants = _descendants(recording, sequence, segment, slot)
     ids = descendants["descendant_entry"][1]
     entry = int(ids[0]) if ids.size else -1
     table = recording.entries
@@ -120,21 +121,17 @@ def _window(recording: "Recording", sequence: int, segment: int, slot: int, pick
     }
 
 
-def _descendants(table: xr.Dataset, sequence: int, segment: int, slot: int) -> dict[str, tuple[object, np.ndarray]]:
-    """Walk from the slot's own entry to every merge that has it, or one already found, as a parent."""
-    same = np.flatnonzero(column(table, "sequence", int) == sequence)
-    columns = {
-        name: column(table, name, int)[same]
-        for name in ("entry", "segment", "slot", "level", "died", "fate", "start", "end")
-    }
-    parent = column(table, "parent", int)[same].reshape(same.size, -1)
-    children: dict[int, list[int]] = {}
-    for row, side in zip(*np.nonzero(parent >= 0), strict=True):
-        children.setdefault(int(parent[row, side]), []).append(int(row))
-    rows = [int(r) for r in np.flatnonzero((columns["segment"] == segment) & (columns["slot"] == slot))[:1]]
+def _descendants(
+    recording: "Recording", sequence: int, segment: int, slot: int
+) -> dict[str, tuple[object, np.ndarray]]:
+    """The slot's own entry, then every merge that has it, or one already found, as a parent."""
+    tree = Ancestry(recording)
+    columns = tree.columns
+    own = (columns["sequence"] == sequence) & (columns["segment"] == segment) & (columns["slot"] == slot)
+    rows = [int(row) for row in np.flatnonzero(own)[:1]]
     depth = dict.fromkeys(rows, 0)
     for row in rows:
-        for child in children.get(int(columns["entry"][row]), []):
+        for child in tree.children(row):
             if child not in depth:
                 depth[child] = depth[row] + 1
                 rows.append(child)
@@ -148,9 +145,11 @@ def _descendants(table: xr.Dataset, sequence: int, segment: int, slot: int) -> d
         "start": "descendant_start",
         "end": "descendant_end",
     }
-    out: dict[str, tuple[object, np.ndarray]] = {new: ("descendant", columns[old][at]) for old, new in renamed.items()}
+    out: dict[str, tuple[object, np.ndarray]] = {}
+    for old, new in renamed.items():
+        out[new] = "descendant", column(recording.entries, old, int)[at]
     out["depth"] = "descendant", np.array([depth[row] for row in rows], int)
-    out["parent"] = ("descendant", "side"), parent[at]
+    out["parent"] = ("descendant", "side"), column(recording.entries, "parent", int)[at]
     return out
 
 

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 import xarray as xr
 
-from memlens.analysis.kmeans import candidates, partition, principal
+from memlens.analysis.clustering import candidates, partition, principal
 from memlens.analysis.result import finish
 from memlens.analysis.vectors import LABELS, vectors
 from memlens.errors import AnalysisError
@@ -24,6 +24,7 @@ def slot_map(
     method: Literal["pca", "umap"] = "pca",
     sample: int = 4000,
     neighbours: int = 15,
+    draws: int = 5,
     seed: int = 0,
 ) -> xr.Dataset:
     """Lay sampled rows of a point out in two dimensions.
@@ -37,7 +38,8 @@ def slot_map(
         ``coordinate(sample, axis)``; labels ``sequence``, ``segment``, ``place``, ``entry``, ``modality``, ``fact``,
         ``importance`` (nats), ``cluster``, each ``(sample,)``; ``explained_variance(axis)`` (PCA; NaN for UMAP) and
         ``trustworthiness``: how many of the ``neighbours`` nearest in the map are near in the full space, 1 is all
-        (Venna and Kaski, 2001), on at most 1,500 rows.
+        (Venna and Kaski, 2001), on at most 1,500 rows; ``trustworthiness_null(draw)`` is that of maps whose points changed
+        places.
 
     Raises
     ------
@@ -59,17 +61,30 @@ def slot_map(
         flat = _umap(value, min(neighbours, n - 1), seed)
     judged = np.random.default_rng(seed).choice(n, min(n, 1500), replace=False)
     near = max(1, min(neighbours, judged.size // 2 - 1))
+    rng = np.random.default_rng([seed, 1])
+    mixed = [flat[rng.permutation(judged)] for _ in range(draws)]
     dataset = xr.Dataset(
         {
             "coordinate": (("sample", "axis"), flat),
             "explained_variance": ("axis", explained),
             "trustworthiness": float(trustworthiness(value[judged], flat[judged], n_neighbors=near)),
-            "cluster": ("sample", partition(value, candidates(None, n), seed).label),
+            "trustworthiness_null": (
+                "draw",
+                np.array([trustworthiness(value[judged], m, n_neighbors=near) for m in mixed]),
+            ),
+            "cluster": ("sample", partition(value, candidates(None, n), "kmeans", seed).label),
             **{name: ("sample", rows.labels[name]) for name in LABELS},
         },
         coords={"axis": [1, 2]},
     )
-    params = {"point": point, "method": method, "sample": sample, "neighbours": neighbours, "seed": seed}
+    params = {
+        "point": point,
+        "method": method,
+        "sample": sample,
+        "neighbours": neighbours,
+        "draws": draws,
+        "seed": seed,
+    }
     return finish(
         dataset,
         "slot_map",
@@ -80,7 +95,6 @@ def slot_map(
         method=method,
         rows=rows.source,
         total=rows.total,
-        dropped=rows.dropped,
         neighbours=near,
     )
 

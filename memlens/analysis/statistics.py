@@ -1,8 +1,14 @@
-"""Small statistics with closed forms: binomial intervals, permutation p-values, confusion scores, survival."""
+"""Small statistics with closed forms: binomial intervals, permutation p-values, confusion scores."""
 
 import numpy as np
 
 METRICS = ["accuracy", "precision", "recall", "f1"]
+
+
+def ratio(above: object, below: object) -> np.ndarray:
+    """One over the other, NaN where the other is not above 0; both broadcast."""
+    above, below = np.broadcast_arrays(np.asarray(above, float), np.asarray(below, float))
+    return np.divide(above, below, out=np.full(above.shape, np.nan), where=below > 0)
 
 
 def wilson(correct: np.ndarray, n: np.ndarray, z: float = 1.959964) -> tuple[np.ndarray, np.ndarray]:
@@ -66,42 +72,14 @@ def class_scores(confusion: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndar
     return divide(hit, predicted), divide(hit, true), divide(2 * hit, predicted + true)
 
 
-def kaplan_meier(duration: np.ndarray, died: np.ndarray, ages: np.ndarray) -> tuple[np.ndarray, ...]:
-    """Product-limit estimate of survival past each age, with its 95 % interval.
+def holm(p: np.ndarray) -> np.ndarray:
+    """P-values adjusted so that any false alarm among them is as rare as each was alone; NaN stays and does not count.
 
-    S(t) = prod over death times t_i <= t of (1 - d_i / n_i); the variance of log S is Greenwood's
-    sum d_i / (n_i (n_i - d_i)); the interval is that of log(-log S), which stays inside 0 and 1
-    (Kaplan and Meier, 1958; Kalbfleisch and Prentice, 2002, section 1.4).
-
-    Parameters
-    ----------
-    duration
-        Segments each entry was held, until it died or the recording ended.
-    died
-        Whether it died (False: censored, still held at the end).
-    ages
-        Ages at which the curve is returned, ascending.
-
-    Returns
-    -------
-    survival, low, high, at_risk
-        Each of the shape of ``ages``; NaN past the longest duration.
+    Step down: p_(i) times the number of tests not yet rejected, made monotone (Holm, 1979, Scand. J. Stat. 6, 65).
     """
-    if duration.size == 0:
-        empty = np.full(ages.shape, np.nan)
-        return empty, empty, empty, np.zeros(ages.shape)
-    longest = int(duration.max())
-    leaving = np.bincount(duration.astype(int), minlength=longest + 1)
-    deaths = np.bincount(duration[died].astype(int), minlength=longest + 1)
-    risk = duration.size - np.concatenate([[0], np.cumsum(leaving)[:-1]])
-    survival = np.cumprod(1 - deaths / risk)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        greenwood = np.cumsum(deaths / (risk * (risk - deaths)))
-        spread = 1.959964 * np.sqrt(greenwood) / np.abs(np.log(survival))
-        low, high = survival ** np.exp(spread), survival ** np.exp(-spread)
-    inside = (survival > 0) & (survival < 1)
-    low, high = np.where(inside, low, survival), np.where(inside, high, survival)
-    known = ages <= longest
-    at = np.minimum(ages, longest).astype(int)
-    curves = [np.where(known, values[at], np.nan) for values in (survival, low, high)]
-    return *curves, np.where(known, risk[at], 0)
+    p = np.asarray(p, float)
+    known = np.flatnonzero(np.isfinite(p))
+    order = known[np.argsort(p[known], kind="stable")]
+    out = np.full(p.shape, np.nan)
+    out[order] = np.minimum(np.maximum.accumulate(p[order] * np.arange(order.size, 0, -1)), 1)
+    return out

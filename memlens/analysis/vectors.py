@@ -10,6 +10,7 @@ any other single place + feature   all of them, without labels
 =================================  =============================================================
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -40,25 +41,25 @@ class Vectors:
         What a row is, in words.
     total
         Rows there were before sampling.
-    dropped
-        Sampled rows left out because a value was not finite.
+    axis
+        Name of the axis of places.
     """
 
     value: np.ndarray
     labels: dict[str, np.ndarray] = field(repr=False)
     source: str
     total: int
-    dropped: int
+    axis: str
 
 
 def gather(
     array: xr.DataArray, sequence: np.ndarray, segment: np.ndarray, place: np.ndarray, block: int = 64
 ) -> np.ndarray:
-    """Read ``array[sequence[i], segment[i], place[i]]`` for all i, a block of segments at a time.
+    """Read ``array[sequence[i], segment[i], place[i]]`` for all i, a block of segments at a time; floats as float32.
 
     ``segment`` counts from the first recorded segment. The third dimension of ``array`` is the place.
     """
-    out = np.zeros((sequence.size, *array.shape[3:]), array.dtype)
+    out = np.zeros((sequence.size, *array.shape[3:]), np.float32 if array.dtype.kind == "f" else array.dtype)
     for low in range(0, array.sizes["segment"], block):
         rows = np.flatnonzero((segment >= low) & (segment < low + block))
         if rows.size:
@@ -67,20 +68,50 @@ def gather(
     return out
 
 
-def vectors(recording: "Recording", point: str, sample: int, seed: int) -> Vectors:
-    """Sample at most ``sample`` rows of ``point`` uniformly, in order of time.
+def refuse_nonfinite(value: np.ndarray, name: str, dims: Sequence[str], where: Sequence[np.ndarray] = ()) -> None:
+    """AnalysisError with the first index of ``value`` that is NaN or infinite.
 
-    Raises
-    ------
-    AnalysisError
-        If the point has no feature axis, or there are fewer than 20 rows.
+    Parameters
+    ----------
+    dims
+        Names of the axes of the recorded array.
+    where
+        For gathered rows: index of each row along the leading axes of ``dims``; empty where ``value`` is the array itself.
     """
+    bad = ~np.isfinite(value)
+    if not bad.any():
+        return
+    first = np.unravel_index(int(bad.argmax()), bad.shape)
+    index = [*(int(axis[first[0]]) for axis in where), *(int(at) for at in first[1 if where else 0 :])]
+    place = ", ".join(f"{dim} {at}" for dim, at in zip(dims, index, strict=True))
+    raise AnalysisError(
+        f"'{name}' holds {value[first]} at {place} (index, from 0), expected finite numbers; {int(bad.sum()):,} values are not: "
+        "if float16 was too narrow, `memlens record --dtype float32` keeps them"
+    )
+
+
+def featured(recording: "Recording", point: str) -> xr.DataArray:
+    """A recorded point with the axes (sequence, segment, place, feature); AnalysisError for one that has others."""
     array = recording[point]
     if array.dims[:2] != ("sequence", "segment") or len(array.dims) != 4 or array.dims[3] != "feature":
         raise AnalysisError(
             f"'{point}' has dims {array.dims}, expected (sequence, segment, place, feature); "
             "choose a point such as context.hook_slot, store.hook_content or working.hook_slot"
         )
+    return array
+
+
+def vectors(recording: "Recording", point: str, sample: int | None, seed: int) -> Vectors:
+    """Sample at most ``sample`` rows of ``point`` uniformly, in order of time; all of them where it is None.
+
+    Raises
+    ------
+    AnalysisError
+        If the point has no feature axis, there are fewer than 20 rows, or a value is not finite.
+    """
+    array = featured(recording, point)
+    if sample is None:
+        sample = array.size
     if sample < 20:
         raise AnalysisError(f"sample is {sample}; give 20 or more")
     labels, source = _rows(recording, str(array.dims[2]), array)
@@ -93,10 +124,10 @@ def vectors(recording: "Recording", point: str, sample: int, seed: int) -> Vecto
     order = np.lexsort((labels["place"][chosen], labels["sequence"][chosen], labels["segment"][chosen]))
     labels = {name: values[chosen[order]] for name, values in labels.items()}
     where = labels["sequence"], labels["segment"] - first_segment(recording), labels["place"]
-    value = gather(array, *where).astype(np.float32)
+    value = gather(array, *where)
+    refuse_nonfinite(value, point, [str(dim) for dim in array.dims], where)
     labels["importance"] = _importance(recording, str(array.dims[2]), where)
-    finite = np.isfinite(value).all(1)
-    return Vectors(value[finite], {name: labels[name][finite] for name in LABELS}, source, total, int((~finite).sum()))
+    return Vectors(value, {name: labels[name] for name in LABELS}, source, total, str(array.dims[2]))
 
 
 def _rows(recording: "Recording", place: str, array: xr.DataArray) -> tuple[dict[str, np.ndarray], str]:

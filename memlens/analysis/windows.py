@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from memlens.analysis.result import MODALITIES, first_segment
+from memlens.analysis.result import MODALITIES, column, first_segment
 from memlens.analysis.vectors import gather
 from memlens.dims import Modality
 
@@ -25,6 +25,16 @@ def write_attention(recording: "Recording", sequence: np.ndarray, segment: np.nd
     pattern = recording["context.hook_pattern"]
     rows = gather(pattern, sequence, segment - first_segment(recording), slot)
     return rows.astype(np.float32).mean(1)
+
+
+def picked_positions(recording: "Recording", sequence: np.ndarray, entry: np.ndarray) -> np.ndarray:
+    """Stream position at which the slot of each entry was picked, from the entries table."""
+    table = recording.entries
+    ids, owner = column(table, "entry", int), column(table, "sequence", int)
+    span = int(ids.max()) + 1
+    known = owner * span + ids
+    order = np.argsort(known)
+    return column(table, "position", int)[order[np.searchsorted(known[order], sequence * span + entry)]]
 
 
 def window_positions(picked: np.ndarray, width: int) -> np.ndarray:

@@ -12,7 +12,32 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure as Sheet
     from plotly.graph_objects import Figure
 
-NAMES = ("clusters", "decisions", "occupancy", "probe", "retention", "slot_history", "slot_map")
+NAMES = (
+    "alignment",
+    "answer_sources",
+    "attention",
+    "calibration",
+    "clusters",
+    "compression",
+    "decision_factors",
+    "decisions",
+    "dictionary",
+    "drift",
+    "geometry",
+    "lineage",
+    "margins",
+    "occupancy",
+    "probe",
+    "probe_profile",
+    "q_fidelity",
+    "q_network",
+    "regret",
+    "retention",
+    "similarity",
+    "slot_history",
+    "slot_map",
+    "survival",
+)
 
 
 @dataclass(frozen=True)

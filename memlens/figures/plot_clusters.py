@@ -1,11 +1,12 @@
-"""Clusters of slots: how large, of which modality, and whether they are more than one cloud."""
+"""Clusters of vectors: how large, of which label, and whether they are more than one cloud."""
 
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from memlens.figures.against_null import Measured, plot_against_null, print_against_null
 from memlens.figures.style import (
-    ACCENT,
+    LEVEL_COLOUR,
     MODALITY_COLOUR,
     NULL_COLOUR,
     below,
@@ -23,16 +24,32 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure as Sheet
     from plotly.graph_objects import Figure
 
-MEASURES = (("silhouette", "silhouette", "silhouette_null"), ("AMI", "ami", "ami_null"), ("ARI", "ari", "ari_null"))
+NAMES = {"silhouette": "silhouette", "stability": "stability", "ami": "AMI", "ari": "ARI"}
+
+
+def _measures(dataset: "xr.Dataset") -> list[Measured]:
+    out = []
+    for key, name in NAMES.items():
+        value, null = dataset[key].values, dataset[f"{key}_null"].values
+        low, high = np.percentile(value, [2.5, 97.5]) if value.ndim else (np.nan, np.nan)
+        if np.isfinite(value).all():
+            out.append(Measured(name, float(value.mean()), float(low), float(high), null))
+    return out
+
+
+def _colour(names: list[str]) -> dict[str, str]:
+    """Modalities have their own colours; other labels take turns, the last one for all that are too many."""
+    others = iter([*LEVEL_COLOUR, *[NULL_COLOUR] * len(names)])
+    return {name: MODALITY_COLOUR[name] if name in MODALITY_COLOUR else next(others) for name in names}
 
 
 def _counts(dataset: "xr.Dataset") -> dict[str, np.ndarray]:
-    """Slots of each modality in each cluster; one bar "none" when no modality is known."""
+    """Rows of each label in each cluster; one bar "none" when no label is known."""
     size, share = dataset["size"].values, dataset["share"].values
     if not np.isfinite(share).any():
         return {"none": size}
     counts = np.nan_to_num(share) * size[:, None]
-    names = [str(name) for name in dataset["modality"].values]
+    names = [str(name) for name in dataset["label_class"].values]
     return {name: counts[:, at] for at, name in enumerate(names) if counts[:, at].sum() > 0}
 
 
@@ -45,50 +62,26 @@ def plot_clusters(dataset: "xr.Dataset") -> "Figure":
         2,
         column_widths=[0.6, 0.4],
         horizontal_spacing=0.12,
-        subplot_titles=["size and modality mix", "measured, and its null"],
+        subplot_titles=["size and mix of labels", "measured, and its null"],
     )
     cluster = dataset["cluster"].values
     marks = ["  ".join(plain(token, 16) for token in row if token) for row in dataset["mark_token"].values]
-    for name, count in _counts(dataset).items():
+    counts = _counts(dataset)
+    colour = _colour(list(counts))
+    for name, count in counts.items():
         figure.add_bar(
             x=cluster,
             y=count,
-            name=name,
-            marker={"color": MODALITY_COLOUR[name]},
+            name=plain(name, 24),
+            marker={"color": colour[name]},
             customdata=marks,
             row=1,
             col=1,
-            hovertemplate="cluster %{x}, " + name + ": %{y:.0f} rows<br>marked by: %{customdata}<extra></extra>",
+            hovertemplate="cluster %{x}, "
+            + plain(name, 24)
+            + ": %{y:.0f} rows<br>marked by: %{customdata}<extra></extra>",
         )
-    for at, (name, value, null) in enumerate(MEASURES):
-        if not np.isfinite(scalar(dataset, value)):
-            continue
-        draws = dataset[null].values
-        figure.add_box(
-            y=draws,
-            x=[name] * draws.size,
-            name="null",
-            boxpoints="all",
-            jitter=0.5,
-            pointpos=0,
-            marker={"color": NULL_COLOUR, "size": 4},
-            line={"width": 1},
-            showlegend=at == 0,
-            legendgroup="null",
-            row=1,
-            col=2,
-        )
-        figure.add_scatter(
-            x=[name],
-            y=[scalar(dataset, value)],
-            name="measured",
-            mode="markers",
-            marker={"symbol": "diamond", "size": 12, "color": ACCENT},
-            showlegend=at == 0,
-            legendgroup="measured",
-            row=1,
-            col=2,
-        )
+    plot_against_null(figure, _measures(dataset), 1, 2)
     figure.update_layout(barmode="stack")
     figure.update_xaxes(title="cluster", tickvals=cluster, row=1, col=1)
     figure.update_yaxes(title="rows", row=1, col=1)
@@ -100,8 +93,10 @@ def print_clusters(dataset: "xr.Dataset") -> "Sheet":
     """The same for print; under each bar the tokens that mark the cluster."""
     page, (left, right) = sheet(2, height=5.0, width_ratios=[1.6, 1])
     cluster, start = dataset["cluster"].values, np.zeros(dataset.sizes["cluster"])
-    for name, count in _counts(dataset).items():
-        left.barh(cluster, count, left=start, color=MODALITY_COLOUR[name], label=name)
+    counts = _counts(dataset)
+    colour = _colour(list(counts))
+    for name, count in counts.items():
+        left.barh(cluster, count, left=start, color=colour[name], label=visible(name, 24))
         start = start + count
     marks = [
         ", ".join(visible(token.strip() or token, 12) for token in row[:4] if token)
@@ -111,37 +106,28 @@ def print_clusters(dataset: "xr.Dataset") -> "Sheet":
     left.invert_yaxis()
     below(left, 5)
     label(left, f"Clusters (n = {dataset.attrs['n']:,} rows)", "rows", "cluster and its marking tokens")
-    shown = [measure for measure in MEASURES if np.isfinite(scalar(dataset, measure[1]))]
-    for at, (_, value, null) in enumerate(shown):
-        draws = dataset[null].values
-        right.scatter(
-            at + np.linspace(-0.15, 0.15, draws.size), draws, s=8, color=NULL_COLOUR, label="null" if at == 0 else None
-        )
-        right.scatter(
-            [at], [scalar(dataset, value)], s=70, marker="D", color=ACCENT, label="measured" if at == 0 else None
-        )
-    right.set_xticks(range(len(shown)), [name for name, _, _ in shown])
-    right.set_xlim(-0.5, len(shown) - 0.5)
-    below(right, 2)
+    print_against_null(right, _measures(dataset))
     label(right, "Measured, and its null", "", "score (1 is best)")
     return page
 
 
 def caption(dataset: "xr.Dataset") -> str:
-    """Say how many clusters, whether they beat one Gaussian cloud, and whether they follow modality."""
+    """Say how many clusters, whether they beat one Gaussian cloud, and whether they follow the labels."""
     p, draws = scalar(dataset, "silhouette_p"), dataset.sizes["draw"]
-    null = dataset["silhouette_null"].values
+    null, target = dataset["silhouette_null"].values, str(dataset.attrs["target"]).replace("_", " ")
     text = (
-        f"k-means with k = {dataset.attrs['chosen_k']} on {dataset.attrs['n']:,} rows ({dataset.attrs['rows']}) has a "
+        f"{dataset.attrs['method']} with k = {dataset.attrs['chosen_k']} on {dataset.attrs['n']:,} rows ({dataset.attrs['rows']}) has a "
         f"silhouette of {scalar(dataset, 'silhouette'):.3f}, against {null.mean():.3f} on average and {null.max():.3f} "
         f"at most for {draws} Gaussian clouds of the same covariance ({p_text(p, draws)}): "
         + ("more clustered than one cloud. " if p <= 0.05 else "within its null, so no evidence of clusters. ")
+        + f"Two clusterings of 80 % of the rows agree at an ARI of {float(dataset['stability'].mean()):.2f} "
+        f"({float(dataset['stability_null'].mean()):.2f} for the clouds). "
     )
     ami, ami_p = scalar(dataset, "ami"), scalar(dataset, "ami_p")
     if not np.isfinite(ami):
-        return text + "Fewer than two modalities occur, so agreement with modality is undefined."
+        return text + f"Fewer than two labels of {target} occur, so agreement with them is undefined."
     return text + (
-        f"Agreement with modality is AMI {ami:.3f}, ARI {scalar(dataset, 'ari'):.3f} "
-        f"(AMI of shuffled labels at most {dataset['ami_null'].values.max():.3f}, "
+        f"Agreement with {target} is AMI {ami:.3f}, ARI {scalar(dataset, 'ari'):.3f} "
+        f"(AMI with labels of other times at most {dataset['ami_null'].values.max():.3f}, "
         f"{p_text(ami_p, dataset.sizes['shuffle'])})" + ("." if ami_p <= 0.05 else ": within its null.")
     )

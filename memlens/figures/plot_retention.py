@@ -1,19 +1,18 @@
-"""Accuracy by distance, a line for each modality."""
+"""Accuracy by distance, a line for each modality; by facts in the stream, and by where the fact is held."""
 
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from memlens.figures.panel import Mark, Panel, paper, screen
 from memlens.figures.style import (
-    DASHES,
-    MARKERS,
+    ACCENT,
     MODALITY_COLOUR,
     MODALITY_SYMBOL,
-    below,
-    dress,
-    label,
+    NULL_COLOUR,
+    p_text,
     percent,
-    sheet,
+    scalar,
     spans,
     tokens,
 )
@@ -23,7 +22,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure as Sheet
     from plotly.graph_objects import Figure
 
-X, Y = "distance from fact to question (tokens)", "exact-match accuracy (%)"
+Y = "exact-match accuracy (%)"
 
 
 def _lines(dataset: "xr.Dataset") -> "list[tuple[str, np.ndarray, xr.Dataset]]":
@@ -36,59 +35,50 @@ def _lines(dataset: "xr.Dataset") -> "list[tuple[str, np.ndarray, xr.Dataset]]":
     return [(name, place + step, dataset.sel(modality=name)) for name, step in zip(shown, offset, strict=True)]
 
 
-def _labels(dataset: "xr.Dataset") -> list[str]:
-    return spans(dataset["bin_low"].values, dataset["bin_high"].values)
+def _bars(dataset: "xr.Dataset", name: str) -> Mark:
+    y, low, high = (100 * dataset[f"{name}_{key}"].values for key in ("accuracy", "low", "high"))
+    note = [f"n = {count:,}" for count in dataset[f"{name}_n"].values]
+    return Mark("all questions (95 %)", np.arange(y.size), y, ACCENT, "bar", low, high, note=note)
+
+
+def _panels(dataset: "xr.Dataset") -> list[Panel]:
+    chance = 100 * float(dataset["chance"].sel(modality="all"))
+    marks = [
+        Mark("null: answers dealt anew", [-0.4, dataset.sizes["bin"] - 0.6], [chance] * 2, NULL_COLOUR, dash="dash")
+    ]
+    for name, x, row in _lines(dataset):
+        y, low, high = (100 * row[key].values for key in ("accuracy", "low", "high"))
+        note = [f"n = {count:,}" for count in row["n"].values]
+        colour, symbol = MODALITY_COLOUR[name], MODALITY_SYMBOL[name]
+        marks.append(Mark(name, x, y, colour, "point", low, high, symbol=symbol, note=note))
+    facts = [f"{a:,}–{b:,}" for a, b in zip(dataset["facts_low"].values, dataset["facts_high"].values, strict=True)]
+    known = dataset.isel(holder=np.flatnonzero(dataset["holder_n"].values > 0))
+    holder = [str(name) for name in known["holder"].values]
+    bins, height = spans(dataset["bin_low"].values, dataset["bin_high"].values), (-3, 103)
+    return [
+        Panel("by distance", "distance from fact to question (tokens)", Y, marks, ticks=bins, y_range=height),
+        Panel(
+            "by facts stated before", "facts in the stream", Y, [_bars(dataset, "load")], ticks=facts, y_range=height
+        ),
+        Panel(
+            "by where the fact is held",
+            "when it is asked for",
+            Y,
+            [_bars(known, "holder")],
+            ticks=holder,
+            y_range=height,
+        ),
+    ]
 
 
 def plot_retention(dataset: "xr.Dataset") -> "Figure":
     """Draw the result of `memlens.analysis.retention`."""
-    import plotly.graph_objects as go
-
-    figure = go.Figure()
-    for name, x, row in _lines(dataset):
-        y, low, high = (100 * row[key].values for key in ("accuracy", "low", "high"))
-        figure.add_scatter(
-            x=x,
-            y=y,
-            name=name,
-            mode="lines+markers",
-            customdata=np.stack([row["n"].values, low, high], -1),
-            line={
-                "color": MODALITY_COLOUR[name],
-                "width": 3 if name == "all" else 1.8,
-                "dash": "dash" if name == "all" else "solid",
-            },
-            marker={"symbol": MODALITY_SYMBOL[name], "size": 9},
-            error_y={"type": "data", "symmetric": False, "array": high - y, "arrayminus": y - low, "thickness": 1.2},
-            hovertemplate=name + ": %{y:.1f} % (95 %: %{customdata[1]:.1f}–%{customdata[2]:.1f}, "
-            "n = %{customdata[0]})<extra></extra>",
-        )
-    figure.update_xaxes(title=X, tickvals=np.arange(dataset.sizes["bin"]), ticktext=_labels(dataset))
-    figure.update_yaxes(title=Y, range=[-3, 103])
-    return dress(figure, f"Retention: what is remembered, how long (n = {dataset.attrs['n']:,} questions)")
+    return screen(_panels(dataset), f"Retention: what is remembered, how long (n = {dataset.attrs['n']:,} questions)")
 
 
 def print_retention(dataset: "xr.Dataset") -> "Sheet":
     """The same for print."""
-    page, (axes,) = sheet(1, width=8)
-    for name, x, row in _lines(dataset):
-        y, low, high = (100 * row[key].values for key in ("accuracy", "low", "high"))
-        axes.errorbar(
-            x,
-            y,
-            yerr=np.stack([y - low, high - y]),
-            label=name,
-            color=MODALITY_COLOUR[name],
-            capsize=2,
-            marker=MARKERS[MODALITY_SYMBOL[name]],
-            markersize=5,
-            linestyle=DASHES["dash" if name == "all" else "solid"],
-        )
-    axes.set_xticks(np.arange(dataset.sizes["bin"]), _labels(dataset))
-    axes.set_ylim(-3, 103)
-    label(axes, f"Retention (n = {dataset.attrs['n']:,} questions)", X, Y)
-    below(axes, 5)
-    return page
+    return paper(_panels(dataset))
 
 
 def caption(dataset: "xr.Dataset") -> str:
@@ -103,10 +93,12 @@ def caption(dataset: "xr.Dataset") -> str:
     if filled.size < 2:
         return text + "All distances fall into one bin, so nothing can be said about forgetting."
     near, far = whole.isel(bin=filled[0]), whole.isel(bin=filled[-1])
-    apart = float(near["low"]) > float(far["high"]) or float(far["low"]) > float(near["high"])
-    return text + (
-        f"Accuracy is {percent(float(near['accuracy']))} (n = {int(near['n']):,}) below "
-        f"{tokens(float(near['bin_high']))} tokens and {percent(float(far['accuracy']))} (n = {int(far['n']):,}) from "
-        f"{tokens(float(far['bin_low']))} on; "
-        + ("the two intervals do not overlap." if apart else "the intervals overlap: no change with distance is shown.")
+    text += (
+        f"Accuracy is {percent(float(near['accuracy']))} (n = {int(near['n']):,}) below {tokens(float(near['bin_high']))} tokens and "
+        f"{percent(float(far['accuracy']))} (n = {int(far['n']):,}) from {tokens(float(far['bin_low']))} on; "
     )
+    p = scalar(dataset, "trend_p")
+    if not np.isfinite(p):
+        return text + "all answers are alike, so there is no change with distance."
+    verdict = "accuracy changes with distance" if p <= 0.05 else "no change with distance is shown"
+    return text + f"{verdict} (rank correlation {scalar(dataset, 'trend'):.2f}, {p_text(p, dataset.sizes['shuffle'])})."

@@ -124,6 +124,7 @@ def caption(dataset: "xr.Dataset") -> str:
     return (
         f"Each mark is one of {n:,} rows ({dataset.attrs['rows']}; {dataset.attrs['total']:,} in all) of "
         f"{dataset.attrs['point']}; {kept}, and the trustworthiness of the {dataset.attrs['neighbours']} nearest "
-        f"neighbours is {trust:.2f} (1: all neighbours in the map are neighbours in the data)."
+        f"neighbours is {trust:.2f} (1: all neighbours in the map are neighbours in the data; "
+        f"{float(dataset['trustworthiness_null'].mean()):.2f} for points exchanged at random)."
         + ("" if trust >= 0.9 else " Below 0.9, so near marks need not be alike.")
     )

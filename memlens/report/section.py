@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from memlens.recording import Recording
 
-#: Analyses by name, with parameters where they are not the defaults; None takes all that need no place.
+#: Analyses by name, with parameters where they are not the defaults; None takes all that need no more than a recording.
 Choice = Sequence[str] | Mapping[str, Mapping[str, Any]] | None
 Progress = Callable[[int, int, str], None]
 
@@ -31,16 +31,17 @@ class Section:
 
 
 def choose(analyses: Choice) -> dict[str, dict[str, Any]]:
-    """Turn a choice into names and parameters; AnalysisError for an unknown name or a missing place."""
+    """Turn a choice into names and parameters; AnalysisError for an unknown name or a missing parameter."""
     if analyses is None:
-        return {analysis.name: {} for analysis in CATALOGUE if not analysis.place}
+        return {analysis.name: {} for analysis in CATALOGUE if not analysis.needs}
     chosen = analyses if isinstance(analyses, Mapping) else {name: {} for name in analyses}
     if isinstance(analyses, str):
         chosen = {analyses: {}}
     for name, params in chosen.items():
-        if find(name).place and not {"sequence", "segment", "slot"} <= set(params):
+        missing = [key for key in find(name).needs if key not in params]
+        if missing:
             raise AnalysisError(
-                f"'{name}' is about one place; pass analyses={{'{name}': {{'sequence': 0, 'segment': 0, 'slot': 0}}}}"
+                f"'{name}' needs {', '.join(missing)}; pass analyses={{'{name}': {{'{missing[0]}': ...}}}}"
             )
     return {name: dict(params) for name, params in chosen.items()}
 

@@ -135,20 +135,12 @@ def limits(recording: "Recording", sections: Sequence[Section]) -> list[str]:
             n, total = int(section.dataset.attrs["n"]), int(section.dataset.attrs.get("total", 0))
             if total > n:
                 out.append(f"{section.name} rests on a sample of {n:,} of {total:,} rows.")
-            if section.dataset.attrs.get("dropped", 0):
-                lost = several(section.dataset.attrs["dropped"], "row")
-                out.append(f"{section.name} left out {lost} with values that are not finite.")
             unknown = int(section.dataset.attrs.get("unknown_distance", 0))
             if unknown:
                 out.append(f"{unknown:,} questions of unknown distance count in the overall accuracy only.")
     names = {section.name for section in sections if section.dataset is not None}
     if "retention" in names:
         out.append("Intervals of accuracy take questions as independent; questions about one fact are not.")
-    if "clusters" in names:
-        out.append(
-            "The shuffled-label null of the clusters takes slots as exchangeable; a drift in time that clusters "
-            "and modality share would pass it."
-        )
     if "probe" in names:
         out.append(
             "A probe shows that a label can be read from a vector, not that the model uses it; an intervention "

@@ -12,11 +12,10 @@ import numpy as np
 from memlens.dims import Action
 from memlens.recording import Recording, RecordingWriter, open
 from memlens.recording.schema import CANDIDATE, RESIDENT, Variable
+from memlens.testing.fill import CAPACITIES, LENGTH, VOCAB, WINDOW
 
-SLOT, WIDTH, LENGTH, WINDOW, HEAD, READ = 16, 24, 64, 8, 2, 4
-CAPACITIES = (24, 12, 6)
+SLOT, WIDTH, HEAD, READ = 16, 24, 2, 4
 CONTROLS = ("importance", "hits")
-VOCAB = ("\u0120needle", "<b>bold</b>", "$x$", "\u010a", *(f"\u0120w{i}" for i in range(46)))
 #: Share of questions answered right: NEAR * exp(-distance / SCALE).
 NEAR, SCALE = 0.95, 2000.0
 PLACE = ("sequence", "segment")

@@ -5,17 +5,17 @@ import pytest
 from memlens.analysis import CATALOGUE, find, run
 from memlens.errors import AnalysisError
 
-PLACE = {"sequence": 0, "segment": 0, "slot": 0}
+from ..planted import inputs
 
 
 @pytest.mark.parametrize("name", [analysis.name for analysis in CATALOGUE])
 def test_every_result_says_where_it_comes_from(recording, name):
-    cheap = {"clusters": {"k": 4, "draws": 1, "shuffles": 1}, "slot_history": PLACE}.get(name, {})
-    found = run(name, recording, **cheap)
+    held, params = inputs(name, recording)
+    found = run(name, held, **params)
     assert found.attrs["analysis"] == name
     assert found.attrs["recording"] == "recording-1"
     assert found.attrs["n"] > 0
-    assert set(cheap) <= set(json.loads(found.attrs["params"]))
+    assert set(params) - {"other"} <= set(json.loads(found.attrs["params"]))
 
 
 def test_wrong_names_list_the_closest(recording):

@@ -4,6 +4,11 @@ import pytest
 from memlens.analysis import clusters
 from memlens.analysis.marks import class_tfidf
 from memlens.errors import AnalysisError
+from memlens.testing import information, structure, write_recording
+from memlens.testing.information import target
+from memlens.testing.structure import Shape
+
+from .chance import assert_rate
 
 
 def test_planted_clusters_are_found(recording):
@@ -12,7 +17,7 @@ def test_planted_clusters_are_found(recording):
     assert float(found["ami"]) > 0.95
     assert float(found["silhouette_p"]) <= 0.05
     assert float(found["ami_p"]) <= 0.05
-    assert found["share"].max("modality").values == pytest.approx(1.0)
+    assert found["share"].max("label_class").values == pytest.approx(1.0)
     assert int(found["size"].sum()) == found.attrs["n"] == 80 * 16
 
 
@@ -24,7 +29,7 @@ def test_one_cloud_is_not_called_clusters(plant):
 
 def test_marking_tokens_come_from_the_windows(recording):
     found = clusters(recording, draws=1, shuffles=1)
-    most = found["modality"].values[found["share"].values.argmax(1)]
+    most = found["label_class"].values[found["share"].values.argmax(1)]
     by_cluster = dict(zip(most.tolist(), found["mark_token"].values, strict=True))
     assert by_cluster["image"][0] == "‹image›"
     assert by_cluster["dna"][0] == "‹dna›"
@@ -44,7 +49,9 @@ def test_sample_is_repeatable_and_counted(recording):
     np.testing.assert_array_equal(one["label"], two["label"])
 
 
-@pytest.mark.parametrize("params", [{"k": 1}, {"k": 10_000}, {"sample": 3}, {"draws": 0}])
+@pytest.mark.parametrize(
+    "params", [{"method": "kmean"}, {"boots": 0}, {"k": 1}, {"k": 10_000}, {"sample": 3}, {"draws": 0}]
+)
 def test_wrong_parameters_are_refused(recording, params):
     with pytest.raises(AnalysisError):
         clusters(recording, **params)
@@ -53,6 +60,32 @@ def test_wrong_parameters_are_refused(recording, params):
 def test_a_point_without_features_is_refused(recording):
     with pytest.raises(AnalysisError, match="expected \\(sequence, segment, place, feature\\)"):
         clusters(recording, point="context.hook_prior")
+
+
+@pytest.mark.parametrize("method", ["minibatch", "hdbscan", "agglomerative"])
+def test_every_method_finds_planted_clusters(method):
+    shape = Shape(segment=40, feature=8)
+    value, label = structure.clustered(shape, k=3, apart=8.0)
+    recording = write_recording(None, points={"context.hook_slot": value})
+    found = clusters(recording, method=method, target=target(label), draws=19, shuffles=19, boots=3)
+    assert found.attrs["chosen_k"] == 3
+    assert float(found["ari"]) > 0.9
+    assert float(found["silhouette_p"]) <= 0.05
+    assert float(found["ari_p"]) <= 0.05
+    assert float(found["stability"].mean()) > 0.9 > float(found["stability_null"].mean())
+
+
+@pytest.mark.parametrize("method", ["kmeans", "minibatch", "hdbscan", "agglomerative"])
+def test_noise_has_no_clusters(method):
+    shape = Shape(segment=30, place=2, feature=3)
+    p = []
+    for seed in range(200):
+        recording = write_recording(None, points={"context.hook_slot": structure.noise(shape, seed=seed)})
+        label = target(information.labels(shape, whole=True, memory=0.5, seed=seed))
+        found = clusters(recording, method=method, k=2, target=label, draws=19, shuffles=19, boots=1, seed=seed)
+        p.append([float(found["silhouette_p"]), float(found["ami_p"])])
+    assert_rate(np.array(p)[:, 0])
+    assert_rate(np.array(p)[:, 1])
 
 
 def test_class_tfidf_by_hand():

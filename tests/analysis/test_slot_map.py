@@ -36,12 +36,17 @@ def test_unknown_method(recording):
         slot_map(recording, method="tsne")
 
 
-def test_values_that_are_not_finite_are_left_out(plant):
+def test_values_that_are_not_finite_are_refused(plant):
     recording = plant()
-    recording.segments["context.hook_slot"][0, 0, 0, 0] = np.inf
-    found = slot_map(recording)
-    assert found.attrs["dropped"] == 1
-    assert np.isfinite(found["coordinate"].values).all()
+    recording.segments["context.hook_slot"][0, 3, 2, 1] = np.inf
+    with pytest.raises(AnalysisError, match="holds inf at sequence 0, segment 3, slot 2, feature 1"):
+        slot_map(recording)
+
+
+def test_a_map_is_judged_against_exchanged_points(recording):
+    found = slot_map(recording, sample=500)
+    assert float(found["trustworthiness"]) > float(found["trustworthiness_null"].max())
+    assert float(found["trustworthiness_null"].mean()) == pytest.approx(0.5, abs=0.05)
 
 
 @pytest.mark.slow

@@ -9,13 +9,16 @@ from memlens.figures import drawing, plot_slot_map
 from memlens.figures.plot_slot_map import _shown
 from memlens.figures.style import ACTION_COLOUR, p_text, plain, visible
 
-CHEAP = {"clusters": {"draws": 19, "shuffles": 19}, "slot_history": {"sequence": 0, "segment": 0, "slot": 0}}
+from ..planted import inputs
+
+CHEAP = {"draws": 19, "shuffles": 19, "boots": 2}
 NAMES = [analysis.name for analysis in CATALOGUE]
 
 
 @pytest.fixture(scope="session")
 def results(recording):
-    return {name: run(name, recording, **CHEAP.get(name, {})) for name in NAMES}
+    prepared = {name: inputs(name, recording) for name in NAMES}
+    return {name: run(name, held, **params) for name, (held, params) in prepared.items()}
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -63,8 +66,15 @@ def test_actions_have_their_own_colours_and_letters(results):
 
 def test_probe_draws_its_control(results):
     figure, data = drawing("probe").plot(results["probe"]), results["probe"]
-    control = next(trace for trace in figure.data if trace.name == "shuffled labels")
+    control = next(trace for trace in figure.data if trace.name == "shuffled targets")
     np.testing.assert_allclose(control.y, 100 * data["control"].mean("shuffle"))
+
+
+def test_a_group_that_is_found_is_filled(results):
+    figure, data = drawing("probe_profile").plot(results["probe_profile"]), results["probe_profile"]
+    measured = next(trace for trace in figure.data if trace.name and trace.name.startswith("measured"))
+    np.testing.assert_allclose(measured.y, data["information"])
+    assert [symbol == "diamond" for symbol in measured.marker.symbol] == data["found"].values.tolist()
 
 
 def test_a_large_map_is_sampled_and_says_so(results):
@@ -78,8 +88,8 @@ def test_a_large_map_is_sampled_and_says_so(results):
 
 def test_captions_say_when_an_effect_is_within_its_null(plant):
     nothing = plant(apart=0.0, accuracy=0.5)
-    assert "no evidence of clusters" in drawing("clusters").caption(run("clusters", nothing, **CHEAP["clusters"]))
-    assert "no evidence that it is readable" in drawing("probe").caption(run("probe", nothing, target="is_fact"))
+    assert "no evidence of clusters" in drawing("clusters").caption(run("clusters", nothing, **CHEAP))
+    assert "no evidence that is fact can be read" in drawing("probe").caption(run("probe", nothing, target="is_fact"))
     assert "no change with distance" in drawing("retention").caption(run("retention", nothing, bins=2))
 
 

@@ -12,7 +12,7 @@ CHOICE = {
     "retention": {},
     "occupancy": {},
     "decisions": {},
-    "clusters": {"k": 4, "draws": 3, "shuffles": 3},
+    "clusters": {"k": 4, "draws": 3, "shuffles": 3, "boots": 1},
     "slot_map": {},
     "probe": {"shuffles": 1},
     "slot_history": {"sequence": 0, "segment": 0, "slot": 0},
@@ -121,6 +121,6 @@ def test_nothing_half_written_stays(recording, tmp_path):
 def test_wrong_choices_are_refused_before_any_work(recording, tmp_path):
     with pytest.raises(AnalysisError, match="closest"):
         write_report(recording, tmp_path / "report", analyses=["ocupancy"])
-    with pytest.raises(AnalysisError, match="about one place"):
+    with pytest.raises(AnalysisError, match="needs sequence"):
         write_report(recording, tmp_path / "report", analyses=["slot_history"])
     assert list(tmp_path.iterdir()) == []

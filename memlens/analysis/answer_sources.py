@@ -1,0 +1,165 @@
+"""Which positions of the stream an answer rests on, by what it read and what that was written from."""
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import xarray as xr
+
+from memlens.analysis.ancestry import Ancestry
+from memlens.analysis.resampling import jackknife, time_blocks
+from memlens.analysis.result import column, finish
+from memlens.analysis.statistics import p_value
+from memlens.analysis.windows import token_names, vocabulary
+from memlens.errors import AnalysisError
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_array
+
+    from memlens.recording import Recording
+
+LEAST = 10
+
+
+def answer_sources(recording: "Recording", *, top: int = 8, shuffles: int = 199, seed: int = 0) -> xr.Dataset:
+    """Attribute each answer to source positions: read weight, times the parents' shares, times the write attention.
+
+    a(question, position) = sum over entries of read(question, entry) share(entry, slot) write(slot, position). What an answer took
+    from working memory cannot be followed and is left out; ``traced`` says how much was followed. An attribution is how the answer
+    was wired, not what caused it: an entry may be read and not matter.
+
+    The check is whether answers rest on the fact that was asked for: ``on_fact`` is the part of an answer's attribution that lies on
+    the positions of that fact. Its null asks the same of the facts of other questions from the same stretch of the stream.
+
+    Parameters
+    ----------
+    top
+        Positions listed for each question.
+
+    Returns
+    -------
+    xarray.Dataset
+        Over ``(question, source)``, largest first: ``source_position`` (-1 none), ``source_share``, ``source_token``. Over
+        ``(question)``: ``traced``, ``on_fact`` (NaN where nothing was traced or no fact is known), ``correct``. ``mean_on_fact`` with
+        ``_low`` and ``_high`` (jackknife over stretches of time), ``mean_null(shuffle)``, ``mean_p``; ``on_fact_correct`` and
+        ``on_fact_wrong``, means over right and wrong answers, with the same.
+
+    Raises
+    ------
+    AnalysisError
+        With fewer than 10 questions, or when none of them can be traced to a fact.
+    RecordingError
+        When the write attention was not recorded.
+    """
+    if top < 1 or shuffles < 1:
+        raise AnalysisError(f"top is {top} and shuffles {shuffles}; give 1 or more of each")
+    table, n = recording.questions, recording.questions.sizes.get("question", 0)
+    if n < LEAST:
+        raise AnalysisError(
+            f"the recording holds {n} questions, expected {LEAST} or more; record a stream that asks some"
+        )
+    tree = Ancestry(recording)
+    traced, share = _positions(recording, tree)
+    sequence, segment = column(table, "sequence", int), column(table, "segment", int)
+    fact, correct = column(table, "fact", int), column(table, "correct", bool)
+    on_fact = _lying_on(recording, share, sequence, fact)
+    usable = np.isfinite(on_fact) & (fact >= 0) & (traced > 0)
+    if usable.sum() < LEAST:
+        raise AnalysisError(
+            f"{usable.sum()} questions have a fact and reads that can be traced, expected {LEAST} or more; "
+            "record a stream that plants facts, such as builtin, with `memlens record MODEL builtin -o RUN`"
+        )
+    block = time_blocks(sequence, segment)
+    shuffled = _shuffled(recording, share, (sequence, fact, usable, block), shuffles, seed)
+    value = float(on_fact[usable].mean())
+    low, high = _mean_interval(on_fact, usable, block)
+    listed = _listed(recording, share, sequence, top)
+    means: dict[str, object] = {}
+    for name, rows in (("correct", usable & correct), ("wrong", usable & ~correct)):
+        bounds = _mean_interval(on_fact, rows, block)
+        mean = float(on_fact[rows].mean()) if rows.any() else np.nan
+        means |= {f"on_fact_{name}": mean, f"on_fact_{name}_low": bounds[0], f"on_fact_{name}_high": bounds[1]}
+    dataset = xr.Dataset(
+        {
+            **listed,
+            "traced": ("question", traced),
+            "on_fact": ("question", np.where(usable, on_fact, np.nan)),
+            "correct": ("question", correct),
+            "mean_on_fact": value,
+            "mean_on_fact_low": low,
+            "mean_on_fact_high": high,
+            "mean_null": ("shuffle", shuffled),
+            "mean_p": p_value(value, shuffled),
+            **means,
+        }
+    )
+    params = {"top": top, "shuffles": shuffles, "seed": seed}
+    return finish(dataset, "answer_sources", recording, int(usable.sum()), params, asked=n)
+
+
+def _positions(recording: "Recording", tree: Ancestry) -> "tuple[np.ndarray, csr_array]":
+    """Part of each answer that was traced, and its attribution, sparse (question, position), rows summing to 1."""
+    from scipy.sparse import csr_array, diags_array
+
+    slots = tree.sources(tree.reads())
+    traced = np.asarray(slots.sum(1)).ravel()
+    slots = csr_array(slots[:, tree.fresh])
+    used = np.flatnonzero(np.asarray(slots.sum(0)).ravel() > 0)
+    at, write = tree.writes(np.flatnonzero(tree.fresh)[used])
+    start = int(np.asarray(recording.segments["start"].values).ravel()[0])
+    row, place = np.nonzero(at >= 0)
+    shape = used.size, recording.positions.sizes["position"]
+    written = csr_array((write[row, place], (row, at[row, place] - start)), shape=shape)
+    share = csr_array(csr_array(slots[:, used]) @ written)
+    total = np.asarray(share.sum(1)).ravel()
+    return traced, csr_array(diags_array(np.divide(1, total, out=np.zeros_like(total), where=total > 0)) @ share)
+
+
+def _lying_on(recording: "Recording", share: "csr_array", sequence: np.ndarray, fact: np.ndarray) -> np.ndarray:
+    """Part of each attribution on the positions of ``fact``, one for each question."""
+    question, position = share.nonzero()
+    label = np.asarray(recording.positions["fact"].values)[sequence[question], position]
+    hit = (label == fact[question]) & (label >= 0)
+    return np.bincount(question[hit], share.data[hit], minlength=fact.size)
+
+
+def _shuffled(
+    recording: "Recording", share: "csr_array", rows: tuple[np.ndarray, ...], shuffles: int, seed: int
+) -> np.ndarray:
+    """Mean attribution on facts that are dealt anew among the questions of one sequence and stretch of time."""
+    sequence, fact, usable, block = rows
+    rng, out = np.random.default_rng(seed), np.zeros(shuffles)
+    place = np.flatnonzero(usable)
+    stable = place[np.argsort(block[place], kind="stable")]
+    for draw in range(shuffles):
+        mixed = fact.copy()
+        mixed[stable] = fact[place[np.lexsort((rng.random(place.size), block[place]))]]
+        out[draw] = _lying_on(recording, share, sequence, mixed)[usable].mean()
+    return out
+
+
+def _mean_interval(values: np.ndarray, rows: np.ndarray, block: np.ndarray) -> tuple[float, float]:
+    if np.unique(block[rows]).size < 2:
+        return np.nan, np.nan
+    own = values[rows]
+    low, high = jackknife(lambda kept: own[kept].mean(), block[rows])
+    return max(float(low), 0.0), min(float(high), 1.0)
+
+
+def _listed(recording: "Recording", share: "csr_array", sequence: np.ndarray, top: int) -> dict[str, object]:
+    n = sequence.size
+    position, weight, text = np.full((n, top), -1), np.zeros((n, top)), np.full((n, top), "", object)
+    start = int(np.asarray(recording.segments["start"].values).ravel()[0])
+    for row in range(n):
+        own = slice(share.indptr[row], share.indptr[row + 1])
+        at, value = share.indices[own], share.data[own]
+        best = np.argsort(-np.asarray(value), kind="stable")[:top]
+        position[row, : best.size], weight[row, : best.size] = at[best], np.asarray(value)[best]
+    known = position >= 0
+    token, modality = (np.asarray(recording.positions[name].values) for name in ("token", "modality"))
+    index = np.broadcast_to(sequence[:, None], position.shape)[known], position[known]
+    text[known] = token_names(token[index].astype(int), modality[index].astype(int), vocabulary(recording))
+    return {
+        "source_position": (("question", "source"), np.where(known, position + start, -1)),
+        "source_share": (("question", "source"), weight),
+        "source_token": (("question", "source"), text.astype(str)),
+    }

@@ -1,0 +1,135 @@
+"""On what decisions depend: actions by modality, importance, novelty and occupancy."""
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import xarray as xr
+
+from memlens.analysis.agents import Agents, agents
+from memlens.analysis.ancestry import Ancestry
+from memlens.analysis.resampling import Units
+from memlens.analysis.result import ACTIONS, KINDS, MODALITIES, finish
+from memlens.analysis.statistics import holm, p_value, ratio, wilson
+from memlens.errors import AnalysisError, closest
+
+if TYPE_CHECKING:
+    from memlens.recording import Recording
+
+FACTORS = ("modality", "importance", "novelty", "occupancy_0")
+LEAST = 50
+
+
+def decision_factors(
+    recording: "Recording", *, factors: tuple[str, ...] = FACTORS, bins: int = 4, shuffles: int = 199, seed: int = 0
+) -> xr.Dataset:
+    """Share of executed actions in each group of a factor, and whether the factor tells anything about the action.
+
+    A factor is the entry's modality, or a control feature cut at its quantiles. The information between group and action (bits) is
+    tested on one decision an entry, drawn at random, since decisions on one entry repeat each other; in the null, segments move in
+    time as a whole and agents change with each other.
+
+    Parameters
+    ----------
+    factors
+        "modality" and names of control features; of the default ones, those that the recording lacks are left out.
+    bins
+        Quantile groups of a feature.
+
+    Returns
+    -------
+    xarray.Dataset
+        Over ``(kind, cell, action)``: ``share``, ``low``, ``high`` (Wilson 95 %, decisions taken as independent), ``count``; coordinates
+        ``factor(cell)`` and ``value(cell)``. Over ``(kind, tested)``: ``information`` in bits, ``information_null`` (mean of the
+        shuffles), ``p``, ``p_adjusted`` (Holm over factors; NaN with fewer than 50 entries, one group or one action).
+
+    Raises
+    ------
+    AnalysisError
+        With fewer than 50 decisions, an unknown feature, or a parameter out of range.
+    """
+    if bins < 2 or shuffles < 1:
+        raise AnalysisError(f"bins is {bins} and shuffles {shuffles}; give 2 or more and 1 or more")
+    rows = agents(recording, LEAST)
+    known = ("modality", *rows.feature)
+    unknown = [name for name in factors if name not in known]
+    if unknown and tuple(factors) != FACTORS:
+        raise AnalysisError(f"no factor '{unknown[0]}'; {closest(unknown[0], known)}")
+    names = [name for name in factors if name in known]
+    groups = {name: _groups(recording, rows, name, bins) for name in names}
+    cells = [(name, value) for name in names for value in groups[name][1]]
+    count = np.zeros((len(KINDS), len(cells), len(ACTIONS)), int)
+    tests = np.full((3, len(KINDS), len(names)), np.nan)
+    one = _one_each(rows, seed)
+    for kind in range(len(KINDS)):
+        first = 0
+        for at, name in enumerate(names):
+            code, values = groups[name]
+            own = (rows.kind == kind) & (code >= 0)
+            np.add.at(count[kind], (first + code[own], rows.executed[own]), 1)
+            first += len(values)
+            tests[:, kind, at] = _tested(rows, code, own & one, shuffles, seed)
+    total = count.sum(-1, keepdims=True)
+    low, high = wilson(count, total)
+    over, tested = ("kind", "cell", "action"), ("kind", "tested")
+    dataset = xr.Dataset(
+        {
+            "share": (over, ratio(count, total)),
+            "low": (over, low),
+            "high": (over, high),
+            "count": (over, count),
+            "information": (tested, tests[0]),
+            "information_null": (tested, tests[1]),
+            "p": (tested, tests[2]),
+            "p_adjusted": (tested, np.stack([holm(each) for each in tests[2]])),
+        },
+        coords={
+            "kind": KINDS,
+            "action": ACTIONS,
+            "tested": names,
+            "factor": ("cell", [name for name, _ in cells]),
+            "value": ("cell", [value for _, value in cells]),
+        },
+    )
+    params = {"factors": list(factors), "bins": bins, "shuffles": shuffles, "seed": seed}
+    return finish(dataset, "decision_factors", recording, rows.segment.size, params)
+
+
+def _groups(recording: "Recording", rows: Agents, name: str, bins: int) -> tuple[np.ndarray, list[str]]:
+    """Group of each decision (-1 unknown), and the groups' names."""
+    if name == "modality":
+        tree = Ancestry(recording)
+        birth = tree.rows(rows.sequence, rows.entry)
+        return np.where(birth >= 0, tree.columns["modality"][birth] if tree.n else -1, -1), MODALITIES
+    values = rows.control[:, rows.feature.index(name)]
+    edges = np.unique(np.quantile(values, np.linspace(0, 1, bins + 1)[1:-1]))
+    code = np.searchsorted(edges, values, side="right")
+    used, code = np.unique(code, return_inverse=True)
+    return code, [f"{values[code == at].min():.2g} to {values[code == at].max():.2g}" for at in range(used.size)]
+
+
+def _one_each(rows: Agents, seed: int) -> np.ndarray:
+    """One decision of each entry and kind, bool."""
+    order = np.random.default_rng(seed).permutation(rows.segment.size)
+    _, first = np.unique((rows.owner * len(KINDS) + rows.kind)[order], return_index=True)
+    out = np.zeros(order.size, bool)
+    out[order[first]] = True
+    return out
+
+
+def _tested(rows: Agents, code: np.ndarray, own: np.ndarray, shuffles: int, seed: int) -> tuple[float, float, float]:
+    group, action = code[own], rows.executed[own]
+    if own.sum() < LEAST or np.unique(group).size < 2 or np.unique(action).size < 2:
+        return np.nan, np.nan, np.nan
+    units = Units(rows.sequence[own], rows.segment[own], rows.agent[own])
+    value = information(group, action)
+    null = np.array([information(group[taken], action) for taken in units.shuffles(shuffles, seed)])
+    return value, float(null.mean()), p_value(value, null)
+
+
+def information(one: np.ndarray, other: np.ndarray) -> float:
+    """Mutual information of two codes, in bits."""
+    joint = np.zeros((int(one.max()) + 1, int(other.max()) + 1))
+    np.add.at(joint, (one, other), 1 / one.size)
+    apart = joint.sum(1, keepdims=True) * joint.sum(0, keepdims=True)
+    there = joint > 0
+    return float((joint[there] * np.log2(joint[there] / apart[there])).sum())

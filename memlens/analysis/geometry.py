@@ -1,0 +1,239 @@
+"""How much room the vectors of a point take, and whether its places do different things."""
+
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
+
+import numpy as np
+import xarray as xr
+
+from memlens.analysis.grid import grid, slot_labels
+from memlens.analysis.resampling import jackknife, time_blocks, time_orders
+from memlens.analysis.result import finish
+from memlens.analysis.statistics import p_value
+from memlens.errors import AnalysisError
+
+if TYPE_CHECKING:
+    from memlens.analysis.grid import Grid
+    from memlens.recording import Recording
+
+#: Measures in order, and whether something planted makes them larger (1) or smaller (-1) than their null.
+MEASURES = {"effective_rank": -1, "redundancy": 1, "specialisation": 1, "modality": 1}
+
+
+def geometry(
+    recording: "Recording",
+    *,
+    point: str = "context.hook_slot",
+    rows: int = 2000,
+    segments: int = 512,
+    shuffles: int = 39,
+    seed: int = 0,
+) -> xr.Dataset:
+    """Measure rank, redundancy and specialisation of the places of a point, each against its own null.
+
+    ``effective_rank``: exp of the entropy of the eigenvalues of the covariance, as shares (Roy and Vetterli, 2007, on
+    the covariance); null: every feature is shifted in time and place by its own amount, so features are as they were but unrelated.
+    ``redundancy``: mean |cosine| between the vectors that two places hold in one segment, the mean of all vectors
+    taken off; null: each place is shifted in time by its own amount. ``specialisation``: share of the variance that the place
+    explains (eta squared); null: places change with each other, anew in every stretch of time long enough to
+    forget the last. ``modality``: mutual information of place and
+    modality in bits; same null; NaN where slots have no modality.
+
+    Parameters
+    ----------
+    rows
+        Vectors drawn for the effective rank, at most.
+    segments
+        Segments read, at most, evenly spaced.
+
+    Returns
+    -------
+    xarray.Dataset
+        Over ``(measure)``: ``value``, ``low``, ``high`` (95 %, jackknife over blocks of time), ``p`` (one-sided),
+        and ``null(measure, shuffle)``. ``spectrum(component)``: shares of the variance. ``usage(place)``: share of
+        the segments in which the place holds something that it did not hold in the segment before;
+        ``effective_places``: exp of the entropy of usage; ``participation_ratio`` of the spectrum.
+
+    Raises
+    ------
+    AnalysisError
+        With fewer than 8 segments or 20 vectors, or vectors that are all equal.
+    """
+    data = grid(recording, point, segments)
+    sequence, segment, place = np.nonzero(data.held)
+    value = data.value[sequence, segment, place].astype(np.float64)
+    if value.shape[0] < 20:
+        raise AnalysisError(f"'{point}' holds {value.shape[0]} vectors, expected 20 or more; record a longer stream")
+    if not np.ptp(value, axis=0).any():
+        raise AnalysisError(f"every vector of '{point}' is the same; there is no geometry to measure")
+    chosen = np.sort(np.random.default_rng(seed).permutation(value.shape[0])[:rows])
+    block = time_blocks(sequence, data.segment[segment])
+    parts = [
+        _rank(
+            value[chosen], np.lexsort((segment[chosen], place[chosen], sequence[chosen])), block[chosen], shuffles, seed
+        ),
+        _redundancy(data, value.mean(0), shuffles, seed),
+        _specialisation(value, (sequence, segment, place), block, shuffles, seed),
+        _modality(recording, data, (sequence, segment, place), block, shuffles, seed),
+    ]
+    signs = np.array(list(MEASURES.values()))
+    found = [
+        p_value(sign * part[0], sign * part[3]) if np.isfinite(part[0]) else np.nan
+        for sign, part in zip(signs, parts, strict=True)
+    ]
+    spectrum = _spectrum(value)
+    usage = _usage(data)
+    dataset = xr.Dataset(
+        {
+            **{
+                name: ("measure", np.array([float(part[at]) for part in parts]))
+                for at, name in enumerate(("value", "low", "high"))
+            },
+            "null": (("measure", "shuffle"), np.stack([part[3] for part in parts])),
+            "p": ("measure", np.array(found)),
+            "spectrum": ("component", spectrum),
+            "participation_ratio": float(1 / (spectrum**2).sum()),
+            "usage": ("place", usage),
+            "effective_places": float(_perplexity(usage)),
+        },
+        coords={"measure": list(MEASURES)},
+    )
+    params = {"point": point, "rows": rows, "segments": segments, "shuffles": shuffles, "seed": seed}
+    return finish(dataset, "geometry", recording, value.shape[0], params, point=point, places=data.place)
+
+
+Part = tuple[float, float, float, np.ndarray]
+Where = tuple[np.ndarray, np.ndarray, np.ndarray]
+
+
+def _measured(statistic: Callable[[np.ndarray], float], block: np.ndarray, null: np.ndarray) -> Part:
+    low, high = jackknife(statistic, block)
+    return statistic(np.ones(block.size, bool)), float(low), float(high), null
+
+
+def _spectrum(value: np.ndarray) -> np.ndarray:
+    """Eigenvalues of the covariance as shares, largest first."""
+    variance = np.maximum(np.linalg.eigvalsh(np.cov(value.T, ddof=0).reshape(value.shape[1], -1)), 0)[::-1]
+    return variance / max(variance.sum(), 1e-300)
+
+
+def _perplexity(share: np.ndarray) -> float:
+    share = share[share > 0] / max(share.sum(), 1e-300)
+    return float(np.exp(-(share * np.log(share)).sum()))
+
+
+def _rank(value: np.ndarray, order: np.ndarray, block: np.ndarray, shuffles: int, seed: int) -> Part:
+    """``order`` puts the rows of one place after each other in time, and places after each other: shifts keep both together."""
+    rng = np.random.default_rng([seed, 4])
+    n, features = value.shape
+    series, column = value[order], np.arange(features)
+    null = []
+    for _ in range(shuffles):
+        at = (np.arange(n)[:, None] + rng.integers(n, size=features)) % n
+        null.append(_perplexity(_spectrum(series[at, column])))
+    return _measured(lambda kept: _perplexity(_spectrum(value[kept])), block, np.array(null))
+
+
+def _redundancy(data: "Grid", mean: np.ndarray, shuffles: int, seed: int) -> Part:
+    """Segments of all sequences are one axis here: a place's order of time moves over all of them."""
+    shape = data.value.shape
+    sequence, segment = np.divmod(np.arange(shape[0] * shape[1]), shape[1])
+    value = np.where(data.held[..., None], data.value - mean, 0).reshape(-1, *shape[2:]).astype(np.float32)
+    length = np.linalg.norm(value, axis=-1, keepdims=True)
+    unit = np.divide(value, length, out=np.zeros_like(value), where=length > 0)
+    there = (length[..., 0] > 0).astype(np.float32)
+    block = time_blocks(sequence, data.segment[segment])
+
+    def per_segment(unit: np.ndarray, there: np.ndarray) -> np.ndarray:
+        cosine = np.abs(np.einsum("tpf,tqf->tpq", unit, unit, optimize=True)).sum((1, 2)) - there.sum(1)
+        return np.stack([cosine, there.sum(1) * (there.sum(1) - 1)], 1)
+
+    def mean_of(sums: np.ndarray) -> float:
+        return float(sums[:, 0].sum() / max(sums[:, 1].sum(), 1))
+
+    sums = per_segment(unit, there)
+    if sums[:, 1].sum() == 0:
+        return np.nan, np.nan, np.nan, np.full(shuffles, np.nan)
+    orders = time_orders(sequence, shuffles * shape[2], seed)
+    null = []
+    for _ in range(shuffles):
+        order = np.stack([next(orders) for _ in range(shape[2])], 1)
+        places = np.arange(shape[2])
+        null.append(mean_of(per_segment(unit[order, places], there[order, places])))
+    return _measured(lambda kept: mean_of(sums[kept]), block, np.array(null))
+
+
+def _specialisation(value: np.ndarray, where: Where, block: np.ndarray, shuffles: int, seed: int) -> Part:
+    value, place = value - value.mean(0), where[2]
+    total = (value**2).sum(1)
+
+    def eta(kept: np.ndarray, place: np.ndarray = place) -> float:
+        own, sums = place[kept], np.zeros((place.max() + 1, value.shape[1]))
+        np.add.at(sums, own, value[kept])
+        count = np.bincount(own, minlength=sums.shape[0])
+        mean = sums.sum(0)
+        between = ((sums**2).sum(1) / np.maximum(count, 1)).sum() - (mean**2).sum() / own.size
+        return float(between / max(total[kept].sum() - (mean**2).sum() / own.size, 1e-300))
+
+    everything = np.ones(place.size, bool)
+    null = [eta(everything, mixed) for mixed in _exchanged(value, where, shuffles, seed)]
+    return _measured(eta, block, np.array(null))
+
+
+def _exchanged(value: np.ndarray, where: Where, shuffles: int, seed: int) -> Iterator[np.ndarray]:
+    """Places that changed with each other, anew in each stretch that is longer than a place's memory of itself.
+
+    With a correlation r of a place's neighbouring segments, its mean taken off, a stretch has 1 + 16 r / (1 - r)
+    segments, a third of the stream at most.
+    """
+    sequence, segment, place = where
+    rng = np.random.default_rng([seed, 2])
+    order = np.lexsort((segment, place, sequence))
+    series, group = value[order], (sequence * (place.max() + 1) + place)[order]
+    _, index, count = np.unique(group, return_inverse=True, return_counts=True)
+    mean = np.zeros((count.size, series.shape[1]))
+    np.add.at(mean, index, series)
+    flat = series - (mean / count[:, None])[index]
+    next_one = (group[1:] == group[:-1]) & (segment[order][1:] - segment[order][:-1] == 1)
+    correlation = (flat[1:] * flat[:-1]).sum(1)[next_one].sum() / max((flat**2).sum(), 1e-300)
+    r = float(np.clip(correlation, 0, 0.95))
+    length = min(1 + int(np.ceil(16 * r / (1 - r))), max((int(segment.max()) + 1) // 3, 1))
+    stretch = segment // length
+    stretch = sequence * (int(stretch.max()) + 1) + stretch
+    for _ in range(shuffles):
+        change = np.argsort(rng.random((int(stretch.max()) + 1, int(place.max()) + 1)), 1)
+        yield change[stretch, place]
+
+
+def _modality(recording: "Recording", data: "Grid", where: Where, block: np.ndarray, shuffles: int, seed: int) -> Part:
+    nothing = np.nan, np.nan, np.nan, np.full(shuffles, np.nan)
+    if data.place != "slot":
+        return nothing
+    shape = (data.held.shape[0], int(recording.segments.sizes["segment"]), data.held.shape[2])
+    first = int(recording.segments["segment"].values[0])
+    modality = slot_labels(recording, "modality", shape)[where[0], data.segment[where[1]] - first, where[2]]
+    known, place = modality >= 0, where[2]
+    if np.unique(modality[known]).size < 2:
+        return nothing
+
+    def bits(kept: np.ndarray, place: np.ndarray = place) -> float:
+        use = kept & known
+        joint = np.zeros((place.max() + 1, modality.max() + 1))
+        np.add.at(joint, (place[use], modality[use]), 1)
+        joint /= joint.sum()
+        apart = joint.sum(1, keepdims=True) * joint.sum(0, keepdims=True)
+        there = joint > 0
+        # rounding would make a chance below 0 of what is exactly nothing
+        return round(float((joint[there] * np.log2(joint[there] / apart[there])).sum()), 12)
+
+    everything = np.ones(place.size, bool)
+    one_hot = (modality[:, None] == np.arange(modality.max() + 1)).astype(float)
+    null = [bits(everything, mixed) for mixed in _exchanged(one_hot, where, shuffles, seed)]
+    return _measured(bits, block, np.array(null))
+
+
+def _usage(data: "Grid") -> np.ndarray:
+    """Share of the segments in which a place holds something new; the first segment counts where it holds anything."""
+    before = np.zeros_like(data.value[:, :1])
+    changed = np.abs(np.diff(np.concatenate([before, data.value], 1), axis=1)).max(-1) > 0
+    return (changed & data.held).mean((0, 1))

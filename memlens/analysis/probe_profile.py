@@ -1,0 +1,219 @@
+"""Where and when can something be read: by point, by place, by segment, and by how long ago it was."""
+
+from itertools import pairwise
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+import xarray as xr
+
+from memlens.analysis import probing
+from memlens.analysis.clustering import principal
+from memlens.analysis.grid import grid
+from memlens.analysis.probe import prepare
+from memlens.analysis.probing import Kind, Task
+from memlens.analysis.result import finish
+from memlens.analysis.targets import Target, target_of
+from memlens.analysis.vectors import Vectors, vectors
+from memlens.errors import AnalysisError, closest
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from memlens.recording import Recording
+
+By = Literal["point", "place", "segment", "distance"]
+DEFAULT_POINTS = ("context.hook_slot", "store.hook_content")
+#: Segments from the target to the vectors. Before 0 the thing has not been seen: what is found there is no memory.
+DISTANCES = (-2, -1, 0, 1, 2, 4, 8, 16)
+
+
+def probe_profile(
+    recording: "Recording",
+    *,
+    by: By = "point",
+    points: "Sequence[str]" = DEFAULT_POINTS,
+    target: str | xr.DataArray = "modality",
+    kind: Kind = "linear",
+    distances: "Sequence[int]" = DISTANCES,
+    bins: int = 8,
+    folds: int = 5,
+    sample: int = 2000,
+    shuffles: int = 19,
+    resamples: int = 200,
+    seed: int = 0,
+) -> xr.Dataset:
+    """Probe group by group, and say which groups carry the target with the error over all groups held at 5 %.
+
+    ``by="point"``: one probe a point. ``by="place"``: one probe a place (slot) of ``points[0]``; places where the target cannot be
+    probed are NaN. ``by="segment"``: one probe over all of ``points[0]``, judged apart in ``bins`` stretches of time.
+    ``by="distance"``: the target of a segment, read from all places of ``points[0]`` so many segments later; the target must
+    then be one value a (sequence, segment).
+
+    A group is found where its information (see `memlens.analysis.probe`) is above ``threshold``: what the largest of all
+    groups' nulls exceeds in 5 % of the shuffles (Westfall and Young, 1993, maxT), and above 0.
+
+    Returns
+    -------
+    xarray.Dataset
+        Over ``(group)``: ``information``, ``null_mean``, ``found``, ``score``, ``low``, ``high`` (of accuracy or R2), ``n``;
+        ``information_null(group, shuffle)``, ``threshold``. With ``by="distance"``: ``since``, the least distance found that is
+        not before 0, and ``gone``, the least one after it that is not found (NaN where there is none).
+
+    Raises
+    ------
+    AnalysisError
+        As `memlens.analysis.probe`, or when no group can be probed.
+    """
+    if by not in ("point", "place", "segment", "distance"):
+        raise AnalysisError(f"no by '{by}'; {closest(by, ('point', 'place', 'segment', 'distance'))}")
+    if shuffles < 19:
+        raise AnalysisError(f"shuffles is {shuffles}; give 19 or more, so that 5 % of them can be told")
+    tasks, name = _tasks(recording, by, points, target, distances, bins, folds, sample, seed)
+    if not any(task is not None for task, _ in tasks.values()):
+        raise AnalysisError(
+            f"'{name}' can be probed in none of the {len(tasks)} groups: each needs two classes, or values that differ"
+        )
+    rows = [_measure(task, use, kind, shuffles, resamples, seed) for task, use in tasks.values()]
+    null = np.stack([row[1] for row in rows])
+    values, threshold = np.stack([row[0] for row in rows]), _threshold(null)
+    found = values[:, 0] > max(threshold, 0.0)
+    dataset = xr.Dataset(
+        {
+            **{key: ("group", values[:, at]) for at, key in enumerate(("information", "score", "low", "high"))},
+            "n": ("group", values[:, 4].astype(int)),
+            "null_mean": ("group", null.mean(1)),
+            "threshold": threshold,
+            "found": ("group", found),
+            "information_null": (("group", "shuffle"), null),
+        },
+        coords={"group": list(tasks)},
+    )
+    if by == "distance":
+        dataset = dataset.assign(dict(zip(("since", "gone"), _span(list(distances), found), strict=True)))
+    params = {
+        "by": by,
+        "points": list(points),
+        "target": name,
+        "kind": kind,
+        "distances": list(distances),
+        "bins": bins,
+        "folds": folds,
+        "sample": sample,
+        "shuffles": shuffles,
+        "resamples": resamples,
+        "seed": seed,
+    }
+    classes = next(task for task, _ in tasks.values() if task is not None).n_class
+    return finish(
+        dataset,
+        "probe_profile",
+        recording,
+        int(values[:, 4].max()),
+        params,
+        by=by,
+        target=name,
+        kind=kind,
+        points=", ".join(points),
+        unit="bit" if classes else "R2",
+        shuffles=shuffles,
+    )
+
+
+Groups = dict[object, tuple[Task | None, np.ndarray | None]]
+
+
+def _tasks(
+    recording: "Recording",
+    by: By,
+    points: "Sequence[str]",
+    target: str | xr.DataArray,
+    distances: "Sequence[int]",
+    bins: int,
+    folds: int,
+    sample: int,
+    seed: int,
+) -> tuple[Groups, str]:
+    """The task of each group, None where it cannot be probed, with the rows on which it is judged (None: all)."""
+    if by == "distance":
+        return _by_distance(recording, points[0], target, distances, folds)
+    groups: Groups = {}
+    name = ""
+    for point in points if by == "point" else points[:1]:
+        rows = vectors(recording, point, sample, seed)
+        wanted = target_of(recording, target, rows)
+        name = wanted.name
+        if by == "point":
+            groups[point] = (_try(rows, wanted, folds), None)
+        elif by == "place":
+            for place in np.unique(rows.labels["place"]):
+                groups[int(place)] = (_try(rows, wanted, folds, rows.labels["place"] == place), None)
+        else:
+            task, _, _ = prepare(rows, wanted, folds)
+            segment = task.units.key[task.units.unit, 1]
+            edges = np.linspace(segment.min(), segment.max() + 1, bins + 1).astype(int)
+            for low, high in pairwise(edges):
+                groups[f"{low} to {high - 1}"] = (task, np.flatnonzero((segment >= low) & (segment < high)))
+    return groups, name
+
+
+def _try(rows: Vectors, target: Target, folds: int, kept: np.ndarray | None = None) -> Task | None:
+    try:
+        return prepare(rows, target, folds, kept)[0]
+    except AnalysisError:
+        return None
+
+
+def _by_distance(
+    recording: "Recording", point: str, target: str | xr.DataArray, distances: "Sequence[int]", folds: int
+) -> tuple[Groups, str]:
+    """Rows are segments; a vector is all places of the point side by side, on its leading principal axes."""
+    data = grid(recording, point, int(recording.segments.sizes["segment"]))
+    n_sequence, n = data.value.shape[:2]
+    flat = data.value.reshape(n_sequence * n, -1)
+    value = principal(flat, min(64, max(n_sequence * n // 4, 2)))[0].astype(np.float32)
+    sequence, at = np.divmod(np.arange(n_sequence * n), n)
+    labels = {"sequence": sequence, "segment": data.segment[at], "place": np.zeros(at.size, int)}
+    labels |= {key: np.full(at.size, -1) for key in ("entry", "modality", "fact")}
+    if isinstance(target, str) and target in ("modality", "is_fact"):
+        raise AnalysisError(
+            f"'{target}' belongs to a slot, not to a segment; give an array (sequence, segment), or a recorded variable with these dims"
+        )
+    wanted = target_of(recording, target, Vectors(value, labels, "segments", at.size, ""))
+    groups: Groups = {}
+    for distance in distances:
+        here = (at - distance >= 0) & (at - distance < n)
+        moved = np.where(here, np.arange(at.size) - distance, 0)
+        own = Target(wanted.name, wanted.value[moved], wanted.classes)
+        groups[int(distance)] = (_try(Vectors(value, labels, "segments", at.size, ""), own, folds, here), None)
+    return groups, wanted.name
+
+
+def _measure(
+    task: Task | None, use: np.ndarray | None, kind: Kind, shuffles: int, resamples: int, seed: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """(information, score, low, high, n) of one group, and its null."""
+    if task is None or (use is not None and use.size < 2):
+        return np.array([np.nan, np.nan, np.nan, np.nan, 0]), np.full(shuffles, np.nan)
+    reading = probing.read(task, kind, seed)
+    null = [probing.information(each, probing.read(each, kind, seed), use) for each in task.shuffled(shuffles, seed)]
+    part, seen = task, reading
+    if use is not None:
+        part = Task(task.value[use], task.target[use], task.n_class, task.units, task.block[use], task.fold[use])
+        seen = probing.Reading(reading.predicted[use], reading.base[use])
+    low, high = probing.resampled(part, seen, resamples, seed)
+    own = [probing.information(part, seen), probing.scores(part, seen)[0], low[0], high[0], part.target.size]
+    return np.array(own), np.array(null)
+
+
+def _threshold(null: np.ndarray) -> float:
+    """What the largest of all groups' nulls exceeds in 5 % of the shuffles; of 19, every one of them."""
+    largest = np.sort(np.nanmax(null, axis=0))
+    return float(largest[int(np.ceil(0.95 * (largest.size + 1))) - 1])
+
+
+def _span(distances: list[int], found: np.ndarray) -> tuple[float, float]:
+    order = np.argsort(distances)
+    there = [distances[at] for at in order if found[at] and distances[at] >= 0]
+    since = min(there, default=np.nan)
+    gone = [distances[at] for at in order if not found[at] and distances[at] > since]
+    return float(since), float(min(gone, default=np.nan))

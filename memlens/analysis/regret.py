@@ -1,0 +1,121 @@
+"""What a policy lost against others on the same stream: the oracle, the heuristics, another controller."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import xarray as xr
+
+from memlens.analysis.agents import sign_flip_p
+from memlens.analysis.resampling import jackknife, time_blocks
+from memlens.analysis.result import column, finish
+from memlens.analysis.statistics import holm
+from memlens.errors import AnalysisError
+
+if TYPE_CHECKING:
+    from memlens.recording import Recording
+
+LEAST = 10
+FLIPS = 1999
+ASKED = ("sequence", "segment", "position", "fact", "answer")
+
+
+def regret(recording: "Recording", *, others: "Sequence[Recording]", seed: int = 0) -> xr.Dataset:
+    """Compare the answers of a recording with those of others of the same model and stream under other policies.
+
+    Question by question, so that what makes questions hard cancels. Regret is what the other got right and this one did not, less the
+    reverse, as a share of the questions; in nats, this one's loss less the other's. Null: the two policies answer alike, so that the sign
+    of each segment's difference is as likely as its opposite.
+
+    Parameters
+    ----------
+    others
+        Recordings, of ``memlens record MODEL STREAM -o RUN --policy NAME``.
+
+    Returns
+    -------
+    xarray.Dataset
+        Over ``(policy)``, this recording first: ``accuracy``, ``loss`` in nats a token. Over ``(other)``: ``regret`` and ``loss_regret``,
+        each with ``_low``, ``_high`` (jackknife over stretches of time), ``_p`` (two-sided) and ``_p_adjusted`` (Holm). ``covered``: the
+        part of the way from "random" to "oracle" that this recording's accuracy goes, NaN unless both are there.
+
+    Raises
+    ------
+    AnalysisError
+        With no other recording, fewer than 10 questions, or recordings that cannot be compared (what differs).
+    """
+    if not others:
+        raise AnalysisError(
+            "no other recording was given; make one with `memlens record MODEL STREAM -o RUN --policy NAME`"
+        )
+    table, n = recording.questions, recording.questions.sizes.get("question", 0)
+    if n < LEAST:
+        raise AnalysisError(
+            f"the recording holds {n} questions, expected {LEAST} or more; record a stream that asks some"
+        )
+    for other in others:
+        _comparable(recording, other)
+    names = _names([recording, *others])
+    block = time_blocks(column(table, "sequence", int), column(table, "segment", int))
+    unit = np.unique(
+        np.stack([column(table, "sequence", int), column(table, "segment", int)]), axis=1, return_inverse=True
+    )[1]
+    correct = np.stack([column(each.questions, "correct", float) for each in (recording, *others)])
+    loss = np.stack([column(each.questions, "loss", float) for each in (recording, *others)])
+    wrong = np.argwhere(~np.isfinite(loss))
+    if wrong.size:
+        raise AnalysisError(f"loss[{wrong[0][1]}] of '{names[wrong[0][0]]}' is not finite; record that run anew")
+    accuracy = dict(zip(names, correct.mean(1), strict=True))
+    variables: dict[str, Any] = {"accuracy": ("policy", correct.mean(1)), "loss": ("policy", loss.mean(1))}
+    variables |= _gaps("regret", correct[1:] - correct[0], block, unit, seed)
+    variables |= _gaps("loss_regret", loss[0] - loss[1:], block, unit, seed)
+    variables["covered"] = np.nan
+    if {"random", "oracle"} <= set(names) and accuracy["oracle"] > accuracy["random"]:
+        variables["covered"] = (correct[0].mean() - accuracy["random"]) / (accuracy["oracle"] - accuracy["random"])
+    dataset = xr.Dataset(variables, coords={"policy": names, "other": names[1:]})
+    params = {"others": [str(other.attrs.get("id", "")) for other in others], "seed": seed}
+    return finish(dataset, "regret", recording, n, params)
+
+
+def _gaps(name: str, difference: np.ndarray, block: np.ndarray, unit: np.ndarray, seed: int) -> dict[str, Any]:
+    """Mean of each row of ``difference`` (other, question), with interval and two-sided p."""
+    bounds = [jackknife(lambda kept, row=row: row[kept].mean(), block) for row in difference]
+    p = []
+    for row in difference:
+        each = np.bincount(unit, row)
+        p.append(min(1.0, 2 * min(sign_flip_p(each, FLIPS, seed), sign_flip_p(-each, FLIPS, seed))))
+    columns = {
+        "": difference.mean(1), "_low": [float(low) for low, _ in bounds], "_high": [float(high) for _, high in bounds],
+        "_p": np.array(p), "_p_adjusted": holm(np.array(p)),
+    }  # fmt: skip
+    return {name + end: ("other", values) for end, values in columns.items()}
+
+
+def _comparable(one: "Recording", other: "Recording") -> None:
+    differs = []
+    for name, what in (("weights_sha256", "weights"), ("stream", "stream"), ("segment_length", "segment length")):
+        if one.attrs.get(name) != other.attrs.get(name):
+            differs.append(f"the {what} ({str(one.attrs.get(name))[:60]} and {str(other.attrs.get(name))[:60]})")
+    sizes = [each.questions.sizes.get("question", 0) for each in (one, other)]
+    if sizes[0] != sizes[1]:
+        differs.append(f"the number of questions ({sizes[0]} and {sizes[1]})")
+    else:
+        for name in ASKED:
+            unlike = np.flatnonzero(column(one.questions, name) != column(other.questions, name))
+            if unlike.size:
+                differs.append(f"the {name} of question {unlike[0]}")
+    if differs:
+        raise AnalysisError(
+            f"the recordings cannot be compared: they differ in {', '.join(differs)}; record one model on one stream, "
+            "`memlens record MODEL STREAM -o RUN --policy NAME`, and change the policy only"
+        )
+
+
+def _names(recordings: "Sequence[Recording]") -> list[str]:
+    """Policies, numbered where one occurs again."""
+    names: list[str] = []
+    for recording in recordings:
+        policy = str(recording.attrs.get("policy", "")) or "unnamed"
+        again = sum(name == policy or name.startswith(f"{policy} (") for name in names)
+        names.append(f"{policy} ({again + 1})" if again else policy)
+    return names

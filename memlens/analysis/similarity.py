@@ -1,0 +1,151 @@
+"""Do two points, two stretches of time or two recordings say the same about the same things? CKA and RSA."""
+
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+import xarray as xr
+
+from memlens.analysis.grid import grid, summaries
+from memlens.analysis.resampling import jackknife, time_blocks, time_orders
+from memlens.analysis.result import finish, same_stream
+from memlens.analysis.signatures import MEASURES, Measure, alike, alike_null, signature
+from memlens.analysis.statistics import p_value
+from memlens.errors import AnalysisError, closest
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from memlens.recording import Recording
+
+DEFAULT_POINTS = ("context.hook_slot", "working.hook_slot", "store.hook_content")
+
+
+def similarity(
+    recording: "Recording",
+    *,
+    other: "Recording | None" = None,
+    by: Literal["point", "segment"] = "point",
+    points: "Sequence[str]" = DEFAULT_POINTS,
+    segments: int = 256,
+    times: int = 12,
+    shuffles: int = 99,
+    seed: int = 0,
+) -> xr.Dataset:
+    """Compare representations by centred kernel alignment and by representational similarity.
+
+    ``by="point"``: the items are segments, each seen as the mean over the places of a point; columns are points of the
+    same recording, or of ``other``, which must have read the same stream. The null shifts one of the two in time.
+    ``by="segment"``: the items are the places of ``points[0]``; rows and columns are segments. The null permutes places,
+    so it finds places that keep their relations.
+
+    Parameters
+    ----------
+    segments
+        Segments that are items, at most, evenly spaced.
+    times
+        Segments compared with ``by="segment"``.
+
+    Returns
+    -------
+    xarray.Dataset
+        Over ``(measure, one, two)``: ``value`` (-1 to 1), ``low``, ``high`` (95 %, jackknife over blocks of items), ``p``,
+        and ``null_mean``, ``null_high`` (95 % quantile). ``measure`` is "cka", "rsa".
+
+    Raises
+    ------
+    AnalysisError
+        For recordings of different streams, fewer than 8 segments or places, or an unknown ``by``.
+    """
+    if by not in ("point", "segment"):
+        raise AnalysisError(f"no by '{by}'; {closest(by, ('point', 'segment'))}")
+    if by == "segment":
+        rows = columns = _at_times(recording, points[0], times)
+        n = next(iter(rows.values())).shape[0]
+        block = np.arange(n) * min(20, n) // n
+        rng = np.random.default_rng(seed)
+        orders = [rng.permutation(n) for _ in range(shuffles)]
+    else:
+        if other is not None:
+            same_stream(recording, other)
+        means = {name: summaries(recording, name, segments) for name in points}
+        shape = next(iter(means.values())).shape
+        sequence, segment = np.divmod(np.arange(shape[0] * shape[1]), shape[1])
+        block, orders = time_blocks(sequence, segment), list(time_orders(sequence, shuffles, seed))
+        rows = {name: value.reshape(-1, value.shape[-1]) for name, value in means.items()}
+        columns = rows
+        if other is not None:
+            columns = {
+                f"{name} (other)": (v := summaries(other, name, segments)).reshape(-1, v.shape[-1]) for name in points
+            }
+    parts = {measure: _compare(rows, columns, measure, block, orders) for measure in MEASURES}
+    dims = "measure", "one", "two"
+    dataset = xr.Dataset(
+        {
+            name: (dims, np.stack([parts[m][at] for m in MEASURES]))
+            for at, name in enumerate(("value", "low", "high", "null_mean", "null_high", "p"))
+        },
+        coords={"measure": list(MEASURES), "one": list(rows), "two": list(columns)},
+    )
+    params = {
+        "by": by,
+        "points": list(points),
+        "segments": segments,
+        "times": times,
+        "shuffles": shuffles,
+        "seed": seed,
+    }
+    return finish(
+        dataset,
+        "similarity",
+        recording,
+        block.size,
+        params,
+        by=by,
+        point=points[0],
+        shuffles=shuffles,
+        items="segments" if by == "point" else "places",
+        other=str(other.attrs.get("id", "")) if other is not None else "",
+    )
+
+
+def _at_times(recording: "Recording", point: str, times: int) -> dict[str, np.ndarray]:
+    """Vectors of all places of the first sequence, by segment."""
+    data = grid(recording, point, max(times, 8))
+    held = data.held[0].all(0)
+    if held.sum() < 8:
+        raise AnalysisError(
+            f"'{point}' has {int(held.sum())} places that hold a vector in every segment looked at, expected 8 or more; "
+            "choose a point such as working.hook_slot"
+        )
+    return {str(t): data.value[0, at][held] for at, t in enumerate(data.segment)}
+
+
+def _compare(
+    rows: dict[str, np.ndarray],
+    columns: dict[str, np.ndarray],
+    measure: Measure,
+    block: np.ndarray,
+    orders: list[np.ndarray],
+) -> np.ndarray:
+    """Value, low, high, mean and 95 % quantile of the null, p of every pair, (6, one, two)."""
+    signs = {name: signature(value, measure) for name, value in (rows | columns).items()}
+    cache: dict[bytes, dict[str, np.ndarray]] = {}
+
+    def left(name: str, kept: np.ndarray) -> np.ndarray:
+        own = cache.setdefault(kept.tobytes(), {})
+        if name not in own:
+            own[name] = signature((rows | columns)[name][kept], measure)
+        return own[name]
+
+    out = np.full((6, len(rows), len(columns)), np.nan)
+    done: dict[tuple[str, str], np.ndarray] = {}
+    for i, one in enumerate(rows):
+        for j, two in enumerate(columns):
+            if (two, one) not in done:
+                value = alike(signs[one], signs[two])
+                low, high = jackknife(lambda kept, one=one, two=two: alike(left(one, kept), left(two, kept)), block)
+                null = alike_null(signs[one], signs[two], orders)
+                p = p_value(value, null) if one != two else np.nan
+                done[one, two] = np.array([value, low, high, null.mean(), np.quantile(null, 0.95), p])
+            out[:, i, j] = done[(two, one) if (two, one) in done else (one, two)]
+    return out

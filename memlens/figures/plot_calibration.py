@@ -1,0 +1,68 @@
+"""Q against the reads that followed: the curve, and how well Q ranks entries that compete."""
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from memlens.figures.panel import Mark, Panel, paper, screen
+from memlens.figures.style import ACCENT, NULL_COLOUR, scalar
+
+if TYPE_CHECKING:
+    import xarray as xr
+    from matplotlib.figure import Figure as Sheet
+    from plotly.graph_objects import Figure
+
+
+def _panels(dataset: "xr.Dataset") -> list[Panel]:
+    q, (y, low, high) = dataset["q"].values, (dataset[f"reads{end}"].values for end in ("", "_low", "_high"))
+    note = [f"{count:,} decisions" for count in dataset["bin_n"].values]
+    flat = Mark(
+        "null: reads do not depend on Q", q[[0, -1]], [scalar(dataset, "mean_reads")] * 2, NULL_COLOUR, dash="dash"
+    )
+    curve = Mark("measured (95 %)", q, y, ACCENT, "point", low, high, note=note)
+    rho, below, above = (dataset[f"rho{end}"].values for end in ("", "_low", "_high"))
+    names = [f"{name} ({n:,})" for name, n in zip(dataset["group"].values, dataset["n"].values, strict=True)]
+    ranks = Mark("measured (95 %)", np.arange(rho.size), rho, ACCENT, "point", below, above)
+    ahead = int(dataset.attrs["segments_ahead"])
+    return [
+        Panel(
+            "reads to come by Q", "Q of the executed action (nat)", f"discounted reads, {ahead} segments", [flat, curve]
+        ),
+        Panel(
+            "does Q rank entries that compete?",
+            "decisions",
+            "rank correlation inside segments",
+            [ranks],
+            ticks=names,
+            line=0,
+        ),
+    ]
+
+
+def plot_calibration(dataset: "xr.Dataset") -> "Figure":
+    """Draw the result of `memlens.analysis.calibration`."""
+    return screen(
+        _panels(dataset), f"Q and the reads to come (n = {dataset.attrs['n']:,} decisions that kept something)"
+    )
+
+
+def print_calibration(dataset: "xr.Dataset") -> "Sheet":
+    """The same for print."""
+    return paper(_panels(dataset))
+
+
+def caption(dataset: "xr.Dataset") -> str:
+    """Say whether Q ranks entries by the reads to come."""
+    whole = dataset.sel(group="all")
+    rho, p = float(whole["rho"]), float(whole["p"])
+    if not np.isfinite(rho):
+        return "Q or the reads to come are alike for all entries of a segment, so that no ranks can be compared."
+    verdict = (
+        "Q ranks entries that compete by how much they will be read" if p <= 0.05 else "Q is not shown to rank them so"
+    )
+    low, high, ahead = float(whole["rho_low"]), float(whole["rho_high"]), int(dataset.attrs["segments_ahead"])
+    return (
+        f"Inside segments, Q of what was done and the discounted reads of the next {ahead} segments have a rank correlation of {rho:.2f} "
+        f"(95 % interval {low:.2f} to {high:.2f}; p = {p:.2g}, {int(whole['families']):,} families of entries): {verdict}. "
+        "Reads stand in for worth, which is not recorded."
+    )

@@ -1,0 +1,246 @@
+"""Cases of what reads slots: clusters, slot_map, probe."""
+
+from math import erf, sqrt
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from memlens.recording import Recording
+from memlens.testing.fill import LENGTH
+from memlens.testing.grading import Case, Verdict
+from memlens.testing.write import write_recording
+
+#: Sizes: with 8 slots a segment, picked evenly, each slot's window is its own eighth of the segment.
+SEGMENT, SLOT, FEATURE = 40, 8, 16
+EASY = {"draws": 19, "shuffles": 19, "boots": 1}
+#: Cheap enough for hundreds of seeds.
+CHEAP = {"k": 2, **EASY}
+
+
+def _slots(
+    value: np.ndarray, modality: np.ndarray | None = None, truth: dict[str, Any] | None = None, **positions: np.ndarray
+) -> Recording:
+    """Slots (segment, slot, feature) with a label each, (segment, slot): modality of its window, or token and fact of it."""
+    if modality is not None:
+        positions["modality"] = modality
+    wide = {name: np.repeat(label.reshape(1, -1), LENGTH // SLOT, 1) for name, label in positions.items()}
+    return write_recording(None, points={"context.hook_slot": value[None]}, positions=wide, truth=truth)
+
+
+def _noise(random: np.random.Generator, segments: int = SEGMENT) -> np.ndarray:
+    return random.normal(size=(segments, SLOT, FEATURE))
+
+
+def _centres(random: np.random.Generator, k: int, apart: float) -> np.ndarray:
+    return np.linalg.qr(random.normal(size=(FEATURE, k)))[0].T * apart
+
+
+def _drift(random: np.random.Generator, segments: int) -> np.ndarray:
+    """A walk that all slots of a segment share, (segment, 1, feature), of about unit variance."""
+    return np.cumsum(random.normal(size=(segments, 1, FEATURE)), 0) / np.sqrt(segments / 2)
+
+
+def _runs(random: np.random.Generator, segments: int, kinds: int, length: int = 8) -> np.ndarray:
+    """Labels (segment, slot) that all slots of a segment share and that stay for ``length`` segments."""
+    blocks = random.permutation(np.arange(-(-segments // length)) % kinds)
+    return np.tile(np.repeat(blocks, length)[:segments, None], (1, SLOT))
+
+
+# clusters
+
+
+def four_groups(seed: int) -> Recording:
+    """One group a modality, 6 noise widths from the origin."""
+    random = np.random.default_rng(seed)
+    label = random.integers(0, 4, (SEGMENT, SLOT))
+    return _slots(_centres(random, 4, 6.0)[label] + _noise(random), label)
+
+
+def three_unequal_groups(seed: int) -> Recording:
+    """Groups of 70, 20 and 10 %, which have nothing to do with the modality; each window's token is its group's."""
+    random = np.random.default_rng(seed)
+    label = random.choice(3, p=(0.7, 0.2, 0.1), size=(SEGMENT, SLOT))
+    truth = {"label": label.ravel().tolist(), "token": ["w0", "w1", "w2"]}
+    value = _centres(random, 3, 7.0)[label] + _noise(random)
+    return _slots(value, token=4 + label, truth=truth)
+
+
+def one_cloud(seed: int) -> Recording:
+    """One Gaussian, longer in some directions, and modalities at random."""
+    random = np.random.default_rng(seed)
+    return _slots(_noise(random, 20) * np.linspace(0.5, 2, FEATURE), random.integers(0, 4, (20, SLOT)))
+
+
+def heavy_cloud(seed: int) -> Recording:
+    """One cloud with heavier tails than a Gaussian (t with 5 degrees of freedom a row)."""
+    random = np.random.default_rng(seed)
+    scale = np.sqrt(5 / random.chisquare(5, (20, SLOT, 1)))
+    return _slots(_noise(random, 20) * scale, random.integers(0, 4, (20, SLOT)))
+
+
+def groups_that_are_no_modality(seed: int) -> Recording:
+    """Two groups, and modalities at random."""
+    random = np.random.default_rng(seed)
+    value = _centres(random, 2, 4.0)[random.integers(0, 2, (20, SLOT))] + _noise(random, 20)
+    return _slots(value, random.integers(0, 2, (20, SLOT)))
+
+
+def drift_that_is_no_modality(seed: int) -> Recording:
+    """Slots of a segment drift together, modalities stay for 8 segments, and neither knows of the other."""
+    random = np.random.default_rng(seed)
+    return _slots(3 * _drift(random, SEGMENT) + _noise(random), _runs(random, SEGMENT, 2))
+
+
+def judge_four(found: xr.Dataset, truth: dict[str, Any]) -> Verdict:
+    p = {"p silhouette": float(found["silhouette_p"]), "p AMI": float(found["ami_p"])}
+    k, ami = found.attrs["chosen_k"], float(found["ami"])
+    return Verdict(k == 4 and ami > 0.95 and max(p.values()) <= 0.05, {"k": k, "AMI": ami, **p})
+
+
+def judge_three(found: xr.Dataset, truth: dict[str, Any]) -> Verdict:
+    from sklearn.metrics import adjusted_rand_score
+
+    label = np.array(truth["label"])[(found["segment"].values * SLOT + found["place"].values).astype(int)]
+    group = [np.bincount(label[found["label"].values == c]).argmax() for c in found["cluster"].values]
+    marks = [str(first).strip() for first in found["mark_token"].values[:, 0]]
+    named = float(np.mean([mark == truth["token"][g] for mark, g in zip(marks, group, strict=True)]))
+    numbers = {
+        "k": found.attrs["chosen_k"],
+        "ARI with truth": adjusted_rand_score(label, found["label"].values),
+        "named": named,
+    }
+    return Verdict(numbers["k"] == 3 and numbers["ARI with truth"] > 0.95 and named == 1, numbers)
+
+
+def no_groups(found: xr.Dataset, truth: dict[str, Any]) -> Verdict:
+    p = float(found["silhouette_p"])
+    return Verdict(p > 0.05, {"p silhouette": p})
+
+
+def no_agreement(found: xr.Dataset, truth: dict[str, Any]) -> Verdict:
+    p = float(found["ami_p"])
+    return Verdict(p > 0.05, {"p AMI": p, "AMI": float(found["ami"])})
+
+
+# slot_map
+
+
+def a_plane(seed: int) -> Recording:
+    """Slots in a plane, standard deviations 3 and 2, with noise of 0.1 in all directions."""
+    random = np.random.default_rng(seed)
+    flat = random.normal(size=(SEGMENT, SLOT, 2)) * (3, 2)
+    value = flat @ np.linalg.qr(random.normal(size=(FEATURE, 2)))[0].T + 0.1 * _noise(random)
+    return _slots(value, truth={"flat": flat.reshape(-1, 2).tolist()})
+
+
+def judge_plane(found: xr.Dataset, truth: dict[str, Any]) -> Verdict:
+    """Coordinates are those planted, up to a turn: R2 of the best linear map, and the variance kept."""
+    order = (found["segment"].values * SLOT + found["place"].values).astype(int)
+    wanted = np.array(truth["flat"])[order]
+    wanted = wanted - wanted.mean(0)
+    seen = found["coordinate"].values - found["coordinate"].values.mean(0)
+    fitted = seen @ np.linalg.lstsq(seen, wanted, rcond=None)[0]
+    numbers = {
+        "R2": 1 - ((wanted - fitted) ** 2).sum() / (wanted**2).sum(),
+        "variance kept": float(found["explained_variance"].sum()),
+        "trustworthiness": float(found["trustworthiness"]),
+    }
+    return Verdict(min(numbers.values()) > 0.98, {name: float(value) for name, value in numbers.items()})
+
+
+def no_apart(found: xr.Dataset, truth: dict[str, Any]) -> Verdict:
+    """Modalities must not lie apart on the map: one-way analysis of variance on each axis, Bonferroni."""
+    from scipy.stats import f_oneway
+
+    kinds = [found["coordinate"].values[found["modality"].values == code] for code in range(4)]
+    p = 2 * min(float(f_oneway(*(kind[:, axis] for kind in kinds)).pvalue) for axis in (0, 1))
+    return Verdict(p > 0.05, {"p": min(p, 1.0)})
+
+
+def all_equal(seed: int) -> Recording:
+    """Every slot is the same vector."""
+    return _slots(np.ones((SEGMENT, SLOT, FEATURE)), np.random.default_rng(seed).integers(0, 2, (SEGMENT, SLOT)))
+
+
+# probe
+
+#: Distance between the class means, in noise widths; the best that can be done is then Phi(GAP / 2).
+GAP = 2.0
+BAYES = 0.5 * (1 + erf(GAP / 2 / sqrt(2)))
+
+
+def linear_target(seed: int) -> Recording:
+    """Two modalities whose slots differ by GAP along one direction."""
+    random = np.random.default_rng(seed)
+    label = random.integers(0, 2, (160, SLOT))
+    direction = _centres(random, 1, GAP)[0]
+    return _slots(_noise(random, 160) + (label[..., None] - 0.5) * direction, label, {"accuracy": BAYES})
+
+
+def nonlinear_target(seed: int) -> Recording:
+    """Two modalities by the sign of a product of two features: no line separates them."""
+    random = np.random.default_rng(seed)
+    value = _noise(random, 160)
+    return _slots(value, (value[..., 0] * value[..., 1] > 0).astype(int), {"accuracy": 0.5})
+
+
+def fact_target(seed: int) -> Recording:
+    """A quarter of the slots hold a fact, which adds 8 noise widths in one direction."""
+    random = np.random.default_rng(seed)
+    fact = np.where(random.random((80, SLOT)) < 0.25, np.arange(80 * SLOT).reshape(80, SLOT), -1)
+    direction = _centres(random, 1, 8.0)[0]
+    return _slots(_noise(random, 80) + (fact >= 0)[..., None] * direction, fact=fact, truth={"accuracy": 1.0})
+
+
+def absent_target(seed: int) -> Recording:
+    """Noise, and modalities at random."""
+    random = np.random.default_rng(seed)
+    return _slots(_noise(random), random.integers(0, 2, (SEGMENT, SLOT)))
+
+
+def one_modality(seed: int) -> Recording:
+    """Nothing to tell apart."""
+    return _slots(_noise(np.random.default_rng(seed)))
+
+
+def judge_accuracy(found: xr.Dataset, truth: dict[str, Any]) -> Verdict:
+    score, low, high = (float(found[name].sel(metric="accuracy")) for name in ("score", "low", "high"))
+    right = low - 0.03 <= truth["accuracy"] <= high + 0.03
+    return Verdict(right, {"accuracy": score, "low": low, "high": high, "truth": truth["accuracy"]})
+
+
+def no_reading(found: xr.Dataset, truth: dict[str, Any]) -> Verdict:
+    p = float(found["p"])
+    return Verdict(p > 0.05, {"p": p, "information": float(found["information"])})
+
+
+QUICK_PROBE = {"shuffles": 1, "resamples": 200}
+CASES = (
+    Case("four groups", "clusters", "positive", "k = 4, AMI > 0.95, both p <= 0.05", four_groups, judge_four, EASY),
+    Case("three unequal groups", "clusters", "positive",
+         "k = 3, ARI with the planted groups > 0.95, each group's own token marks it", three_unequal_groups, judge_three, EASY),
+    Case("one cloud", "clusters", "negative", "p of the silhouette > 0.05", one_cloud, no_groups, CHEAP),
+    Case("one heavy-tailed cloud", "clusters", "negative", "p of the silhouette > 0.05", heavy_cloud, no_groups, CHEAP),
+    Case("groups that are no modality", "clusters", "negative", "p of the AMI > 0.05",
+         groups_that_are_no_modality, no_agreement, {**CHEAP, "draws": 1}),
+    Case("drift that is no modality", "clusters", "negative", "p of the AMI > 0.05",
+         drift_that_is_no_modality, no_agreement, {**CHEAP, "draws": 1}),
+    Case("all rows equal", "clusters", "refusal", "an error", all_equal),
+    Case("a plane", "slot_map", "positive", "R2 with the planted plane, variance kept, trustworthiness > 0.98",
+         a_plane, judge_plane),
+    Case("one cloud", "slot_map", "negative", "modalities do not lie apart (F test, Bonferroni, p > 0.05)", one_cloud,
+         no_apart),
+    Case("all rows equal", "slot_map", "refusal", "an error", all_equal),
+    Case("linear target", "probe", "positive", f"accuracy {BAYES:.3f} within 0.03 of the interval", linear_target,
+         judge_accuracy, QUICK_PROBE),
+    Case("non-linear target", "probe", "positive", "accuracy 0.5 within 0.03 of the interval: not linear",
+         nonlinear_target, judge_accuracy, QUICK_PROBE),
+    Case("facts", "probe", "positive", "accuracy 1 within 0.03 of the interval", fact_target, judge_accuracy,
+         {"target": "is_fact", **QUICK_PROBE}),
+    Case("absent target", "probe", "negative", "p of the information > 0.05", absent_target,
+         no_reading, {"resamples": 1}),
+    Case("drift that is no modality", "probe", "negative",
+         "p of the information > 0.05", drift_that_is_no_modality, no_reading, {"resamples": 1}),
+    Case("one modality", "probe", "refusal", "an error", one_modality),
+)  # fmt: skip

@@ -1,0 +1,247 @@
+"""Planted control: Q-values that depend on known features, or on what entries turn out to be worth."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import xarray as xr
+
+from memlens.dims import Action
+from memlens.recording import Recording
+from memlens.recording.schema import CANDIDATE, RESIDENT
+from memlens.testing.write import write_recording
+
+FEATURES = ("importance", "novelty", "log_age", "hits", "occupancy_0")
+
+
+def planted_q(
+    path: str | Path | None,
+    *,
+    uses: Mapping[str, float] | None = None,
+    noise: float = 0.3,
+    n_segment: int = 40,
+    births: int = 6,
+    seed: int = 0,
+) -> Recording:
+    """Make a recording whose Q-values follow from known features.
+
+    Entries live geometric times and are decided on in every segment. importance and novelty belong to an entry, log_age grows with it,
+    hits are noise, occupancy_0 is of the segment. Q(STORE) - Q(DISCARD) is the sum of ``uses`` (weight by feature, standardised), plus
+    ``noise`` times a number that belongs to the entry, as its content does. ``uses`` of {} plants nothing, None takes
+    {"importance": 1, "novelty": -0.5}.
+
+    ``truth`` has ``uses`` and ``explained``, the part of the variance that is not the entry's own.
+
+    Raises
+    ------
+    RecordingError
+        When ``path`` exists.
+    """
+    weights = {"importance": 1.0, "novelty": -0.5} if uses is None else dict(uses)
+    random = np.random.default_rng(seed)
+    born = np.repeat(np.arange(n_segment), births)
+    died = np.minimum(born + random.geometric(0.25, born.size), n_segment)
+    entry = np.repeat(np.arange(born.size), died - born)
+    segment = np.concatenate([np.arange(a, b) for a, b in zip(born, died, strict=True)])
+    order = np.lexsort((entry, segment))
+    entry, segment = entry[order], segment[order]
+    age = segment - born[entry]
+    control = np.stack(
+        [
+            random.normal(size=born.size)[entry], random.normal(size=born.size)[entry], np.log1p(age),
+            random.normal(size=entry.size), random.random(n_segment)[segment],
+        ],
+        axis=1,
+    )  # fmt: skip
+    scaled = (control - control.mean(0)) / control.std(0)
+    signal = scaled @ np.array([weights.get(name, 0.0) for name in FEATURES])
+    own = noise * random.normal(size=born.size)[entry]
+    advantage = signal + own
+    q = np.stack([advantage, np.full(entry.size, -5.0), np.full(entry.size, -6.0), np.zeros(entry.size)], 1)
+    truth = {"uses": weights, "explained": float(1 - own.var() / advantage.var())}
+    return write_recording(
+        path,
+        decisions={
+            "segment": segment, "entry": entry, "kind": np.where(age == 0, CANDIDATE, RESIDENT), "q": q, "control": control,
+        },
+        entries={
+            "segment": born, "entry": np.arange(born.size), "died": np.where(died < n_segment, died, -1),
+            "modality": random.integers(0, 4, born.size),
+        },
+        control=FEATURES, capacities=(born.size,), n_segment=n_segment, truth=truth,
+    )  # fmt: skip
+
+
+def planted_calibration(
+    path: str | Path | None,
+    *,
+    knows: float = 0.8,
+    n_segment: int = 40,
+    births: int = 3,
+    merges: bool = False,
+    seed: int = 0,
+) -> Recording:
+    """Make a recording whose entries are read at known rates, and whose Q knows them in part.
+
+    Every entry has a worth, exponential; each of a segment's 1 to 8 questions reads two held entries, drawn by worth, with weights 0.75 and
+    0.25. Q(STORE) is ``knows`` times the standardised worth plus (1 - knows) times noise of the entry, and half of the number of questions
+    that the next segment asks: what all entries share is not knowledge of any. With ``knows`` 0 nothing is planted. With ``merges``,
+    two entries at a time become one, whose worth is the sum.
+
+    ``truth`` has ``knows`` and ``returns``: reads to come within 5 segments at a discount of 0.9, by decision.
+
+    Raises
+    ------
+    RecordingError
+        When ``path`` exists.
+    """
+    random = np.random.default_rng(seed)
+    n_question = random.integers(1, 9, n_segment + 1)
+    worth: list[float] = []
+    noise: list[float] = []
+    born: list[dict[str, object]] = []
+    held: list[int] = []
+    decisions: list[dict[str, object]] = []
+    questions: list[dict[str, object]] = []
+    read: dict[tuple[int, int], float] = {}
+
+    def birth(t: int, value: float, parent: list[int]) -> int:
+        worth.append(value)
+        noise.append(random.normal())
+        level = 1 if parent[0] >= 0 else 0
+        slot = -1 if level else len(born)
+        born.append(
+            {"segment": t, "entry": len(born), "level": level, "slot": slot, "parent": parent, "died": -1, "fate": -1}
+        )
+        return len(born) - 1
+
+    for t in range(n_segment):
+        for _ in range(n_question[t] if len(held) >= 2 else 0):
+            p = np.array([worth[entry] for entry in held])
+            pair = [int(entry) for entry in random.choice(held, 2, replace=False, p=p / p.sum())]
+            questions.append({"segment": t, "read_entry": pair, "read_weight": [0.75, 0.25]})
+            for entry, weight in zip(pair, (0.75, 0.25), strict=True):
+                read[entry, t] = read.get((entry, t), 0.0) + weight
+        merging = [int(entry) for entry in random.permutation(held)[:2]] if merges and len(held) > 8 else []
+        fresh = [birth(t, random.exponential(), [-1, -1]) for _ in range(births)]
+        for entry in [*held, *fresh]:
+            action = Action.COMPRESS if entry in merging else Action.DISCARD if random.random() < 0.1 else Action.STORE
+            value = knows * (worth[entry] - 1) + (1 - knows) * noise[entry] + 0.5 * n_question[t + 1]
+            kind = CANDIDATE if entry in fresh else RESIDENT
+            decisions.append(
+                {"segment": t, "entry": entry, "kind": kind, "executed": int(action), "q": [value, value, -9.0, 0.0]}
+            )
+            if action != Action.STORE:
+                born[entry] |= {"died": t, "fate": int(action)}
+        held = [entry for entry in [*held, *fresh] if born[entry]["died"] == -1]
+        held += [birth(t, worth[merging[0]] + worth[merging[1]], merging)] if merging else []
+
+    def to_come(entry: int, t: int, left: int) -> float:
+        """The return by its definition, one segment after the other."""
+        share, row = 1.0, born[entry]
+        if row["died"] == t:
+            child = [at for at, other in enumerate(born) if entry in other["parent"]]  # pyright: ignore[reportOperatorIssue]
+            if not child:
+                return 0.0
+            entry, share = child[0], 0.5
+        if left == 0 or t + 1 >= n_segment:
+            return 0.0
+        return 0.9 * share * (read.get((entry, t + 1), 0.0) + to_come(entry, t + 1, left - 1))
+
+    returns = [to_come(int(row["entry"]), int(row["segment"]), 5) for row in decisions]  # pyright: ignore[reportArgumentType]
+    return write_recording(
+        path,
+        entries=_columns(born), decisions=_columns(decisions), questions=_columns(questions), n_segment=n_segment,
+        capacities=(births * n_segment,) * 2, truth={"knows": knows, "returns": returns},
+    )  # fmt: skip
+
+
+def _columns(rows: list[dict[str, object]]) -> dict[str, np.ndarray]:
+    return {name: np.array([row[name] for row in rows]) for name in rows[0]}
+
+
+def planted_margins(
+    path: str | Path | None, *, scale: float = 0.05, tied: bool = True, n_segment: int = 40, seed: int = 0
+) -> Recording:
+    """Make a recording in which the best action beats the next by an exponential margin, ``scale`` nats on average.
+
+    With ``tied`` the two move together from decision to decision, by far more than their margin; else every action's value is drawn
+    by itself and nothing is planted. ``truth`` has ``scale``.
+
+    Raises
+    ------
+    RecordingError
+        When ``path`` exists.
+    """
+    random = np.random.default_rng(seed)
+    n = n_segment * 10
+    q = random.normal(size=(n, 4))
+    if tied:
+        q[:, 1], q[:, 2], q[:, 3] = q[:, 0] - random.exponential(scale, n), -9.0, -8.0
+    decisions = {"segment": np.repeat(np.arange(n_segment), 10), "entry": np.arange(n), "q": q}
+    return write_recording(path, decisions=decisions, truth={"scale": scale})
+
+
+def planted_policies(*, better: float = 0.2, n_segment: int = 60, seed: int = 0) -> tuple[Recording, list[Recording]]:
+    """Make recordings of one stream under three policies: "learned", right at a rate of 0.6, an "oracle" and "random".
+
+    The oracle turns a part ``better`` of the wrong answers right, "random" the same number wrong; with 0 each of them swaps answers at
+    random, and nothing is planted. Questions of a segment are hard together. ``truth`` of the first has ``regret`` by policy.
+    """
+    random = np.random.default_rng(seed)
+    segment = np.repeat(np.arange(n_segment), 4)
+    hard = random.normal(size=n_segment)[segment]
+    own = hard + random.normal(size=segment.size) < 0.25 * np.sqrt(2)
+    turned = random.random((2, segment.size)) < (better or 0.2)
+    if better:
+        answers = {"learned": own, "oracle": own | turned[0], "random": own & ~turned[1]}
+    else:  # as often from right to wrong as the other way
+        even = random.random((2, segment.size)) < np.where(own, 1 - own.mean(), own.mean())
+        other, random_ = np.where(turned & even, ~own, own)
+        answers = {"learned": own, "oracle": other, "random": random_}
+    truth = {name: float(right.mean() - own.mean()) for name, right in answers.items()}
+    made = [
+        write_recording(
+            None, questions={"segment": segment, "fact": np.arange(segment.size), "correct": right}, attrs={"policy": name},
+            truth={"regret": truth},
+        )
+        for name, right in answers.items()
+    ]  # fmt: skip
+    return made[0], made[1:]
+
+
+def planted_sweep(*, knows: float = 1.0, n_segment: int = 30, seed: int = 0) -> tuple[Recording, xr.Dataset]:
+    """Make a recording and a sweep of it, in the format of `memlens.sweep`, whose effects Q knows in part.
+
+    In each segment 4 entries were stored, and each is dropped by force. That costs its worth, exponential, at one later question; Q(STORE)
+    is ``knows`` times the discounted worth and (1 - knows) times the worth of another entry; Q(DISCARD) is 0. ``truth`` has ``knows``.
+    """
+    random = np.random.default_rng(seed)
+    length, gamma = 64, 0.995
+    n = n_segment * 4
+    segment = np.repeat(np.arange(n_segment), 4)
+    worth = random.exponential(size=n)
+    asked = np.minimum(segment + random.integers(1, 6, n), n_segment)  # question i is the one that needs entry i
+    lost = worth * gamma ** (asked - segment)
+    q = np.stack(
+        [knows * lost + (1 - knows) * random.permutation(lost), np.full(n, -9.0), np.full(n, -9.0), np.zeros(n)], 1
+    )
+    recording = write_recording(
+        None,
+        decisions={"segment": segment, "entry": np.arange(n), "q": q},
+        truth={"knows": knows},
+        n_segment=n_segment + 6,
+    )
+    change = np.where(asked[None] >= segment[:, None], 0.0, np.nan)
+    change[np.arange(n), np.arange(n)] = worth
+    position = (asked + 1) * length
+    sweep = xr.Dataset(
+        {
+            "loss_change": (("place", "question"), change), "factual": ("place", ["STORE"] * n), "executed": ("place", ["DISCARD"] * n),
+        },
+        {
+            "position": ("question", position), "segment": ("place", segment), "slot": ("place", np.full(n, -1)),
+            "entry": ("place", np.arange(n)), "action": ("place", ["DISCARD"] * n),
+        },
+    )  # fmt: skip
+    return recording, sweep
