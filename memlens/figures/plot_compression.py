@@ -4,7 +4,19 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from memlens.figures.style import ACCENT, INK, NULL_COLOUR, below, dress, label, level_colour, percent, plain, scalar, sheet
+from memlens.figures.style import (
+    ACCENT,
+    INK,
+    NULL_COLOUR,
+    below,
+    dress,
+    label,
+    level_colour,
+    percent,
+    plain,
+    scalar,
+    sheet,
+)
 
 if TYPE_CHECKING:
     import xarray as xr

@@ -20,7 +20,13 @@ class Merged(NamedTuple):
 
 
 def merges(
-    *, n_segment: int = 120, feature: int = 16, kept: tuple[float, ...] = (1.0, 1.0), signal: float = 4.0, related: bool = True, seed: int = 0
+    *,
+    n_segment: int = 120,
+    feature: int = 16,
+    kept: tuple[float, ...] = (1.0, 1.0),
+    signal: float = 4.0,
+    related: bool = True,
+    seed: int = 0,
 ) -> Merged:
     """Four slots a segment; the next segment merges them in pairs, the one after merges the two merges; then they are dropped.
 
@@ -53,7 +59,18 @@ def merges(
         for at in range(4):
             rows.append(_row(t, ids[at], 0, at, (-1, -1), int(modality[0, t, at]), t + 1, Action.COMPRESS))
         for at in range(2):
-            rows.append(_row(t + 1, ids[4 + at], 1, -1, (ids[2 * at], ids[2 * at + 1]), int(modality[0, t, 2 * at]), t + 2, Action.COMPRESS))
+            rows.append(
+                _row(
+                    t + 1,
+                    ids[4 + at],
+                    1,
+                    -1,
+                    (ids[2 * at], ids[2 * at + 1]),
+                    int(modality[0, t, 2 * at]),
+                    t + 2,
+                    Action.COMPRESS,
+                )
+            )
         rows.append(_row(t + 2, ids[6], 2, -1, (ids[4], ids[5]), int(modality[0, t, 0]), t + 3, Action.DISCARD))
     rows = [row for row in rows if row["segment"] < n_segment]
     for row in rows:
