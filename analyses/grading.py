@@ -4,7 +4,8 @@
 
 Positive cases and refusals run on a few seeds, negative ones on ``--seeds``. A full run writes analyses/results/grading.json and
 docs/grading.md; a quick one runs/studies/grading-quick.json, and leaves out what runs a model. Exits with 1 when a case does not come
-out as it should: silently wrong, crashed, refused without reason. Cases: memlens/testing/cases/.
+out as it should: silently wrong, crashed, refused without reason. A run that was cut off goes on where it was, unless the code has
+changed: its rows are beside the result, in grading.FINGERPRINT.jsonl. Cases: memlens/testing/cases/.
 """
 
 import argparse
@@ -17,8 +18,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from study import ROOT, place, plain, replace
-from study_provenance import command_of, machine, session, versions
+from study import ROOT, place, plain, read_lines, replace
+from study_provenance import command_of, fingerprint, machine, session, versions
 
 from memlens.errors import MemlensError
 from memlens.testing.cases import cases
@@ -62,7 +63,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     chosen = [case for case in chosen if not args.only or case.analysis in args.only]
     if not chosen:
         parser.error(f"no case of {', '.join(args.only)}; analyses: {', '.join(sorted({c.analysis for c in cases()}))}")
-    rows = [_row(case, many, args.quick) for case in chosen]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_suffix(f".{fingerprint([started['source_sha256'], many])[:8]}.jsonl")
+    rows = [_row(case, many, args.quick, partial) for case in chosen]
     result = {
         "study": "grading",
         "quick": args.quick,
@@ -73,10 +76,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         "rows": rows,
     }  # fmt: skip
     if not args.only:
-        path.parent.mkdir(parents=True, exist_ok=True)
         replace(path, json.dumps(result, indent=1, allow_nan=False) + "\n")
         where = PAGE if kept else path.with_suffix(".md")
         replace(where, page(result))
+        partial.unlink()
         print(f"written to {path} and {where}")
     failed = [row for row in rows if not row["passes"]]
     print(f"{len(rows) - len(failed)} of {len(rows)} cases came out as they should")
@@ -85,15 +88,22 @@ def main(argv: Sequence[str] | None = None) -> int:
     return int(bool(failed))
 
 
-def _row(case: Case, many: int, quick: bool) -> dict[str, Any]:
+def _row(case: Case, many: int, quick: bool, partial: Path) -> dict[str, Any]:
+    """One case, graded now, or as a run that was cut off has left it."""
+    described = plain(_described(case))
+    for line in read_lines(partial):
+        if described.items() <= line.items():
+            return line
     few = 1 if case.costly else QUICK_FEW if quick else FEW
     began = time.perf_counter()
     found = grade(case, range(many if case.kind == "negative" else few))
-    row = _described(case) | asdict(found) | {"passes": passes(case, found)}
+    row = plain(described | asdict(found) | {"numbers": _finite(found), "passes": passes(case, found)})
     print(
         f"{time.perf_counter() - began:6.1f} s  {case.analysis:14} {case.kind:8} {case.name}: {words(row)}", flush=True
     )
-    return plain({key: None if value != value else value for key, value in row.items()} | {"numbers": _finite(found)})
+    with partial.open("a", encoding="utf-8") as file:
+        file.write(json.dumps(row, allow_nan=False) + "\n")
+    return row
 
 
 def _described(case: Case) -> dict[str, Any]:

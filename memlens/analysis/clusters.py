@@ -37,10 +37,10 @@ def clusters(
     """Cluster slots and test the clusters against nulls.
 
     Rows are a uniform sample of a point's vectors (see `memlens.analysis.vectors`), projected on at most 32 principal
-    axes. The null of the silhouette asks whether one Gaussian cloud would do: data of the same size are drawn from
-    the Gaussian with the rows' mean and covariance, and the whole procedure, the choice of k included, is run on
-    them (in the manner of SigClust: Liu et al., 2008). Being drawn with the sample's own spread, it is conservative for
-    round clouds, where p comes out near 1. The null of the agreement with labels takes the labels of other times, whole
+    axes. The null of the silhouette asks whether one cloud would do: data of the same size are drawn in the directions of
+    a Gaussian with the rows' mean and covariance, at the rows' own distances from the mean, so that heavy tails are no
+    clusters; the whole procedure, the choice of k included, is run on them (in the manner of SigClust: Liu et al., 2008).
+    Being drawn with the sample's own spread, it is conservative for round clouds, where p comes out near 1. The null of the agreement with labels takes the labels of other times, whole
     segments at a time (see `memlens.analysis.resampling`).
 
     Parameters
@@ -55,7 +55,7 @@ def clusters(
     sample
         Rows, at most; None takes all.
     draws
-        Gaussian surrogates; the least p is 1 / (draws + 1).
+        Surrogate clouds; the least p is 1 / (draws + 1).
     shuffles
         Label permutations for AMI and ARI.
     boots
@@ -69,8 +69,7 @@ def clusters(
         ``size(cluster)``, ``share(cluster, label_class)``, ``mark_token(cluster, mark)``, ``mark_weight(cluster, mark)``,
         ``silhouette_by_k(k)``, ``silhouette``, ``silhouette_null(draw)``, ``silhouette_p``; ``stability(boot)``, the ARI of two
         clusterings, each of a random 80 % of the rows, on the rows they share (Ben-Hur et al., 2002), and
-        ``stability_null(boot)``, the same on
-        Gaussian clouds; for AMI (Vinh et al., 2010) and ARI (Hubert and Arabie, 1985): ``ami``, ``ami_null(shuffle)``,
+        ``stability_null(boot)``, the same on such clouds; for AMI (Vinh et al., 2010) and ARI (Hubert and Arabie, 1985): ``ami``, ``ami_null(shuffle)``,
         ``ami_p``, ``ari``, ``ari_null(shuffle)``, ``ari_p`` (NaN with fewer than two labels).
         Per row: ``label`` (-1 noise), ``class_code``, ``sequence``, ``segment``, ``place``, ``entry``, all ``(sample,)``.
 
@@ -140,10 +139,12 @@ def clusters(
 
 
 def _clouds(value: np.ndarray, seed: int, draws: int) -> Iterator[np.ndarray]:
-    """Gaussian rows with the spread of ``value``, whose axes are principal."""
+    """One cloud with the spread of ``value``, whose axes are principal, and with its tails: Gaussian directions, the rows' own lengths."""
     rng = np.random.default_rng(seed)
-    spread = value.std(0)
-    return (rng.normal(size=value.shape) * spread for _ in range(draws))
+    spread, length = value.std(0), np.linalg.norm(value, axis=1)
+    for _ in range(draws):
+        direction = rng.normal(size=value.shape) * spread
+        yield rng.permutation(length)[:, None] * direction / np.linalg.norm(direction, axis=1, keepdims=True)
 
 
 def _stability(value: np.ndarray, k: int, method: Method, seed: int) -> float:
