@@ -38,8 +38,7 @@ def principal(value: np.ndarray, components: int = 32) -> tuple[np.ndarray, np.n
         (sample, component), and the share of all variance that each component holds.
     """
     blocks = [slice(low, low + BLOCK) for low in range(0, value.shape[0], BLOCK)]
-    # a sum of block sums is as exact as one in float64, and reads float32 rows as they are
-    mean = (np.sum([value[rows].sum(0) for rows in blocks], axis=0, dtype=np.float64) / value.shape[0]).astype(
+    mean = (np.sum([value[rows].sum(0, dtype=np.float64) for rows in blocks], axis=0) / value.shape[0]).astype(
         value.dtype
     )
     scatter = np.zeros((value.shape[1], value.shape[1]))
