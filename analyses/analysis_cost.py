@@ -1,7 +1,7 @@
 """What the analyses cost beside the bare scikit-learn calls: PCA, mini-batch k-means and a linear probe over 1 M vectors of width 128.
 
 ``python analyses/analysis_cost.py [--quick]`` prints a table; each part runs in a process of its own, which reports its time and its peak
-memory. The bare call gets the array in memory; memlens reads it from a recording whose arrays are Dask blocks, which is also timed apart.
+memory. The bare call gets the array in memory; memlens reads it from an array of Dask blocks, which is also timed apart.
 """
 
 import argparse
@@ -21,19 +21,21 @@ PARTS = ("pca", "clusters", "probe")
 
 def planted(n_segment: int) -> xr.DataArray:
     """Slots in eight groups, made block by block: never all in memory."""
+    import dask
     import dask.array as da
 
-    def block(info: Any = None) -> np.ndarray:
-        (_, span, *_rest) = info[None]["array-location"]
-        rng = np.random.default_rng(span[0])
-        centre = np.random.default_rng(0).normal(size=(K, WIDTH)).astype(np.float32)
-        shape = 1, span[1] - span[0], SLOT, WIDTH
-        label = (np.arange(span[0], span[1])[:, None] + np.arange(SLOT)) % K
-        return centre[label][None] + rng.standard_normal(shape, np.float32)
+    def block(low: int, high: int) -> np.ndarray:
+        rng, centre = np.random.default_rng(low), np.random.default_rng(0).normal(size=(K, WIDTH)).astype(np.float32)
+        label = (np.arange(low, high)[:, None] + np.arange(SLOT)) % K
+        return centre[label][None] + rng.standard_normal((1, high - low, SLOT, WIDTH), np.float32)
 
     step = min(1024, n_segment)
-    chunks = ((1,), (step,) * (n_segment // step), (SLOT,), (WIDTH,))
-    data = da.map_blocks(block, chunks=chunks, dtype=np.float32, meta=np.empty((0, 0, 0, 0), np.float32))
+    make: Any = dask.delayed(block)  # pyright: ignore[reportPrivateImportUsage]
+    parts = [
+        da.from_delayed(make(low, low + step), (1, step, SLOT, WIDTH), np.float32)  # pyright: ignore[reportPrivateImportUsage]
+        for low in range(0, n_segment, step)
+    ]
+    data = da.concatenate(parts, 1)  # pyright: ignore[reportPrivateImportUsage]
     return xr.DataArray(data, dims=("sequence", "segment", "slot", "feature"))
 
 

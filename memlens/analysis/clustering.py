@@ -24,23 +24,26 @@ class Partition:
 
 
 #: Rows centred at once: a block of them and their projection is all that is held beside the rows.
-BLOCK = 65_536
+BLOCK = 8192
 
 
 def principal(value: np.ndarray, components: int = 32) -> tuple[np.ndarray, np.ndarray]:
     """Centre rows and project them on their leading principal axes, a block of rows at a time.
 
-    The covariance is summed in float64; the projection has the dtype of the rows.
+    Blocks are multiplied in the dtype of the rows and summed in float64; the projection has the dtype of the rows.
 
     Returns
     -------
     projected, share
         (sample, component), and the share of all variance that each component holds.
     """
-    mean = value.mean(0, dtype=np.float64)
+    blocks = [slice(low, low + BLOCK) for low in range(0, value.shape[0], BLOCK)]
+    mean = (np.sum([value[rows].sum(0, dtype=np.float64) for rows in blocks], axis=0) / value.shape[0]).astype(
+        value.dtype
+    )
     scatter = np.zeros((value.shape[1], value.shape[1]))
-    for low in range(0, value.shape[0], BLOCK):
-        block = value[low : low + BLOCK] - mean
+    for rows in blocks:
+        block = value[rows] - mean
         scatter += block.T @ block
     total = float(np.trace(scatter))
     if total <= 0:
@@ -50,8 +53,9 @@ def principal(value: np.ndarray, components: int = 32) -> tuple[np.ndarray, np.n
     keep = keep[variance[keep] > 1e-10 * total]
     axes = axes[:, keep] * np.where(axes[np.abs(axes[:, keep]).argmax(0), keep] < 0, -1, 1)
     projected = np.empty((value.shape[0], keep.size), value.dtype)
-    for low in range(0, value.shape[0], BLOCK):
-        projected[low : low + BLOCK] = (value[low : low + BLOCK] - mean) @ axes
+    axes = axes.astype(value.dtype)
+    for rows in blocks:
+        projected[rows] = (value[rows] - mean) @ axes
     return projected, variance[keep] / total
 
 

@@ -20,6 +20,7 @@ from typing import NoReturn
 
 from memlens import __version__
 from memlens.cli import (
+    analyse,
     compare,
     demo,
     evaluate,
@@ -37,7 +38,7 @@ from memlens.cli import (
 from memlens.errors import MemlensError, closest
 
 COMMANDS = (
-    demo, record, replay, compare, sweep, verify, export, open_run, report, info, points, evaluate, train,
+    demo, record, replay, compare, sweep, verify, export, open_run, analyse, report, info, points, evaluate, train,
 )  # fmt: skip
 
 

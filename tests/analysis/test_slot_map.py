@@ -20,7 +20,7 @@ def test_pca_agrees_with_the_singular_values(recording):
     value = recording["context.hook_slot"].values.reshape(-1, 24).astype(float)
     singular = np.linalg.svd(value - value.mean(0), compute_uv=False)
     share = singular**2 / (singular**2).sum()
-    np.testing.assert_allclose(slot_map(recording)["explained_variance"], share[:2], rtol=1e-6)
+    np.testing.assert_allclose(slot_map(recording)["explained_variance"], share[:2], rtol=1e-5)
 
 
 def test_store_entries_are_taken_once(recording):
