@@ -40,8 +40,8 @@ def clusters(
     axes. The null of the silhouette asks whether one cloud would do: data of the same size are drawn in the directions of
     a Gaussian with the rows' mean and covariance, at the rows' own distances from the mean, so that heavy tails are no
     clusters; the whole procedure, the choice of k included, is run on them (in the manner of SigClust: Liu et al., 2008).
-    Being drawn with the sample's own spread, it is conservative for round clouds, where p comes out near 1. The null of the agreement with labels takes the labels of other times, whole
-    segments at a time (see `memlens.analysis.resampling`).
+    Being drawn with the sample's own spread, it is conservative for round clouds, where p comes out near 1. The null of the
+    agreement with labels takes the labels of other times, whole segments at a time (see `memlens.analysis.resampling`).
 
     Parameters
     ----------
@@ -68,7 +68,8 @@ def clusters(
     xarray.Dataset
         ``size(cluster)``, ``share(cluster, label_class)``, ``mark_token(cluster, mark)``, ``mark_weight(cluster, mark)``,
         ``silhouette_by_k(k)``, ``silhouette``, ``silhouette_null(draw)``, ``silhouette_p``; ``stability(boot)``, the ARI of two
-        clusterings, each of a random 80 % of the rows, on the rows they share (Ben-Hur et al., 2002), and ``stability_null(boot)``, the same on
+        clusterings, each of a random 80 % of the rows, on the rows they share (Ben-Hur et al., 2002), and
+        ``stability_null(boot)``, the same on
         such clouds; for AMI (Vinh et al., 2010) and ARI (Hubert and Arabie, 1985): ``ami``, ``ami_null(shuffle)``,
         ``ami_p``, ``ari``, ``ari_null(shuffle)``, ``ari_p`` (NaN with fewer than two labels).
         Per row: ``label`` (-1 noise), ``class_code``, ``sequence``, ``segment``, ``place``, ``entry``, all ``(sample,)``.
