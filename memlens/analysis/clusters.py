@@ -70,8 +70,8 @@ def clusters(
         ``size(cluster)``, ``share(cluster, label_class)``, ``mark_token(cluster, mark)``, ``mark_weight(cluster, mark)``,
         ``silhouette_by_k(k)``, ``silhouette``, ``silhouette_null(draw)``, ``silhouette_p``; ``stability(boot)``, the ARI of two
         clusterings, each of a random 80 % of the rows, on the rows they share (Ben-Hur et al., 2002), and
-        ``stability_null(boot)``, the same on such clouds; for AMI (Vinh et al., 2010) and ARI (Hubert and
-        Arabie, 1985): ``ami``, ``ami_null(shuffle)``,
+        ``stability_null(boot)``, the same on
+        such clouds; for AMI (Vinh et al., 2010) and ARI (Hubert and Arabie, 1985): ``ami``, ``ami_null(shuffle)``,
         ``ami_p``, ``ari``, ``ari_null(shuffle)``, ``ari_p`` (NaN with fewer than two labels).
         Per row: ``label`` (-1 noise), ``class_code``, ``sequence``, ``segment``, ``place``, ``entry``, all ``(sample,)``.
 

@@ -15,6 +15,8 @@ crashed         an error that is none of memlens's
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from importlib import import_module
+from inspect import signature
 from typing import TYPE_CHECKING, Any, Literal
 
 from memlens.errors import MemlensError
@@ -113,6 +115,8 @@ def grade(case: Case, seeds: Sequence[int]) -> Grade:
     for seed in seeds:
         built = case.build(seed)
         recording, params = built if isinstance(built, tuple) else (built, {})
+        if _seeded(case):
+            params = {"seed": seed, **params}
         try:
             found = run(case.analysis, recording, **case.params, **params)
             verdict = Verdict(False) if case.judge is None else case.judge(found, attribute(recording, "truth"))
@@ -128,6 +132,17 @@ def grade(case: Case, seeds: Sequence[int]) -> Grade:
     outcome = "silently wrong" if bad else "right"
     shown = wrong[0] if bad else verdicts[0]
     return Grade(outcome, len(verdicts), len(wrong), low, high, shown.numbers)
+
+
+def _seeded(case: Case) -> bool:
+    """Whether the analysis draws its null from a seed that the case leaves open.
+
+    It then takes the seed of the recording: with one null for all recordings, how often something is found would be that null's luck.
+    """
+    from memlens.analysis import find
+
+    function = getattr(import_module(f"memlens.analysis.{find(case.analysis).name}"), case.analysis)
+    return "seed" in signature(function).parameters and "seed" not in case.params
 
 
 def passes(case: Case, found: Grade) -> bool:
