@@ -26,8 +26,8 @@ def a_number(seed: int) -> Built:
 
 
 def a_product(seed: int) -> Built:
-    """A class by the sign of a product of two directions, three noise widths long."""
-    value, label = information.product(LONG, seed=seed)
+    """A class by the sign of a product of two directions, four noise widths long."""
+    value, label = information.product(Shape(segment=60), signal=4.0, seed=seed)
     return write_recording(None, points={SLOT: value}), {"target": information.target(label)}
 
 
