@@ -96,18 +96,9 @@ def test_absent_targets_are_not_read():
         whole, memory = ((False, 0.0), (True, 0.5))[seed % 2]
         value = structure.noise(shape, seed=seed, memory=memory, shared=0.7 * whole)
         wanted = target(information.labels(shape, whole=whole, memory=memory, seed=seed))
-        p.append(
-            float(
-                probe(
-                    write_recording(None, points={SLOT: value}),
-                    target=wanted,
-                    folds=2,
-                    shuffles=9,
-                    resamples=1,
-                    seed=seed,
-                )["p"]
-            )
-        )
+        recording = write_recording(None, points={SLOT: value})
+        found = probe(recording, target=wanted, folds=2, shuffles=9, resamples=1, seed=seed)
+        p.append(float(found["p"]))
     assert_rate(p, 0.1)
 
 
