@@ -133,6 +133,7 @@ CASES = (
          {**AT, **CHEAP, "distances": (0, 1, 2)}),
     Case("a constant", "probe_profile", "refusal", "an error", constant, params=AT),
     Case("means of two", "compression", "positive", "reconstruction within 0.05 of 1/2 and 1/8", means_of_two, judge_kept),
-    Case("merges of nothing", "compression", "negative", "p of the reconstruction > 0.05", merges_of_nothing, nothing_kept, {"folds": 3}),
+    Case("merges of nothing", "compression", "negative", "p of the reconstruction > 0.05", merges_of_nothing, nothing_kept,
+         {"folds": 3, "targets": ()}),
     Case("nothing merged", "compression", "refusal", "an error", never_merged),
 )  # fmt: skip
