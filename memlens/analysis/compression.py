@@ -14,9 +14,11 @@ from memlens.analysis.result import MODALITIES, column, finish
 from memlens.analysis.statistics import p_value
 from memlens.analysis.targets import Target
 from memlens.analysis.vectors import Vectors
-from memlens.errors import AnalysisError
+from memlens.errors import AnalysisError, closest
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from memlens.recording import Recording
 
 TARGETS = ("modality", "is_fact")
@@ -29,6 +31,7 @@ def compression(
     *,
     store: str = "store.hook_content",
     slot: str = "context.hook_slot",
+    targets: "Sequence[str]" = TARGETS,
     folds: int = 5,
     sample: int = 1500,
     shuffles: int = 19,
@@ -46,6 +49,8 @@ def compression(
 
     Parameters
     ----------
+    targets
+        What to probe: "modality", "is_fact", or nothing.
     sample
         Pairs a level, at most.
 
@@ -63,6 +68,9 @@ def compression(
     AnalysisError
         When no level has 40 pairs of a merge and a slot.
     """
+    for name in targets:
+        if name not in TARGETS:
+            raise AnalysisError(f"no target '{name}'; {closest(name, TARGETS)}")
     data, (merge, leaf) = contents(recording, store, slot), leaves(recording)
     table = recording.entries
     level = column(table, "level", int)[merge]
@@ -90,9 +98,9 @@ def compression(
             ("reconstruction", "low", "high", "null", "p"), part.reconstruction(shuffles, seed), strict=True
         ):
             rows[name].append(value)
-        probes.append([part.probe(target, shuffles, seed) for target in TARGETS])
-    values = np.full((len(TARGETS), len(levels), 6), np.nan)
-    values[:, 1:] = np.array(probes).transpose(1, 0, 2)
+        probes.append([part.probe(target, shuffles, seed) for target in targets])
+    values = np.full((len(targets), len(levels), 6), np.nan)
+    values[:, 1:] = np.reshape(probes, (len(levels) - 1, len(targets), 6)).transpose(1, 0, 2)
     names = ("before", "after", "lost", "lost_low", "lost_high", "after_p")
     dataset = xr.Dataset(
         {
@@ -100,9 +108,17 @@ def compression(
             "null": (("level", "shuffle"), np.array(rows["null"])),
             **{name: (("target", "level"), values[..., at]) for at, name in enumerate(names)},
         },
-        coords={"level": levels, "target": list(TARGETS)},
+        coords={"level": levels, "target": list(targets)},
     )
-    params = {"store": store, "slot": slot, "folds": folds, "sample": sample, "shuffles": shuffles, "seed": seed}
+    params = {
+        "store": store,
+        "slot": slot,
+        "targets": list(targets),
+        "folds": folds,
+        "sample": sample,
+        "shuffles": shuffles,
+        "seed": seed,
+    }
     return finish(
         dataset, "compression", recording, int(sum(rows["n"][1:])), params, point=store, total=int(merge.size)
     )

@@ -24,7 +24,7 @@ def dictionary(
     point: str = "context.hook_slot",
     atoms: int = 64,
     active: int = 4,
-    steps: int = 300,
+    steps: int = 200,
     sample: int | None = 3000,
     draws: int = 19,
     examples: int = 5,

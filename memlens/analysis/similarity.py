@@ -146,6 +146,8 @@ def _compare(
                 low, high = jackknife(lambda kept, one=one, two=two: alike(left(one, kept), left(two, kept)), block)
                 null = alike_null(signs[one], signs[two], orders)
                 p = p_value(value, null) if one != two else np.nan
-                done[one, two] = np.array([value, low, high, null.mean(), np.quantile(null, 0.95), p])
+                done[one, two] = np.array(
+                    [value, max(low, -1.0), min(high, 1.0), null.mean(), np.quantile(null, 0.95), p]
+                )
             out[:, i, j] = done[(two, one) if (two, one) in done else (one, two)]
     return out

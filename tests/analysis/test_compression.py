@@ -47,7 +47,7 @@ def test_merges_that_hold_nothing():
     p = []
     for seed in range(200):
         recording = recorded(None, n_segment=60, feature=3, related=False, seed=seed)
-        found = compression(recording, shuffles=19, folds=3)
+        found = compression(recording, shuffles=19, folds=3, targets=())
         p.append([float(found["p"].sel(level=1)), float(found["p"].sel(level=2))])
     assert_rate(np.array(p)[:, 0])
     assert_rate(np.array(p)[:, 1])

@@ -17,7 +17,7 @@ def test_planted_rate_is_found():
     assert float(found["rate"]) == pytest.approx(0.05, rel=0.1)
     assert float(found["rate_low"]) < 0.05 < float(found["rate_high"])
     distance = found["distance"].values
-    assert distance[-1] > 1.5 * distance[0]
+    assert distance[-1] > 1.2 * distance[0]
     assert (found["distance_low"].values <= distance).all()
 
 

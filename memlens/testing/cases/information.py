@@ -26,8 +26,8 @@ def a_number(seed: int) -> Built:
 
 
 def a_product(seed: int) -> Built:
-    """A class by the sign of a product of two directions, three noise widths long."""
-    value, label = information.product(LONG, seed=seed)
+    """A class by the sign of a product of two directions, four noise widths long."""
+    value, label = information.product(Shape(segment=60), signal=4.0, seed=seed)
     return write_recording(None, points={SLOT: value}), {"target": information.target(label)}
 
 
@@ -133,6 +133,7 @@ CASES = (
          {**AT, **CHEAP, "distances": (0, 1, 2)}),
     Case("a constant", "probe_profile", "refusal", "an error", constant, params=AT),
     Case("means of two", "compression", "positive", "reconstruction within 0.05 of 1/2 and 1/8", means_of_two, judge_kept),
-    Case("merges of nothing", "compression", "negative", "p of the reconstruction > 0.05", merges_of_nothing, nothing_kept, {"folds": 3}),
+    Case("merges of nothing", "compression", "negative", "p of the reconstruction > 0.05", merges_of_nothing, nothing_kept,
+         {"folds": 3, "targets": ()}),
     Case("nothing merged", "compression", "refusal", "an error", never_merged),
 )  # fmt: skip

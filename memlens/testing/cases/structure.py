@@ -168,6 +168,7 @@ CASES = (
     Case("few dimensions", "geometry", "positive", "effective rank within 0.2 of 3, p <= 0.05", few_dimensions, judge_rank, AT),
     Case("constants of places", "geometry", "positive", "share of variance within 0.06, p <= 0.05", own_constants, judge_share, AT),
     Case("noise", "geometry", "negative", "no measure has p <= 0.05 (Bonferroni)", noise, no_measure, AT_THREE),
+    Case("slow noise", "geometry", "negative", "no measure has p <= 0.05 (Bonferroni)", slow_noise, no_measure, AT_THREE),
     Case("a short stream", "geometry", "refusal", "an error", empty_stream, params=AT),
     Case("the same content in other axes", "similarity", "positive", "CKA and RSA > 0.6, p <= 0.05", same_content, judge_alike, BOTH),
     Case("slow strangers", "similarity", "negative", "p of the CKA > 0.05", slow_strangers, not_alike, BOTH),
