@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 import numpy as np
 import xarray as xr
 
+from memlens.testing import control, dynamics
+
 LEVELS = (24, 12, 6)
 
 
@@ -190,6 +192,29 @@ def _attrs(n_token):
     }
 
 
+def _swept():
+    held, sweep = control.planted_sweep()
+    return held, {"sweep": sweep}
+
+
+def _policies():
+    held, others = control.planted_policies()
+    return held, {"others": others}
+
+
+#: Recordings for analyses that need more than `plant` plants.
+PLANTED = {
+    "answer_sources": lambda: (dynamics.planted_lineage(None), {}),
+    "attention": lambda: (dynamics.planted_attention(None), {}),
+    "q_network": lambda: (control.planted_q(None), {"shuffles": 19, "repeats": 1}),
+    "decision_factors": lambda: (control.planted_q(None), {"shuffles": 19}),
+    "margins": lambda: (control.planted_q(None), {"shuffles": 19}),
+    "calibration": lambda: (control.planted_calibration(None), {"horizon": 10}),
+    "q_fidelity": _swept,
+    "regret": _policies,
+}
+
+
 def inputs(name: str, recording: InMemory) -> tuple:
     """A recording that an analysis can run on, and parameters that make it cheap."""
     from memlens.testing import structure, write_recording
@@ -215,6 +240,10 @@ def inputs(name: str, recording: InMemory) -> tuple:
         )
         points = {"points": ("context.hook_slot", "working.hook_slot")}
         return one, {"alignment": {"other": two}, "similarity": points}.get(name, {}) | {"shuffles": 19}
+    if name in PLANTED:
+        held, params = PLANTED[name]()
+        held.attrs["id"] = "recording-1"
+        return held, params
     cheap = {
         "clusters": {"draws": 19, "shuffles": 19, "boots": 2},
         "dictionary": {"atoms": 8, "active": 2, "steps": 40, "draws": 3},

@@ -15,7 +15,7 @@ def test_every_result_says_where_it_comes_from(recording, name):
     assert found.attrs["analysis"] == name
     assert found.attrs["recording"] == "recording-1"
     assert found.attrs["n"] > 0
-    assert set(params) - {"other"} <= set(json.loads(found.attrs["params"]))
+    assert set(params) - {"other", "sweep"} <= set(json.loads(found.attrs["params"]))
 
 
 def test_wrong_names_list_the_closest(recording):

@@ -44,11 +44,20 @@ def test_n_is_in_the_title_and_axes_are_named(results, name):
 
 def test_retention_draws_the_accuracies(results):
     figure, data = drawing("retention").plot(results["retention"]), results["retention"]
-    assert {trace.name for trace in figure.data} == {"all", "text", "image"}
-    for trace in figure.data:
-        row = data.sel(modality=trace.name)
+    marks = {trace.name: trace for trace in figure.data if trace.xaxis == "x" and trace.mode == "markers"}
+    assert set(marks) == {"all", "text", "image"}
+    for name, trace in marks.items():
+        row = data.sel(modality=name)
         np.testing.assert_allclose(trace.y, 100 * row["accuracy"])
         np.testing.assert_allclose(np.add(trace.y, trace.error_y.array), 100 * row["high"])
+
+
+def test_panels_draw_the_null_beside_what_was_measured(results):
+    figure, data = drawing("attention").plot(results["attention"]), results["attention"]
+    null = next(trace for trace in figure.data if trace.name == "null: even attention")
+    np.testing.assert_allclose(null.y, data["entropy_null"].values[[0, -1]])
+    page = drawing("attention").print(results["attention"])
+    assert "null: even attention" in [text.get_text() for text in page.legends[0].get_texts()]
 
 
 def test_clusters_draw_the_null_beside_the_score(results):

@@ -11,6 +11,8 @@ from memlens.testing.cases.dynamics import hardly_anything, nothing_found
 from memlens.testing.control import planted_calibration, planted_margins, planted_policies, planted_q, planted_sweep
 from memlens.testing.grading import Case, Verdict
 
+#: One factor: adjusted for more, 39 shuffles could not find anything, and the case would say nothing.
+ONE = {"factors": ("importance",), "shuffles": 39}
 CHEAP = {"folds": 2, "repeats": 1, "shuffles": 39, "grid": 2}
 
 
@@ -169,10 +171,10 @@ CASES = (
     Case("no tree", "q_network", "negative", "a tree is no better than one action", content_only, nothing_found("fidelity_p"), CHEAP),
     Case("hardly anything", "q_network", "refusal", "100 decisions are needed", hardly_anything),
     Case("one feature", "decision_factors", "positive", "found for candidates and residents", one_feature, judge_factor),
-    Case("no factor", "decision_factors", "negative", "candidates: no factor (adjusted)", many_entries,
-         lambda found, truth: nothing_found("p_adjusted")(found.sel(kind="candidate"), truth), {"shuffles": 39}),
-    Case("no factor for residents", "decision_factors", "negative", "residents: no factor (adjusted)", many_entries,
-         lambda found, truth: nothing_found("p_adjusted")(found.sel(kind="resident"), truth), {"shuffles": 39}),
+    Case("no factor", "decision_factors", "negative", "candidates: importance tells nothing", many_entries,
+         lambda found, truth: nothing_found("p")(found.sel(kind="candidate"), truth), ONE),
+    Case("no factor for residents", "decision_factors", "negative", "residents: importance tells nothing", many_entries,
+         lambda found, truth: nothing_found("p")(found.sel(kind="resident"), truth), ONE),
     Case("hardly anything", "decision_factors", "refusal", "50 decisions are needed", hardly_anything),
     Case("tied actions", "margins", "positive", "shares within 4 standard errors", tied_actions, judge_margins),
     Case("free actions", "margins", "negative", "near misses as in the null", free_actions, within_null),
