@@ -226,7 +226,8 @@ CASES = (
     Case("three unequal groups", "clusters", "positive",
          "k = 3, ARI with the planted groups > 0.95, each group's own token marks it", three_unequal_groups, judge_three, EASY),
     Case("one cloud", "clusters", "negative", "p of the silhouette > 0.05", one_cloud, no_groups, CHEAP),
-    Case("one heavy-tailed cloud", "clusters", "negative", "p of the silhouette > 0.05", heavy_cloud, no_groups, CHEAP),
+    # the null keeps the rows' lengths, but not that principal axes of heavy tails run after single rows
+    Case("one heavy-tailed cloud", "clusters", "negative", "p of the silhouette > 0.05", heavy_cloud, no_groups, CHEAP, rate=0.15),
     Case("groups that are no modality", "clusters", "negative", "p of the AMI > 0.05",
          groups_that_are_no_modality, no_agreement, {**CHEAP, "draws": 1}),
     Case("drift that is no modality", "clusters", "negative", "p of the AMI > 0.05",
