@@ -151,9 +151,9 @@ def _listed(recording: "Recording", share: "csr_array", sequence: np.ndarray, to
     start = int(np.asarray(recording.segments["start"].values).ravel()[0])
     for row in range(n):
         own = slice(share.indptr[row], share.indptr[row + 1])
-        at, value = share.indices[own], share.data[own]
-        best = np.argsort(-np.asarray(value), kind="stable")[:top]
-        position[row, : best.size], weight[row, : best.size] = at[best], np.asarray(value)[best]
+        at, value = np.asarray(share.indices[own], int), np.asarray(share.data[own], float)
+        best = np.argsort(-value, kind="stable")[:top]
+        position[row, : best.size], weight[row, : best.size] = at[best], value[best]
     known = position >= 0
     token, modality = (np.asarray(recording.positions[name].values) for name in ("token", "modality"))
     index = np.broadcast_to(sequence[:, None], position.shape)[known], position[known]

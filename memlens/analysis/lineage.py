@@ -83,7 +83,14 @@ def lineage(recording: "Recording", *, shuffles: int = 199, seed: int = 0) -> xr
         },
     )
     params = {"shuffles": shuffles, "seed": seed}
-    return finish(dataset, "lineage", recording, int(fresh.sum()), params, answers=int(reads.shape[0]))
+    return finish(
+        dataset,
+        "lineage",
+        recording,
+        int(fresh.sum()),
+        params,
+        answers=int(recording.questions.sizes.get("question", 0)),
+    )
 
 
 def _ends(tree: Ancestry) -> tuple[np.ndarray, np.ndarray]:

@@ -128,7 +128,11 @@ class _Surrogates:
         for each in np.unique(fold):
             train, test = fold != each, fold == each
             model = HistGradientBoostingRegressor(
-                max_iter=50, learning_rate=0.2, max_leaf_nodes=15, early_stopping=False, random_state=seed
+                max_iter=50,
+                learning_rate=0.2,
+                max_leaf_nodes=15,
+                early_stopping=False,  # pyright: ignore[reportArgumentType]
+                random_state=seed,
             )
             self.models.append(model.fit(control[train], target[train]))
             self.prediction[test] = model.predict(control[test])

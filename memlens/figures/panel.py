@@ -75,7 +75,7 @@ def screen(panels: Sequence[Panel], title: str, *, columns: int = 3) -> "Figure"
     )
     shown: set[str] = set()
     for at, panel in enumerate(panels):
-        place = {"row": at // columns + 1, "col": at % columns + 1}
+        place: dict[str, Any] = {"row": at // columns + 1, "col": at % columns + 1}
         for mark in panel.marks:
             _trace(figure, mark, place, mark.name not in shown)
             shown.add(mark.name)
@@ -90,7 +90,7 @@ def screen(panels: Sequence[Panel], title: str, *, columns: int = 3) -> "Figure"
     return dress(figure, title, height=450 if rows == 1 else 120 + 330 * rows)
 
 
-def _trace(figure: "Figure", mark: Mark, place: dict[str, int], legend: bool) -> None:
+def _trace(figure: "Figure", mark: Mark, place: dict[str, Any], legend: bool) -> None:
     x, y = np.asarray(mark.x), np.asarray(mark.y, float)
     bounds = None if mark.low is None else (np.asarray(mark.low, float), np.asarray(mark.high, float))
     group = {"name": plain(mark.name), "legendgroup": mark.name, **place}
@@ -128,7 +128,7 @@ def _trace(figure: "Figure", mark: Mark, place: dict[str, int], legend: bool) ->
 def paper(panels: Sequence[Panel], *, columns: int = 3) -> "Sheet":
     """Draw panels with matplotlib, in rows of at most ``columns``, with one legend below all of them."""
     rows, columns = _grid(len(panels), columns)
-    page, axes = sheet(columns, width=min(12.0, 4.4 * columns + 1), height=0.9 + 3.4 * rows, rows=rows)
+    page, axes = sheet(columns, width=min(16.0, 4.4 * columns + 1), height=0.9 + 3.4 * rows, rows=rows)
     handles: dict[str, Any] = {}
     for axis, panel in zip(axes, panels, strict=False):
         bars = sum(mark.kind == "bar" for mark in panel.marks)
