@@ -5,7 +5,6 @@ import json
 import numpy as np
 import pytest
 
-from memlens.analysis import run as analyse
 from memlens.dims import Action
 from memlens.recording import record
 from memlens.testing.models import FLAG, KEYS, N_ITEM, TRACE, VALUES, counter, flagged_store, forgetting
