@@ -28,7 +28,7 @@ def _panels(dataset: "xr.Dataset") -> list[Panel]:
             p = float(dataset["p_adjusted"].sel(kind=kind, tested=name))
             title = f"{kind}s by {name}" + (f" (p = {p:.2g})" if np.isfinite(p) else "")
             ticks = [str(value) for value in own["value"].values]
-            panels.append(Panel(title, "", "share of decisions (%)", marks, ticks=ticks, y_range=(0, 103)))
+            panels.append(Panel(title, name, "share of decisions (%)", marks, ticks=ticks, y_range=(0, 103)))
     return panels
 
 
