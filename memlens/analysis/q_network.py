@@ -51,7 +51,7 @@ def q_network(
     grid
         Values of a feature at which its partial dependence is given.
     shuffles
-        Draws of the null of ``explained``: Q-values turned round among the decisions, in order of the entries' births.
+        Draws of the null of ``explained``: entries take the Q-values of others, turned round in order of their births.
 
     Returns
     -------
@@ -91,7 +91,7 @@ def q_network(
     with threadpool_limits(1, user_api="openmp"):  # at these sizes two threads wait for each other more than they work
         surrogates = _Surrogates(rows.control, target, fold, seed)
         variables = {
-            **_explained(surrogates, block, shuffles, seed),
+            **_explained(surrogates, rows.owner, block, shuffles, seed),
             **_importance(surrogates, block, repeats, seed),
             "copied": ("feature", _copied(rows.control)),
             **_dependence(surrogates, grid, seed),
@@ -148,15 +148,23 @@ class _Surrogates:
         return (self.target - out) ** 2 / self.spread
 
 
-def _explained(surrogates: _Surrogates, block: np.ndarray, shuffles: int, seed: int) -> dict[str, object]:
+def _explained(
+    surrogates: _Surrogates, owner: np.ndarray, block: np.ndarray, shuffles: int, seed: int
+) -> dict[str, object]:
     target, prediction = surrogates.target, surrogates.prediction
 
     def r2(target: np.ndarray, prediction: np.ndarray) -> float:
         return float(1 - ((target - prediction) ** 2).sum() / ((target - target.mean()) ** 2).sum())
 
     low, high = jackknife(lambda kept: r2(target[kept], prediction[kept]), block)
-    steps = np.random.default_rng(seed).integers(1, target.size, shuffles)
-    null = np.array([r2(np.roll(target, step), prediction) for step in steps])
+    # whole entries lend each other their Q: decisions on one entry are alike, and a null that cut through them would be too narrow
+    start = np.flatnonzero(np.append(True, owner[1:] != owner[:-1]))
+    count = np.diff(np.append(start, owner.size))
+    rank = np.arange(owner.size) - np.repeat(start, count)
+    null = np.zeros(shuffles)
+    for draw, step in enumerate(np.random.default_rng(seed).integers(1, start.size, shuffles)):
+        lender = np.repeat((np.arange(start.size) + step) % start.size, count)
+        null[draw] = r2(target[start[lender] + rank % count[lender]], prediction)
     value = r2(target, prediction)
     return {
         "explained": value,
