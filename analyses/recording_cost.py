@@ -38,9 +38,9 @@ from study_recall import NANO
 
 #: Width and layers of the models that are timed, by what a segment is to take.
 MODELS = {"20 ms": (64, 2), "80 ms": (320, 4)}
-N_SEGMENT, QUICK_SEGMENT = 32, 6
+N_SEGMENT, QUICK_SEGMENT = 128, 6
 #: Rounds of a seed: 12 over three seeds are the fewest that a median rests on.
-ROUNDS, QUICK_ROUNDS = 6, 2
+ROUNDS, QUICK_ROUNDS = 4, 2
 LONG, QUICK_LONG = 1_000_000, 30_000
 SHORT = 10_000
 SWEPT, QUICK_SWEPT = 100_000, 10_000

@@ -36,7 +36,7 @@ def add(commands: Any) -> None:
         "--length", type=arguments.length, metavar="N", help="length of a built-in stream, such as 100K"
     )
     parser.add_argument("--seed", type=arguments.seed, metavar="N", help="seed of a built-in stream")
-    parser.add_argument("--commit-every", type=arguments.count, metavar="N", default=64, help="segments a commit")
+    parser.add_argument("--commit-every", type=arguments.count, metavar="N", default=128, help="segments a commit")
     parser.add_argument(
         "--states-every",
         type=arguments.length,

@@ -44,7 +44,7 @@ def record(
     points: Sequence[str] = ("default",),
     attention_top: int = 0,
     states_every: int = 16,
-    commit_every: int = 64,
+    commit_every: int = 128,
     dtype: str = "float16",
     resume: bool = False,
     progress: Callable[[int, int, str], None] | None = None,

@@ -22,6 +22,12 @@ def _storage(path: Path) -> icechunk.Storage:
     return icechunk.local_filesystem_storage(str(path))
 
 
+def _config() -> icechunk.RepositoryConfig:
+    # what is opened is read when it is used; reading ahead, in the background, complains of a folder that is gone meanwhile
+    ahead = icechunk.ManifestPreloadConfig(max_total_refs=0)
+    return icechunk.RepositoryConfig(manifest=icechunk.ManifestConfig(preload=ahead))
+
+
 def create_repository(path: Path) -> icechunk.Repository:
     """Start an empty repository."""
     return icechunk.Repository.create(_storage(path))
@@ -32,7 +38,7 @@ def open_repository(path: Path) -> icechunk.Repository:
     if not (path / "refs").is_dir() or not (path / "snapshots").is_dir():
         raise RecordingError(f"no recording at '{path}'; give a folder that `memlens record -o` wrote")
     try:
-        return icechunk.Repository.open(_storage(path))
+        return icechunk.Repository.open(_storage(path), config=_config())
     except STORAGE_ERRORS as error:
         raise damaged(path, error) from error
 

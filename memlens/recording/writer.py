@@ -25,7 +25,7 @@ from memlens.recording.storage import reason
 
 DTYPES = ("float16", "float32", "int8")
 #: Segments that are turned into rows at once. Larger blocks cost less each, and hold the interpreter longer.
-BLOCK = 8
+BLOCK = 16
 #: How often a full queue is looked at again, in seconds, in case that the thread has died.
 PATIENCE = 0.5
 
@@ -86,7 +86,7 @@ class RecordingWriter:
         coordinates: Mapping[str, Any] | None = None,
         attrs: Mapping[str, Any] | None = None,
         vocab: Sequence[str] = (),
-        commit_every: int = 64,
+        commit_every: int = 128,
         dtype: str = "float16",
         rows: Callable[[list[Any]], Rows] | None = None,
         resume: bool = False,

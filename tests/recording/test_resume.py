@@ -87,7 +87,7 @@ def test_another_run_is_refused(model, streams, tmp_path):
         ({"dtype": "float32"}, "dtype is 'float16' there and 'float32' here"),
         ({"points": ("slots",)}, "points differ in"),
         ({"states_every": 3}, "states_every is 16 there and 3 here"),
-        ({"commit_every": 3}, "commit_every is 64 there and 3 here"),
+        ({"commit_every": 3}, "commit_every is 128 there and 3 here"),
         ({"attention_top": 3}, "points differ in context.hook_pattern, working.hook_pattern"),
     ):
         with pytest.raises(RecordingError, match=what):
