@@ -7,7 +7,7 @@ import xarray as xr
 
 from memlens.analysis.agents import Agents, agents
 from memlens.analysis.ancestry import Ancestry
-from memlens.analysis.resampling import Units
+from memlens.analysis.resampling import shuffles_within
 from memlens.analysis.result import ACTIONS, KINDS, MODALITIES, finish
 from memlens.analysis.statistics import holm, p_value, ratio, wilson
 from memlens.errors import AnalysisError, closest
@@ -25,8 +25,8 @@ def decision_factors(
     """Share of executed actions in each group of a factor, and whether the factor tells anything about the action.
 
     A factor is the entry's modality, or a control feature cut at its quantiles. The information between group and action (bits) is
-    tested on one decision an entry, drawn at random, since decisions on one entry repeat each other; in the null, segments move in
-    time as a whole and agents change with each other.
+    tested on one decision an entry, drawn at random, since decisions on one entry repeat each other; in the null, the groups change
+    with each other among the decisions of one segment, so that nothing that changes over time can pass for an effect.
 
     Parameters
     ----------
@@ -120,9 +120,9 @@ def _tested(rows: Agents, code: np.ndarray, own: np.ndarray, shuffles: int, seed
     group, action = code[own], rows.executed[own]
     if own.sum() < LEAST or np.unique(group).size < 2 or np.unique(action).size < 2:
         return np.nan, np.nan, np.nan
-    units = Units(rows.sequence[own], rows.segment[own], rows.agent[own])
+    _, unit = np.unique(np.stack([rows.sequence[own], rows.segment[own]], 1), axis=0, return_inverse=True)
     value = information(group, action)
-    null = np.array([information(group[taken], action) for taken in units.shuffles(shuffles, seed)])
+    null = np.array([information(group[taken], action) for taken in shuffles_within(unit, shuffles, seed)])
     return value, float(null.mean()), p_value(value, null)
 
 

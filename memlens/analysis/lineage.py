@@ -6,7 +6,7 @@ import numpy as np
 import xarray as xr
 
 from memlens.analysis.ancestry import Ancestry
-from memlens.analysis.resampling import jackknife, time_blocks
+from memlens.analysis.resampling import jackknife, shuffles_within, time_blocks
 from memlens.analysis.result import column, finish, first_segment, n_segments
 from memlens.analysis.statistics import p_value, ratio, wilson
 from memlens.dims import Action
@@ -127,12 +127,9 @@ def _held_gap(tree: Ancestry, held: np.ndarray, shuffles: int, seed: int) -> dic
     block = time_blocks(sequence, segment)
     value = gap(fact, held)
     low, high = jackknife(lambda kept: gap(fact[kept], held[kept]), block) if np.isfinite(value) else (np.nan, np.nan)
-    rng = np.random.default_rng(seed)
     null = np.full(shuffles, np.nan)
-    for draw in range(shuffles if np.isfinite(value) else 0):
-        order, mixed = np.lexsort((rng.random(unit.size), unit)), np.empty_like(fact)
-        mixed[np.argsort(unit, kind="stable")] = fact[order]
-        null[draw] = gap(mixed, held)
+    if np.isfinite(value):
+        null = np.array([gap(fact[taken], held) for taken in shuffles_within(unit, shuffles, seed)])
     centre = null.mean()
     return {
         "held_gap": value,

@@ -90,6 +90,19 @@ class Units:
             yield taken
 
 
+def shuffles_within(unit: np.ndarray, draws: int, seed: int) -> Iterator[np.ndarray]:
+    """Rows whose labels each row takes, (row,): labels change with each other inside of a unit, and never leave it.
+
+    Right where rows of one unit are exchangeable, however many each unit has; what changes over time stays where it is.
+    """
+    rng = np.random.default_rng([seed, 2])
+    here = np.argsort(unit, kind="stable")
+    for _ in range(draws):
+        taken = np.empty(unit.size, int)
+        taken[here] = np.lexsort((rng.random(unit.size), unit))
+        yield taken
+
+
 def jackknife(
     statistic: Callable[[np.ndarray], np.ndarray | float], block: np.ndarray, z: float = 1.959964
 ) -> tuple[np.ndarray, np.ndarray]:

@@ -70,7 +70,7 @@ def judge_rates(found: xr.Dataset, truth: dict[str, Any]) -> Verdict:
 
 def merges_and_reads(seed: int) -> Recording:
     """Slots with facts are stored more often; merges of two, twice over; answers read the entry that holds the fact."""
-    return planted_lineage(None, n_segment=60, seed=seed)
+    return planted_lineage(None, n_segment=24, seed=seed)
 
 
 def blind_reads(seed: int) -> Recording:
