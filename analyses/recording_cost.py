@@ -7,7 +7,8 @@ cost
     that goes round, on one thread. An arm's figure is the median over rounds of its time over that of the loop by hand in the same
     round. Two models of random weights: one that takes about 20 ms a segment, one that takes about 80.
 same
-    Before anything is timed, every arm's states are compared with those of the loop by hand, bit by bit, at every segment.
+    Before anything is timed, every arm's states are compared with those of the loop by hand, bit by bit, at every segment of a stream
+    of ``N_SAME``.
 memory
     Resident memory of a process that records 1M tokens, after 10K and at the end.
 durable
@@ -37,8 +38,10 @@ from study_provenance import digest, fingerprint
 from study_recall import NANO
 
 #: Width and layers of the models that are timed, by what a segment is to take.
-MODELS = {"20 ms": (64, 2), "80 ms": (320, 4)}
-N_SEGMENT, QUICK_SEGMENT = 128, 6
+MODELS = {"20 ms": (64, 2), "80 ms": (416, 5)}
+N_SEGMENT, QUICK_SEGMENT = 96, 6
+#: Segments over which states are compared.
+N_SAME = 8
 #: Rounds of a seed: 12 over three seeds are the fewest that a median rests on.
 ROUNDS, QUICK_ROUNDS = 4, 2
 LONG, QUICK_LONG = 1_000_000, 30_000
@@ -93,19 +96,20 @@ def cost(name: str, seed: int, config: Mapping[str, Any], folder: Path) -> dict[
     torch.manual_seed(seed)
     d_model, n_layers = MODELS[name]
     model = MemoryModel(ModelConfig(d_model=d_model, n_layers=n_layers), default_tokenizer()).eval()
-    stream = named("needle", n_token=config["n_segment"] * model.cfg.segment_length, seed=seed, n_fact=2).encode(
-        model.tokenizer
+    short, stream = (
+        named("needle", n_token=n * model.cfg.segment_length, seed=seed, n_fact=2).encode(model.tokenizer)
+        for n in (N_SAME, config["n_segment"])
     )
     points = [kept.point.name for kept in choose(model.cfg, ["all"]) if "token" not in kept.point.dims]
-    arms = _arms(model, stream, points, folder, config["nnsight"])
+    arms, briefly = (_arms(model, each, points, folder, config["nnsight"]) for each in (stream, short))
 
     def bare(call: Callable[[], Any]) -> Any:
         with without_points(model):
             return call()
 
     reference, same = Digests(), {}
-    by_hand(model, stream, reference)
-    for arm, call in arms.items():
+    by_hand(model, short, reference)
+    for arm, call in briefly.items():
         found = Digests()
         with step_states(model, found):
             call() if arm != BY_HAND else bare(call)
