@@ -100,9 +100,10 @@ def test_controls_table(model) -> None:
 def test_analyses_table() -> None:
     from memlens.analysis import CATALOGUE
 
-    rows = dict(re.findall(r"^\| `(\w+)` \| (.*?) \|$", page("README.md"), re.M))
+    rows = dict(re.findall(r"^\| `(\w+)` \| (.*?) \|$", page("docs/analyses.md"), re.M))
     for analysis in CATALOGUE:
         assert rows.get(analysis.name) == analysis.answers
+        assert f"`{analysis.name}`" in page("README.md").split("## Change something")[0]
 
 
 def test_links_lead_somewhere() -> None:
