@@ -70,6 +70,11 @@ def judge_rates(found: xr.Dataset, truth: dict[str, Any]) -> Verdict:
 
 def merges_and_reads(seed: int) -> Recording:
     """Slots with facts are stored more often; merges of two, twice over; answers read the entry that holds the fact."""
+    return planted_lineage(None, n_segment=60, seed=seed)
+
+
+def a_young_store(seed: int) -> Recording:
+    """The same while the store fills: later it drops facts too, and whether they are held tells less."""
     return planted_lineage(None, n_segment=24, seed=seed)
 
 
@@ -167,7 +172,7 @@ CASES = (
     Case("one rate", "survival", "negative", "no factor is found (adjusted)", one_rate, nothing_found("p_adjusted")),
     Case("a full store", "survival", "negative", "no factor is found", full_store, nothing_found("p"), {"by": ["modality"]}),
     Case("hardly anything", "survival", "refusal", "20 entries are needed", hardly_anything),
-    Case("merges and reads", "lineage", "positive", "sources and ends exact", merges_and_reads, judge_descent),
+    Case("a young store", "lineage", "positive", "sources and ends exact, facts held longer", a_young_store, judge_descent),
     Case("all slots alike", "lineage", "negative", "facts do not last longer", blind_reads, nothing_found("held_gap_p"), FEW),
     Case("hardly anything", "lineage", "refusal", "20 slots are needed", hardly_anything),
     Case("merges and reads", "answer_sources", "positive", "within 0.001 for every answer", merges_and_reads, judge_sources),
