@@ -43,7 +43,7 @@ def _panels(dataset: "xr.Dataset") -> list[Panel]:
             ticks=[name for name, _ in GROUPS],
         ),
         Panel(
-            "how few positions an answer rests on",
+            "by rank of the position",
             "rank of the position",
             "share of the answer (%)",
             [Mark("median and quartiles", rank, spread[1], ACCENT, low=spread[0], high=spread[2])],

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 PANELS = (
     ("occupancy", "entries held (thin: capacity)", "entries"),
     ("age", "mean age", "age (segments)"),
-    ("hits", "mean hits, as the controller sees them", "hits"),
+    ("hits", "mean hits", "hits, as Q sees them"),
 )
 LINES = ("solid", "dash", "dot", "dashdot")
 
