@@ -45,7 +45,6 @@ N_SAME = 8
 #: Rounds of a seed: 12 over three seeds are the fewest that a median rests on.
 ROUNDS, QUICK_ROUNDS = 4, 2
 LONG, QUICK_LONG = 1_000_000, 30_000
-SHORT = 10_000
 SWEPT, QUICK_SWEPT = 100_000, 10_000
 N_FORCED, QUICK_FORCED = 64, 8
 N_TIME = 12

@@ -53,8 +53,8 @@ def run(args: Namespace) -> None:
     print(f"report: {written / 'report.html'}")
 
 
-def choice(args: Namespace) -> dict[str, dict[str, Any]] | None:
-    """The analyses by name with their parameters; None for all.
+def choice(args: Namespace) -> dict[str, dict[str, Any]]:
+    """The analyses by name with their parameters.
 
     Raises
     ------
@@ -66,10 +66,9 @@ def choice(args: Namespace) -> dict[str, dict[str, Any]] | None:
         raise AnalysisError(f"{missing} is missing; give `memlens analyse RUN --all -o DIR`, or --list")
     if bool(args.names) == args.all:
         raise AnalysisError("give either names of analyses or --all; `memlens analyse --list` says which there are")
-    from memlens.analysis import CATALOGUE
+    from memlens.report.section import choose
 
-    names = args.names or [one.name for one in CATALOGUE if not one.needs]
-    chosen: dict[str, dict[str, Any]] = {name: {} for name in names}
+    chosen = choose(None) if args.all else {name: {} for name in args.names}
     for given in args.set:
         place, equals, value = given.partition("=")
         name, dot, parameter = place.partition(".")
