@@ -176,7 +176,8 @@ class BaselineConfig(Config):
 
 
 class StageConfig(Config):
-    """One step of the curriculum: rows of ``n_token`` positions with ``n_fact`` facts, until ``until`` of answers are exact.
+    """One step of the curriculum: rows of ``n_token`` positions with ``n_fact`` facts, until ``until`` of answers are exact, or for
+    ``at_most`` updates.
 
     Rows come in ``n_segment`` segments. ``sparse`` rows hold anything from 3 to ``n_fact`` facts, and sometimes come in twice as
     many segments; ``compress`` is the share of slots that is merged; ``pick_width`` stands in for the model's.
@@ -189,6 +190,7 @@ class StageConfig(Config):
     n_question: int = Field(default=16, ge=1)
     until: float = 0.9
     at_least: int = 100
+    at_most: int | None = Field(default=None, ge=1)
     compress: float = 0.0
     sparse: bool = False
     pick_width: int | None = None

@@ -1,4 +1,4 @@
-"""The curriculum: stages of rows that get longer, fuller and longer in segments, each left when the first task goes well."""
+"""The curriculum: stages of rows that get longer, fuller and longer in segments, each left when the first task goes well or its time is up."""
 
 from dataclasses import dataclass
 
@@ -54,6 +54,8 @@ class Curriculum:
         self.stage_step += 1
         if exact is not None:
             self.accuracy += _AVERAGE * (exact - self.accuracy)
-        last = self.stage == len(self.config.stages) - 1
-        if not last and self.accuracy > batch.stage.until and self.stage_step >= batch.stage.at_least:
+        stage = batch.stage
+        learned = self.accuracy > stage.until and self.stage_step >= stage.at_least
+        due = stage.at_most is not None and self.stage_step >= stage.at_most
+        if (learned or due) and self.stage < len(self.config.stages) - 1:
             self.stage, self.stage_step, self.accuracy = self.stage + 1, 0, 0.0

@@ -86,3 +86,12 @@ def test_configs_that_do_not_fit_together(values: dict, message: str) -> None:
 def test_a_saved_config_can_be_read_again() -> None:
     config = TrainConfig.parse({"stages": [{"n_row": 8}], "baseline": {"kind": "ssm"}, "tasks": [{"name": "motif"}]})
     assert TrainConfig.parse(config.model_dump(mode="json")) == config
+
+
+def test_a_stage_ends_when_its_time_is_up() -> None:
+    stages = (STAGES[0].model_copy(update={"at_most": 30}), *STAGES[1:])
+    curriculum = Curriculum(TrainConfig(stages=stages))
+    for step in range(30):
+        assert curriculum.stage == 0
+        curriculum.learn(curriculum.draw(np.random.default_rng(step)), 0.0)
+    assert curriculum.stage == 1 and curriculum.stage_step == 0
