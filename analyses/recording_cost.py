@@ -3,12 +3,12 @@
     python analyses/recording_cost.py [--quick] [--seeds 0 1 2] [-o DIR]
 
 cost
-    Arms that keep every segment-level point (recording_cost_arms.py) take turns over one stream, ``ROUNDS`` times a seed, in an order
-    that goes round, on one thread. An arm's figure is the median over rounds of its time over that of the loop by hand in the same
-    round. Two models of random weights: one that takes about 20 ms a segment, one that takes about 80.
+    Arms that keep every segment-level point (recording_cost_arms.py), on one thread of torch. Those that keep copies in memory take
+    turns at each of ``N_TURN`` segments; the recorder takes turns with the loop by hand, run by run, ``ROUNDS`` times a seed, from an
+    empty folder to the end of the last commit. An arm's figure is the median of its time over that of the loop by hand of the same
+    turn. Two models of random weights: one that takes about 20 ms a segment, one that takes about 80.
 same
-    Before anything is timed, every arm's states are compared with those of the loop by hand, bit by bit, at every segment of a stream
-    of ``N_SAME``.
+    Every arm's states are compared with those of the loop by hand, bit by bit, at every segment.
 memory
     Resident memory of a process that records 1M tokens, after 10K and at the end.
 durable
@@ -39,9 +39,9 @@ from study_recall import NANO
 
 #: Width and layers of the models that are timed, by what a segment is to take.
 MODELS = {"20 ms": (64, 2), "80 ms": (416, 5)}
-N_SEGMENT, QUICK_SEGMENT = 96, 6
-#: Segments over which states are compared.
-N_SAME = 8
+#: Segments at which arms take turns; those of a run that is recorded, by model: about 200K and 100K tokens.
+N_TURN, QUICK_TURN = 96, 4
+N_SEGMENT, QUICK_SEGMENT = {"20 ms": 384, "80 ms": 192}, 6
 #: Rounds of a seed: 12 over three seeds are the fewest that a median rests on.
 ROUNDS, QUICK_ROUNDS = 4, 2
 LONG, QUICK_LONG = 1_000_000, 30_000
@@ -56,7 +56,8 @@ def measure(run: Run) -> Mapping[str, Any]:
     """All parts, a row each, in an order that begins with correctness."""
     config = {
         "models": MODELS,
-        "n_segment": QUICK_SEGMENT if run.quick else N_SEGMENT,
+        "n_turn": QUICK_TURN if run.quick else N_TURN,
+        "n_segment": dict.fromkeys(MODELS, QUICK_SEGMENT) if run.quick else N_SEGMENT,
         "rounds": QUICK_ROUNDS if run.quick else ROUNDS,
         "long": QUICK_LONG if run.quick else LONG,
         "swept": QUICK_SWEPT if run.quick else SWEPT,
@@ -83,9 +84,9 @@ def measure(run: Run) -> Mapping[str, Any]:
 
 
 def cost(name: str, seed: int, config: Mapping[str, Any], folder: Path) -> dict[str, Any]:
-    """One model: whether all arms give the same states, and what each takes, round by round."""
+    """One model: what a segment takes in each arm, and whether all arms give the same states."""
     import torch
-    from recording_cost_arms import BY_HAND, Digests, by_hand, seconds, step_states, without_points
+    from recording_cost_arms import BY_HAND, RECORD, arms_of, in_turns
 
     from memlens.config import ModelConfig
     from memlens.model import MemoryModel
@@ -95,60 +96,52 @@ def cost(name: str, seed: int, config: Mapping[str, Any], folder: Path) -> dict[
     torch.manual_seed(seed)
     d_model, n_layers = MODELS[name]
     model = MemoryModel(ModelConfig(d_model=d_model, n_layers=n_layers), default_tokenizer()).eval()
-    short, stream = (
+    turns, whole = (
         named("needle", n_token=n * model.cfg.segment_length, seed=seed, n_fact=2).encode(model.tokenizer)
-        for n in (N_SAME, config["n_segment"])
+        for n in (config["n_turn"], config["n_segment"][name])
     )
     points = [kept.point.name for kept in choose(model.cfg, ["all"]) if "token" not in kept.point.dims]
-    arms, briefly = (_arms(model, each, points, folder, config["nnsight"]) for each in (stream, short))
-
-    def bare(call: Callable[[], Any]) -> Any:
-        with without_points(model):
-            return call()
-
-    reference, same = Digests(), {}
-    by_hand(model, short, reference)
-    for arm, call in briefly.items():
-        found = Digests()
-        with step_states(model, found):
-            call() if arm != BY_HAND else bare(call)
-        same[arm] = found.of == reference.of
-    spent: dict[str, list[dict[str, float]]] = {arm: [] for arm in arms}
-    order = list(arms)
-    for _ in range(config["rounds"]):
-        for arm in order:
-            took = bare(lambda c=arms[arm]: seconds(c)) if arm == BY_HAND else seconds(arms[arm])
-            spent[arm].append({clock: value / config["n_segment"] for clock, value in took.items()})
-        order = order[1:] + order[:1]
+    spent, same = in_turns(model, turns, arms_of(model, points, config["nnsight"]))
+    recorded, hand, same[RECORD] = _recorder(model, whole, points, config, folder)
+    took = {arm: [{"arm": each, "hand": base} for each, base in zip(of, spent[BY_HAND], strict=True)]
+            for arm, of in spent.items()}  # fmt: skip
+    took[RECORD] = [{"arm": each, "hand": base} for each, base in zip(recorded, hand, strict=True)]
     return {
         "same": same,
         "points": len(points),
         "parameters": sum(p.numel() for p in model.parameters()),
         "milliseconds": {
-            arm: round(1e3 * statistics.median(t["seconds"] for t in took), 3) for arm, took in spent.items()
+            arm: round(1e3 * statistics.median(pair["arm"]["seconds"] for pair in pairs), 3)
+            for arm, pairs in took.items()
         },
-        "spent": spent,
+        "spent": {arm: pairs for arm, pairs in took.items() if arm != BY_HAND},
     }
 
 
-def _arms(
-    model: Any, stream: Any, points: list[str], folder: Path, with_nnsight: bool
-) -> dict[str, Callable[[], None]]:
-    import recording_cost_arms as arms
+def _recorder(
+    model: Any, stream: Any, points: list[str], config: Mapping[str, Any], folder: Path
+) -> tuple[list[dict[str, float]], list[dict[str, float]], bool]:
+    """Time a segment of whole runs, recorded and by hand, in turns; and whether a recorded run has the states of one by hand."""
+    from recording_cost_arms import Digests, by_hand, recorded, seconds, step_states, without_points
 
-    def recorded() -> None:
+    def record() -> None:
         with tempfile.TemporaryDirectory(dir=folder) as fresh:
-            arms.recorded(model, stream, points, Path(fresh) / "run")
+            recorded(model, stream, points, Path(fresh) / "run")
 
-    made = {
-        arms.BY_HAND: lambda: arms.by_hand(model, stream),
-        arms.IDLE: lambda: arms.by_hand(model, stream),
-        arms.APPEND: lambda: arms.append_clone(model, stream, points),
-        arms.WITH_HOOKS: lambda: arms.with_hooks(model, stream, points),
-        arms.NNSIGHT: lambda: arms.nnsight(model, stream, points),
-        arms.RECORD: recorded,
-    }
-    return made if with_nnsight else {arm: call for arm, call in made.items() if arm != arms.NNSIGHT}
+    def hand() -> None:
+        with without_points(model):
+            by_hand(model, stream)
+
+    reference, found = Digests(), Digests()
+    by_hand(model, stream, reference)
+    with step_states(model, found):
+        record()
+    n = stream.n_segment(model.cfg.segment_length)
+    spent: dict[Callable[[], None], list[dict[str, float]]] = {record: [], hand: []}
+    for i in range(config["rounds"]):
+        for call in (record, hand) if i % 2 else (hand, record):
+            spent[call].append({clock: value / n for clock, value in seconds(call).items()})
+    return spent[record], spent[hand], found.of == reference.of
 
 
 def memory(seed: int, config: Mapping[str, Any], folder: Path) -> dict[str, Any]:
@@ -168,7 +161,7 @@ def durable(seed: int, config: Mapping[str, Any], folder: Path) -> dict[str, Any
     """Bytes a second of the writer and of plain fsynced files, in turns over the same bytes."""
     from recording_cost_durable import plain_files, through_writer
 
-    n_segment = 64 if config["long"] == LONG else 8
+    n_segment = 512 if config["long"] == LONG else 8
     pairs = []
     for i in range(N_TIME):
         with tempfile.TemporaryDirectory(dir=folder) as fresh:
@@ -189,7 +182,7 @@ def opening(seed: int, config: Mapping[str, Any], folder: Path) -> dict[str, Any
         "n_segment": n,
         "open_ms": _median_ms(lambda: open_recording(path)),
         "trajectory_ms": _median_ms(lambda: recording[slot][0, :n, 5].values),
-        "segment_ms": _median_ms(lambda: recording.segments.isel(segment=n // 2).load()),
+        "segment_ms": _median_ms(lambda: recording.segment(n // 2)),
     }
 
 

@@ -16,7 +16,7 @@ from memlens.recording.writer import RecordingWriter
 #: Sequences, and the shapes of what a segment of each holds: context slots, working memory, the store.
 N_SEQUENCE = 4
 SHAPES = {"slot": (32, 128), "working": (16, 128), "entry": (168, 128)}
-BLOCK = 32
+BLOCK = 128
 LENGTH = 16
 
 

@@ -44,7 +44,7 @@ def summarise(rows: Sequence[Mapping[str, Any]], config: Mapping[str, Any]) -> d
                 "points": next(row["points"] for row in costs if row["model"] == name),
                 "over": {
                     arm: {clock: overhead([r for r in costs if r["model"] == name], arm, clock) for clock in ("seconds", "cpu")}
-                    for arm in costs[0]["spent"] if arm != BY_HAND
+                    for arm in costs[0]["spent"]
                 },
             }
             for name in config["models"]
@@ -57,13 +57,9 @@ def summarise(rows: Sequence[Mapping[str, Any]], config: Mapping[str, Any]) -> d
 
 
 def overhead(rows: Sequence[Mapping[str, Any]], arm: str, clock: str) -> dict[str, float]:
-    """Median over rounds of an arm's time over the loop by hand, less 1."""
+    """Median over turns of an arm's time over that of the loop by hand, less 1."""
     return bootstrap(
-        [
-            [one[clock] / hand[clock] - 1 for one, hand in zip(row["spent"][arm], row["spent"][BY_HAND], strict=True)]
-            for row in rows
-        ],
-        np.median,
+        [[turn["arm"][clock] / turn["hand"][clock] - 1 for turn in row["spent"][arm]] for row in rows], np.median
     )
 
 
@@ -114,14 +110,16 @@ def verdict(result: Result) -> Verdict:
     missed = [name for name, (_, reached) in found.items() if not reached]
     status: Status = "holds" if not missed else "holds under conditions" if told["same"] else "does not hold"
     sizes = ", ".join(f"{c['by_hand_ms']:.1f} ms ({c['parameters']:,} parameters)" for c in told["cost"].values())
-    n_round = config["rounds"] * len(result["provenance"]["seeds"])
+    n_seed = len(result["provenance"]["seeds"])
+    runs = " and ".join(map(str, config["n_segment"].values()))
     peers = "" if config["nnsight"] else " nnsight was not there and is not among the peers."
     return Verdict(
         status,
         (
             f"{len(found) - len(missed)} of {len(found)} goals are reached. Missed: {'; '.join(missed) or 'none'}.",
-            f"Models of random weights take {sizes} a segment by hand; {n_round} rounds of {config['n_segment']} segments each, on one "
-            f"thread of torch; the recorder's writer has a thread of its own, whose work is in the processor time.{peers}",
+            f"Models of random weights take {sizes} a segment by hand, on one thread of torch. Arms in memory took turns at "
+            f"{config['n_turn'] * n_seed} segments; the recorder ran {config['rounds'] * n_seed} times over {runs} segments, each time "
+            f"after or before the loop by hand. Its writer has a thread of its own, whose work is in the processor time.{peers}",
             "Peers keep copies in memory: they write nothing, and keep no tables of decisions, entries and questions.",
         ),
         (

@@ -15,10 +15,11 @@ from numcodecs.zstd import Zstd
 
 from memlens.recording.schema import Variable
 
-#: No chunk is larger, unless one row is.
-MAX_CHUNK_BYTES = 2**26
+#: No chunk is larger, unless one row is: who wants one row reads a whole chunk.
+MAX_CHUNK_BYTES = 2**20
 LARGEST_HALF = 65504.0
-_ZSTD = Zstd(level=1, checksum=True)
+#: The fastest: floats hardly get smaller at any level, and what repeats is found at this one too.
+_ZSTD = Zstd(level=-1, checksum=True)
 
 
 class GrowingArray:
@@ -35,7 +36,7 @@ class GrowingArray:
     rest
         Sizes of the other dims, in order.
     rows
-        Rows to a chunk.
+        Rows to a chunk; half as many, or a quarter, ... where that would be too large.
     n
         Rows that are there already.
     """
@@ -44,7 +45,11 @@ class GrowingArray:
         self.path, self.variable, self.axis, self.rest = path, variable, axis, rest
         self.dtype = np.dtype(object if variable.dtype == "string" else variable.dtype)
         row_bytes = max(math.prod(rest) * self.dtype.itemsize, 1)
-        self.rows = max(1, min(rows, MAX_CHUNK_BYTES // row_bytes))
+        self.rows = rows
+        # halves end where a commit does, so no chunk is written twice
+        while self.rows % 2 == 0 and self.rows * row_bytes > MAX_CHUNK_BYTES:
+            self.rows //= 2
+        self.rows = max(1, min(self.rows, MAX_CHUNK_BYTES // row_bytes))
         #: float values that became infinite
         self.overflow = 0
         # the chunk that is being filled: its first row, its values, and whether anything is in it

@@ -47,13 +47,22 @@ class Lazy(BackendArray):
     def __getitem__(self, key: Any) -> Any:
         return indexing.explicit_indexing_adapter(key, self.shape, indexing.IndexingSupport.OUTER, self._read)
 
+    async def async_getitem(self, key: indexing.ExplicitIndexer) -> Any:
+        """The same, so that many arrays can be read at once."""
+        return await indexing.async_explicit_indexing_adapter(
+            key, self.shape, indexing.IndexingSupport.OUTER, self._read_async
+        )
+
     def _read(self, key: tuple[Any, ...]) -> Any:
+        return sync(self._read_async(key))
+
+    async def _read_async(self, key: tuple[Any, ...]) -> Any:
         try:
-            values: Any = self.array.oindex[key]
+            values: Any = await self.array.async_array.oindex.getitem(key)
             if self.scale is None:
                 return values
             # of the scales' own axes, as many as the codes keep
-            scale: Any = self.scale.oindex[key[:-1]]
+            scale: Any = await self.scale.async_array.oindex.getitem(key[:-1])
             return dequantise(
                 np.asarray(values), np.asarray(scale)[..., None] if np.ndim(values) > np.ndim(scale) else scale
             )

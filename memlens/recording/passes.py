@@ -1,7 +1,7 @@
 """One pass over streams, with hooks that copy what is kept; it may begin in the middle, or where a recording was cut off."""
 
-from collections.abc import Callable, Generator, Mapping, Sequence
-from contextlib import closing
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager, nullcontext
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -41,6 +41,21 @@ class Seen(Change):
                 self.tensors[hook.name] = tensor.detach().clone()
 
         return [(name, keep) for name in self.names]
+
+    @contextmanager
+    def attached(self, model: MemoryModel) -> Iterator[None]:
+        """The same copies by torch's own hooks, which stay for the whole run: the cheapest way to see a tensor, and the last."""
+
+        def keep(point: Any, _: Any, tensor: Tensor) -> None:
+            if self.wants(point.name, point.clock.moment.segment):
+                self.tensors[point.name] = tensor.detach().clone()
+
+        handles = [model.hook_dict[name].register_forward_hook(keep) for name in self.names]
+        try:
+            yield
+        finally:
+            for handle in handles:
+                handle.remove()
 
     def edit(self, model: Any, segment: int, state: MemoryState) -> MemoryState:
         """The same state."""
@@ -89,6 +104,7 @@ class Pass:
         self.todo, self.begin = start.segment, start
         self.shapes: dict[str, tuple[int, ...]] = {}
         self.by_name = {one.point.name: one for one in kept}
+        self.always = {PATTERN, *(one.point.name for one in kept if one.always)}
 
     def go_on(self, there: Recording) -> None:
         """Begin where a recording ends: at the nearest state that it has, and record from there on where it has nothing."""
@@ -120,9 +136,9 @@ class Pass:
         """Run, and give what is kept of each segment that is not recorded yet."""
         names = sorted({PATTERN, *self.by_name})
         seen = Seen(names, self._wants)
-        # what is kept is what leaves a point after every intervention; without any, hooks that stay attached cost less
+        # what is kept is what leaves a point after every intervention
         changes = [*self.interventions, seen] if self.interventions else []
-        with self.model.hooks(fwd_hooks=[] if self.interventions else list(seen.hooks(self.model))):
+        with nullcontext() if self.interventions else seen.attached(self.model):
             for result in run(
                 self.model, self.encoded, state=self.begin.state, first=self.begin.segment, changes=changes
             ):
@@ -135,7 +151,7 @@ class Pass:
 
     def _wants(self, name: str, segment: int) -> bool:
         """Whether a point is kept in a segment; at first all are, to see what they look like."""
-        return not self.shapes or name == PATTERN or self.by_name[name].at(segment)
+        return not self.shapes or name in self.always or self.by_name[name].at(segment)
 
     def _states(self, result: Result) -> dict[int, MemoryState]:
         """States to keep with a segment: the one after it, and before the first also that."""

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import xarray as xr
+from zarr.core.sync import sync
 
 from memlens.errors import RecordingError, closest
 from memlens.recording import schema
@@ -76,6 +77,20 @@ class Recording:
     def segments(self) -> xr.Dataset:
         """Dense arrays, dims (sequence, segment, ...): one variable a recorded point, lazy."""
         return self._group("segments")
+
+    def segment(self, segment: int) -> xr.Dataset:
+        """All of one segment that has a place in ``segments``, in memory, dims (sequence, ...): its arrays are read side by side.
+
+        Raises
+        ------
+        RecordingError
+            When it was not recorded.
+        """
+        n = self.n_rows("segments")
+        first = int(self.segments["segment"][0]) if n else 0
+        if not first <= segment < first + n:
+            raise RecordingError(f"segment {segment} is not in '{self.path}', which has {n} segments from {first} on")
+        return sync(self.segments.isel(segment=segment - first).load_async())
 
     @cached_property
     def positions(self) -> xr.Dataset:

@@ -107,7 +107,7 @@ class Rows:
     def _points(self, parts: list[Part], at: np.ndarray) -> Columns:
         columns: Columns = {}
         for one in self.kept:
-            there = [i for i, t in enumerate(at) if one.at(int(t))]
+            there = range(len(at)) if one.always else [i for i, t in enumerate(at) if one.at(int(t))]
             values = [parts[i].seen[one.point.name] for i in there]
             n_sequence, *rest = self.shapes[one.point.name]
             stacked = numpy_of(torch.stack(values, 1)) if values else np.zeros((n_sequence, 0, *rest), np.float32)

@@ -25,7 +25,7 @@ from memlens.recording.storage import reason
 
 DTYPES = ("float16", "float32", "int8")
 #: Segments that are turned into rows at once. Larger blocks cost less each, and hold the interpreter longer.
-BLOCK = 16
+BLOCK = 64
 #: How often a full queue is looked at again, in seconds, in case that the thread has died.
 PATIENCE = 0.5
 

@@ -1,4 +1,4 @@
-"""The curriculum: stages of rows that get longer, fuller and longer in segments, each left when the first task goes well or its time is up."""
+"""The curriculum: stages of rows that get longer, fuller and longer in segments, each left when it goes well or its time is up."""
 
 from dataclasses import dataclass
 

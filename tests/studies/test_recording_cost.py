@@ -1,6 +1,9 @@
 """What recording costs is judged by its goals; the arms change nothing."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 import recording_cost
@@ -13,7 +16,13 @@ from memlens.model import MemoryModel
 from memlens.recording.kept import choose
 from memlens.streams import default_tokenizer, named
 
-CONFIG = {"models": ("20 ms", "80 ms"), "rounds": 4, "n_segment": 8, "nnsight": True}
+CONFIG = {
+    "models": ("20 ms", "80 ms"),
+    "rounds": 4,
+    "n_turn": 4,
+    "n_segment": {"20 ms": 8, "80 ms": 8},
+    "nnsight": True,
+}
 
 
 def rows(recording: float, passes: float = 6.0, same: bool = True) -> list[dict]:
@@ -29,7 +38,12 @@ def rows(recording: float, passes: float = 6.0, same: bool = True) -> list[dict]
     found: list[dict] = []
     for seed in range(3):
         for name, base in (("20 ms", 0.02), ("80 ms", 0.08)):
-            spent = {arm: [{"seconds": base * (1 + more), "cpu": base * (1 + more)}] * 4 for arm, more in over.items()}
+            hand = {"seconds": base, "cpu": base}
+            spent = {
+                arm: [{"arm": dict.fromkeys(hand, base * (1 + more)), "hand": hand}] * 4
+                for arm, more in over.items()
+                if arm != arms.BY_HAND
+            }
             found.append({
                 "part": "cost", "model": name, "seed": seed, "same": dict.fromkeys(over, same), "points": 9, "parameters": 7,
                 "milliseconds": {arm: 1e3 * base * (1 + more) for arm, more in over.items()}, "spent": spent,
@@ -60,7 +74,7 @@ def test_costs_are_judged_by_their_goals(measured: list[dict], status: str, miss
     assert missed in said.sentences[0]
     assert len(said.tables) == 2 and len(said.tables[1].rows) == 5
     found = summary["cost"]["20 ms"]["over"][arms.RECORD]["seconds"]["value"]
-    assert found == pytest.approx(measured[0]["spent"][arms.RECORD][0]["seconds"] / 0.02 - 1)
+    assert found == pytest.approx(measured[0]["spent"][arms.RECORD][0]["arm"]["seconds"] / 0.02 - 1)
 
 
 @pytest.fixture(scope="module")
@@ -72,25 +86,35 @@ def model() -> MemoryModel:
 def test_every_arm_leaves_the_states_as_they_are(model: MemoryModel, tmp_path: Path) -> None:
     stream = named("needle", n_token=256, seed=0, n_fact=2).encode(model.tokenizer)
     points = [kept.point.name for kept in choose(model.cfg, ["slots"])]
-    reference = arms.Digests()
+    spent, same = arms.in_turns(model, stream, arms.arms_of(model, points, with_nnsight=False))
+    assert all(same.values()) and list(same) == [arms.BY_HAND, arms.IDLE, arms.APPEND, arms.WITH_HOOKS]
+    assert {len(times) for times in spent.values()} == {4}
+    reference, found = arms.Digests(), arms.Digests()
     arms.by_hand(model, stream, reference)
     assert len(set(reference.of)) == 4
-    for call in (
-        lambda seen: arms.append_clone(model, stream, points, seen),
-        lambda seen: arms.with_hooks(model, stream, points, seen),
-    ):
-        found = arms.Digests()
-        call(found)
-        assert found.of == reference.of
-    found = arms.Digests()
     with arms.step_states(model, found):
         arms.recorded(model, stream, points, tmp_path / "run")
     assert found.of == reference.of
-    found = arms.Digests()
+
+
+def test_an_arm_that_changes_a_state_is_noticed(model: MemoryModel) -> None:
+    stream = named("needle", n_token=128, seed=0, n_fact=2).encode(model.tokenizer)
+
+    @contextmanager
+    def halved() -> Iterator[arms.Step]:
+        def step(*given: Any) -> Any:
+            outputs, state = model.step(*given)
+            return outputs, state.map(lambda x: x / 2 if x.is_floating_point() else x)
+
+        yield step
+
+    _, same = arms.in_turns(model, stream, {**arms.arms_of(model, [], with_nnsight=False), "halved": halved})
+    assert [arm for arm, alike in same.items() if not alike] == ["halved"]
+
+
+def test_by_hand_has_no_points(model: MemoryModel) -> None:
     with arms.without_points(model):
         assert not any(type(module) is arms.HookPoint for module in model.modules())
-        arms.by_hand(model, stream, found)
-    assert found.of == reference.of
     assert any(type(module) is arms.HookPoint for module in model.modules())
 
 
