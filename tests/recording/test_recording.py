@@ -45,6 +45,34 @@ def test_what_is_written_opens(tmp_path):
     assert opened.questions.sizes["question"] == 0
 
 
+@pytest.mark.parametrize("dtype", ["float16", "int8"])
+def test_a_segment_is_read_at_once(tmp_path, dtype):
+    planted = planted_recording(tmp_path / "run", n_segment=20, commit_every=8, dtype=dtype)
+    read = planted.segment(11)
+    assert all(isinstance(v.variable._data, np.ndarray) for v in read.data_vars.values())
+    assert read.identical(planted.segments.isel(segment=11).load())
+    with pytest.raises(RecordingError, match="segment 20 is not in .* has 20 segments from 0 on"):
+        planted.segment(20)
+    with pytest.raises(RecordingError, match="segment -1 is not in"):
+        planted.segment(-1)
+
+
+def test_large_rows_have_chunks_of_their_own(tmp_path):
+    wide = Variable("wide", ("sequence", "segment", "feature"), "float", "many numbers")
+    with RecordingWriter(tmp_path / "run", points=[wide], commit_every=12, dtype="float32") as writer:
+        for t in range(30):
+            arrays = {
+                "wide": np.full((1, 2**16), t), "segment": t, "start": t, "occupancy": [[1]], "entry_id": [[t]],
+                "n_valid": [1], "bits_per_byte": [1.0], "step_seconds": 0.1,
+            }  # fmt: skip
+            writer.add(arrays, {name: np.full((1, 1), t) for name in ("modality", "token", "fact")})
+    opened = open(tmp_path / "run")
+    # 256 KiB a row: twelve rows are halved until they are within a MiB
+    assert opened._found["segments/wide"]["chunk_grid"]["configuration"]["chunk_shape"] == [1, 3, 2**16]
+    np.testing.assert_array_equal(opened["wide"].values[0, :, 7], np.arange(30))
+    assert opened.segment(17)["wide"].values[0, 9] == 17
+
+
 def test_planted_tables(planted):
     entries, questions, decisions = planted.entries, planted.questions, planted.decisions
     np.testing.assert_allclose(questions["read_weight"].sum("read"), 1, rtol=1e-5)
