@@ -252,21 +252,15 @@ def equal_attention(n_parameter: int, cfg: ModelConfig, layers: int) -> Baseline
     def miss(own: BaselineConfig) -> int:
         return abs(attention_parameters(own) - n_parameter)
 
+    def sized(heads: int, ratio: float) -> BaselineConfig:
+        sizes = {"d_model": HEAD_WIDTH * heads, "n_heads": heads, "n_layers": layers, "mlp_ratio": ratio}
+        stream = {"vocab_size": cfg.vocab_size, "segment_length": cfg.segment_length}
+        return BaselineConfig.parse({"kind": "attention", **sizes, **stream})
+
     def nearest(ratio: float) -> BaselineConfig:
-        tried: list[BaselineConfig] = []
-        while not tried or attention_parameters(tried[-1]) < n_parameter:
-            heads = len(tried) + 1
-            tried.append(
-                BaselineConfig(
-                    kind="attention",
-                    vocab_size=cfg.vocab_size,
-                    segment_length=cfg.segment_length,
-                    n_layers=layers,
-                    d_model=HEAD_WIDTH * heads,
-                    n_heads=heads,
-                    mlp_ratio=ratio,
-                )  # fmt: skip
-            )
+        tried = [sized(1, ratio)]
+        while attention_parameters(tried[-1]) < n_parameter:
+            tried.append(sized(len(tried) + 1, ratio))
         return min(tried, key=miss)
 
     chosen = nearest(BaselineConfig.model_fields["mlp_ratio"].default)

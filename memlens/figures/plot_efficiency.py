@@ -66,8 +66,9 @@ def caption(dataset: "xr.Dataset") -> str:
     share = dataset["flops"] / dataset["flops"].sum()
     most = str(dataset["part"].values[int(share.values.argmax())])
     parts = [
-        f"Over {several(int(dataset.attrs['n_position']), 'position')} plain attention of equal parameters takes {_times(flops)} times the FLOPs, "
-        f"and a question at the end reads {_times(read)} times the bytes. {percent(float(share.max()))} of the FLOPs are of {most}."
+        f"Over {several(int(dataset.attrs['n_position']), 'position')} plain attention of equal parameters takes {_times(flops)} times "
+        f"the FLOPs, and a question at the end reads {_times(read)} times the bytes. "
+        f"{percent(float(share.max()))} of the FLOPs are of {most}."
     ]
     seconds, low, high = (float(dataset[name].sel(step="all")) for name in ("seconds", "seconds_low", "seconds_high"))
     if np.isfinite(seconds):

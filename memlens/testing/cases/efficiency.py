@@ -63,7 +63,7 @@ def no_trend(found: xr.Dataset, truth: dict[str, Any]) -> Verdict:
 
 CASES = (
     Case("a run under torch's counter", "efficiency", "positive", "FLOPs and parameters exact", counted, judge_counted, costly=True),
-    Case("steps of 20 ms", "efficiency", "positive", "the median within a quarter and four half-widths of its interval", steady, judge_steps),
+    Case("steps of 20 ms", "efficiency", "positive", "the median within 25 % and 4 half-widths of its interval", steady, judge_steps),
     Case("slower and slower", "efficiency", "positive", "a trend above 0.5, p <= 0.05", slowing, judge_slowing),
     Case("a load that comes and goes", "efficiency", "negative", "no trend (p > 0.05)", steady, no_trend),
     Case("no sizes", "efficiency", "refusal", "an error", no_model),
