@@ -19,9 +19,9 @@ BATCH = 2048
 def k_means(value: "da.Array", k: int, method: Literal["kmeans", "minibatch"], seed: int) -> np.ndarray:
     """Label of each row.
 
-    The first centres are those of scikit-learn's KMeans on a uniform sample. From there "kmeans" is Lloyd's algorithm (1982), its sums taken
-    over blocks, which ends where the same centres would lead in memory; "minibatch" is one pass of MiniBatchKMeans.partial_fit (Sculley, 2010)
-    over blocks and rows in a random order.
+    The first centres are those of scikit-learn's KMeans on a uniform sample. From there "kmeans" is Lloyd's algorithm (1982), its sums
+    taken over blocks, which ends where the same centres would lead in memory; "minibatch" is one pass of MiniBatchKMeans.partial_fit
+    (Sculley, 2010) over blocks and rows in a random order.
     """
     from sklearn.cluster import KMeans, MiniBatchKMeans
     from sklearn.metrics import pairwise_distances_argmin

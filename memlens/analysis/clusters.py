@@ -67,8 +67,8 @@ def clusters(
     marks
         Tokens listed for each cluster.
     memory
-        Bytes that the vectors may take. What is larger goes by Dask blocks, one in memory at a time: "kmeans" by Lloyd's algorithm over blocks,
-        "minibatch" by partial fits; the other methods take all rows at once and refuse.
+        Bytes that the vectors may take. What is larger goes by Dask blocks, one in memory at a time: "kmeans" by Lloyd's algorithm
+        over blocks, "minibatch" by partial fits; the other methods take all rows at once and refuse.
 
     Returns
     -------

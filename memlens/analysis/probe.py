@@ -49,8 +49,8 @@ def probe(
     shuffles
         Runs of the control; the least p is 1 / (shuffles + 1).
     memory
-        Bytes that the vectors may take. What is larger goes by Dask blocks, one in memory at a time: linear probes with their sums over blocks;
-        "mlp" takes all rows at once and refuses.
+        Bytes that the vectors may take. What is larger goes by Dask blocks, one in memory at a time: linear probes with their sums
+        over blocks; "mlp" takes all rows at once and refuses.
 
     Returns
     -------

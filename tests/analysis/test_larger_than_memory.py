@@ -124,7 +124,7 @@ def test_a_value_that_is_not_finite_is_named_where_it_is():
     value[0, 77, 3, 5] = np.nan
     recording = write_recording(None, points={POINT: value})
     for memory in (2**30, SMALL):
-        with pytest.raises(AnalysisError, match="segment 77, slot 3, feature 5 .* 1 values are not"):
+        with pytest.raises(AnalysisError, match=r"segment 77, slot 3, feature 5 .* 1 values are not"):
             slot_map(recording, memory=memory)
 
 
