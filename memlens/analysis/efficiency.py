@@ -93,8 +93,8 @@ def efficiency(
         ``reader_parameters``, ``total_flops``, ``interactions``, ``held_bytes`` that a question reads at the end; over
         ``(reader, segment)``, a bin each: ``flops_so_far``, ``held_bytes_so_far``. ``gain(measure)``, attention over memory. ``trend``,
         Spearman's correlation of a step's time with its place in the stream, ``trend_null(shuffle)``, the same with stretches of time in
-        another order, ``trend_p`` (two-sided; NaN under 20 timed steps): a cost that is constant has none. Steps that ask are left out of it where 20
-        others are left.
+        another order, ``trend_p`` (two-sided; NaN under 20 timed steps): a cost that is constant has none. Steps that ask are left
+        out of it where 20 others are left.
 
     Raises
     ------
