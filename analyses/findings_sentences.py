@@ -1,4 +1,4 @@
-"""Findings in words, from the numbers alone. Each sentence has its figure, interval, null and command, and a condition that decides what it says.
+"""Findings in words, from the numbers alone: each with its figure, interval, null and command, and a condition that decides what it says.
 
 A finding is said to hold where p is at most ``LEVEL`` in every stream, and not to where it is in none; between the two the page says in how
 many it was. Values are medians over streams with a bootstrap interval over them; counts of questions are pooled, with Wilson's interval.
@@ -17,9 +17,10 @@ Rows = Sequence[Mapping[str, Any]]
 
 HEAD = """# What the analyses say about the trained models
 
-Written by `python analyses/findings.py` from `analyses/results/findings.json`; nothing here is typed by hand. A value is the median over streams, with the 95 % bootstrap
-interval over them; of three streams that is the spread that was seen. A share of answers is pooled over streams, with Wilson's interval. What each analysis computes, its null
-and its limits: [analyses.md](analyses.md).
+Written by `python analyses/findings.py` from `analyses/results/findings.json`; nothing here is typed by hand. A value is the median over
+streams, with the 95 % bootstrap interval over them; of three streams that is the spread that was seen. A share of answers is pooled over
+streams, with Wilson's interval. What is not found may still be there. What each analysis computes, its null and its limits:
+[analyses.md](analyses.md).
 """
 
 
@@ -62,8 +63,10 @@ def provenance(told: Mapping[str, Any], config: Mapping[str, Any]) -> str:
         f"{name} ({run[0]}{f', policy {run[1]}' if run[1] else ''})" for name, run in config["runs"].items()
     )
     return (
-        f"Measured {told['finished'][:10]} at commit `{told['sessions'][-1]['commit'][:12]}` with memlens {told['versions']['memlens']}, torch "
-        f"{told['versions']['torch']}; weights {weights}; streams of {config['n_token']:,} tokens, seeds {' '.join(map(str, told['seeds']))}: "
+        f"Measured {told['finished'][:10]} at commit `{told['sessions'][-1]['commit'][:12]}` with memlens "
+        f"{told['versions']['memlens']}, torch "
+        f"{told['versions']['torch']}; weights {weights}; streams of {config['n_token']:,} tokens, seeds "
+        f"{' '.join(map(str, told['seeds']))}: "
         f"{runs}. Reproduce: `{told['command']}`, which also leaves the recordings that the commands here read. "
         "[Numbers](../analyses/results/findings.json), [findings.py](../analyses/findings.py)."
     )
@@ -113,6 +116,11 @@ def decided(ps: Sequence[float | None], yes: str, no: str) -> str:
     return f"{yes if found else no} (p ≤ {LEVEL} in {found} of {n} streams)"
 
 
+def _settled(ps: Sequence[float | None]) -> str:
+    found, n = tally(ps)
+    return "yes" if found == n else "unsettled" if found else "not found"
+
+
 def column(told: Sequence[Mapping[str, Any]], *keys: str) -> list[Any]:
     """One number of each stream, by the keys that lead to it."""
     out = []
@@ -142,22 +150,27 @@ def semantic(rows: Rows) -> list[Finding]:
     groups = decided(
         column(told, "silhouette_p"),
         "Slots fall into groups that one cloud would not show",
-        "Slots do not fall into groups",
+        "No groups are found that one cloud would not show",
     )
     text = (
-        f"{groups}: the best clustering, k = {' or '.join(map(str, k))}, has a silhouette of {median(silhouette)}; clouds of the same covariance "
-        f"and tails have {typical(column(told, 'silhouette_null_median'))} in the median and {typical(column(told, 'silhouette_null_high'))} at the "
+        f"{groups}: the best clustering, k = {' or '.join(map(str, k))}, has a silhouette of {median(silhouette)}; "
+        f"clouds of the same covariance "
+        f"and tails have {typical(column(told, 'silhouette_null_median'))} in the median and "
+        f"{typical(column(told, 'silhouette_null_high'))} at the "
         f"95th percentile. Two clusterings of random 80 % agree by an ARI of {median(column(told, 'stability'))}, of the clouds by "
         f"{typical(column(told, 'stability_null'))}."
     )  # fmt: skip
     matched = decided(
-        column(told, "ami_p"), "The groups have to do with modality", "The groups have nothing to do with modality"
+        column(told, "ami_p"),
+        "The groups have to do with modality",
+        "The groups are not found to have to do with modality",
     )
     ami = column(told, "ami")
     much = "They are far from being the modalities" if max(ami) < 0.5 else "They are close to being the modalities"
     marks = " / ".join(", ".join(_token(token) for token in tokens) or "none" for tokens in told[0]["marks"])
     meaning = (
-        f"{matched}: AMI {median(ami)}, shuffled labels at most {typical(column(told, 'ami_null_high'), '{:.3f}')} in 95 %. {much}. The tokens that "
+        f"{matched}: AMI {median(ami)}, shuffled labels at most {typical(column(told, 'ami_null_high'), '{:.3f}')} in "
+        f"95 %. {much}. The tokens that "
         f"mark the groups of the first stream: {marks}."
     )  # fmt: skip
     found = [Finding(text, "clusters", run), Finding(meaning, "clusters", run)]
@@ -165,11 +178,12 @@ def semantic(rows: Rows) -> list[Finding]:
         read = decided(
             column(probes, "p"),
             "A linear probe reads the modality from a slot",
-            "No linear probe reads the modality from a slot",
+            "No linear probe is found to read the modality from a slot",
         )
         found.append(
             Finding(
-                f"{read}: {median(column(probes, 'information'))} bits a slot beyond base rates (shuffled: {typical(column(probes, 'information_null_high'))} "
+                f"{read}: {median(column(probes, 'information'))} bits a slot beyond base rates (shuffled: "
+                f"{typical(column(probes, 'information_null_high'))} "
                 f"at the 95th percentile), accuracy {median(column(probes, 'score'), '{:.3f}')} where the most frequent class has "
                 f"{typical(column(probes, 'majority'), '{:.3f}')}.",
                 "probe",
@@ -213,7 +227,8 @@ def levels(rows: Rows) -> list[Finding]:
             f"Nothing linear of what went into merges of level {level} is found in them",
         )  # fmt: skip
         text = (
-            f"{kept}: the best linear reader explains {median(column(here, 'reconstruction'))} of the slots' variance, of merges of another time "
+            f"{kept}: the best linear reader explains {median(column(here, 'reconstruction'))} of the slots' variance, "
+            f"of merges of another time "
             f"{typical(column(here, 'null_high'))} at the 95th percentile (n = {typical(column(here, 'n'), '{:.0f}')} pairs a stream, "
             f"{typical(column(here, 'rate'))} vectors a slot)."
         )
@@ -259,9 +274,12 @@ def controller(rows: Rows) -> list[Finding]:
             for name in first
         )
         text = (
-            f"What Q prefers to keep is explained to {median(column(told, 'explained'))} of its variance (R2 on entries held out) by what the controller sees. "
-            f"The most goes with {shown}: the loss of R2 when the feature is shuffled, whose null is 0. {len(sure)} of {len(names)} features "
-            f"matter in every stream (p ≤ {LEVEL}, adjusted). A tree of a few leaves agrees with {median(column(told, 'fidelity'), '{:.1%}')} of the "
+            f"What Q prefers to keep is explained to {median(column(told, 'explained'))} of its variance (R2 on "
+            f"entries held out) by what the controller sees. "
+            f"The most goes with {shown}: the loss of R2 when the feature is shuffled, whose null is 0. {len(sure)} of "
+            f"{len(names)} features "
+            f"matter in every stream (p ≤ {LEVEL}, adjusted). A tree of a few leaves agrees with "
+            f"{median(column(told, 'fidelity'), '{:.1%}')} of the "
             f"actions, the most frequent action with {typical(column(told, 'majority'), '{:.1%}')}."
         )
         found.append(Finding(text, "q_network", run))
@@ -272,7 +290,7 @@ def controller(rows: Rows) -> list[Finding]:
             for name in (factors[0].get(kind, {}) if factors else {})
         }
         parts = [
-            f"{name.replace('_', ' ')} {'yes' if tally(column(own, 'p_adjusted')) == (len(own), len(own)) else 'no' if tally(column(own, 'p_adjusted'))[0] == 0 else 'unsettled'}, "
+            f"{name.replace('_', ' ')} {_settled(column(own, 'p_adjusted'))}, "
             f"{median(column(own, 'information'))} bits (null {typical(column(own, 'information_null'))})"
             for name, own in tested.items() if own
         ]  # fmt: skip
@@ -299,7 +317,8 @@ def controller(rows: Rows) -> list[Finding]:
                 else "about as often as, or not alike in all streams,"
             )
             text = (
-                f"Decisions on {kind}s are closer than {margins[0]['limit']:g} nat in {median(column(near, 'share'), '{:.1%}')}: {verdict} "
+                f"Decisions on {kind}s are closer than {margins[0]['limit']:g} nat in "
+                f"{median(column(near, 'share'), '{:.1%}')}: {verdict} "
                 f"if the actions' values had nothing to do with each other ({typical(column(near, 'null_low'), '{:.1%}')} to "
                 f"{typical(column(near, 'null_high'), '{:.1%}')})."
             )
@@ -313,9 +332,10 @@ def _calibrated(told: Sequence[Mapping[str, Any]], run: str) -> list[Finding]:
     rho = column(told, "rho")
     way = "higher" if np.median(rho) > 0 else "lower"
     known = decided(
-        column(told, "p"), f"Entries of {way} Q are read more", "Q says nothing about which entries will be read"
+        column(told, "p"), f"Entries of {way} Q are read more", "Q is not found to say which entries will be read"
     )
-    text = f"{known}: rank correlation inside segments {median(rho)}, null 0 (n = {typical(column(told, 'families'), '{:.0f}')} families of entries a stream)."
+    n = typical(column(told, "families"), "{:.0f}")
+    text = f"{known}: rank correlation inside segments {median(rho)}, null 0 (n = {n} families of entries a stream)."
     return [Finding(text, "calibration", run)]
 
 
@@ -327,7 +347,8 @@ def facts(rows: Rows) -> list[Finding]:
         right, n = sum(column(kept, "right")), sum(column(kept, "n"))
         wrong = {end: sum(column(lost, "wrong", end)) for end in ENDS}
         total = sum(wrong.values())
-        text = f"On {run}, {counted(right, n)} questions are answered exactly; answers dealt anew would reach {typical(column(kept, 'chance'), '{:.1%}')}."
+        chance = typical(column(kept, "chance"), "{:.1%}")
+        text = f"On {run}, {counted(right, n)} questions are answered exactly; answers dealt anew would reach {chance}."
         if total:
             ranked = sorted((end for end in ENDS if wrong[end]), key=lambda end: -wrong[end])
             right_of = {end: sum(column(lost, "right", end)) for end in ENDS}
@@ -340,15 +361,18 @@ def facts(rows: Rows) -> list[Finding]:
             text += " No answer whose fact is known was wrong, so nothing is lost that could be followed."
         way = "rises" if np.median([v or 0 for v in column(kept, "trend")]) > 0 else "falls"
         fall = decided(
-            column(kept, "trend_p"), f"Being right {way} with distance", "Being right does not depend on distance"
+            column(kept, "trend_p"),
+            f"Being right {way} with distance",
+            "Being right is not found to depend on distance",
         )
         text += f" {fall}: rank correlation {median(column(kept, 'trend'))}, null 0."
         found.append(Finding(text, "retention lineage", run))
     told = of(rows, "builtin", "lineage")
     if told:
+        way = "more" if np.median(column(told, "held_gap")) > 0 else "less"
         gap = decided(
-            column(told, "held_gap_p"), "Slots that a fact ends in are kept by another share than others",
-            "Slots that a fact ends in are kept no more than others",
+            column(told, "held_gap_p"), f"Slots that a fact ends in are kept {way} than others",
+            "Slots that a fact ends in are not found to be kept more or less than others",
         )  # fmt: skip
         ends = {
             kind: {end: sum(column(told, "ends", kind, end)) for end in told[0]["ends"][kind]}
@@ -357,7 +381,8 @@ def facts(rows: Rows) -> list[Finding]:
         stored = {kind: sum(own.values()) - own["never stored"] for kind, own in ends.items()}
         text = (
             f"{gap}: the difference in the share held at the end is {median(column(told, 'held_gap'))}, with shuffled labels "
-            f"{typical(column(told, 'held_gap_null_high'))} at the 95th percentile. Stored at all are {counted(stored['fact'], sum(ends['fact'].values()))} slots "
+            f"{typical(column(told, 'held_gap_null_high'))} at the 95th percentile. Stored at all are "
+            f"{counted(stored['fact'], sum(ends['fact'].values()))} slots "
             f"with a fact and {counted(stored['no fact'], sum(ends['no fact'].values()))} without; "
             f"{counted(ends['fact']['dropped'], max(stored['fact'], 1))} slots with a fact that were stored were dropped later, and "
             f"{counted(ends['fact']['replaced'], max(stored['fact'], 1))} replaced by one that says it anew."
@@ -368,7 +393,7 @@ def facts(rows: Rows) -> list[Finding]:
         apart = decided(
             column(lives, "p_fact"),
             "How long an entry lives depends on holding a fact",
-            "Entries with a fact live no longer",
+            "Entries with a fact are not found to live longer or shorter",
         )
         parts = [
             f"half-life {name} {median(column([each for each in lives if name in each], name, 'half_life'), '{:.0f}')} segments"
@@ -395,7 +420,8 @@ def table(rows: Rows) -> list[str]:
         for kind in ("right", "wrong"):
             lines.append(f"| {run} | {kind} | " + " | ".join(str(sum(column(lost, kind, end))) for end in ENDS) + " |")
     return [
-        "Questions by how far the fact that they ask for got: analyses/findings_losses.py says what each end means. \"read\" and wrong is wrongly decoded.",
+        "Questions by how far the fact that they ask for got: analyses/findings_losses.py says what each end means. "
+        "\"read\" and wrong is wrongly decoded.",
         "", *lines, "",
     ]  # fmt: skip
 

@@ -1,4 +1,4 @@
-"""k-means over rows that are larger than memory, a block at a time."""
+"""k-means a block of rows at a time: of rows that are larger than memory, and on mini-batches."""
 
 from typing import TYPE_CHECKING, Any, Literal, cast
 
@@ -7,7 +7,7 @@ import numpy as np
 from memlens.analysis.blocks import blocks, few
 
 if TYPE_CHECKING:
-    import dask.array as da
+    from memlens.analysis.blocks import Rows
 
 #: Rows on which the first centres are found.
 FIRST_ROWS = 20_000
@@ -16,7 +16,7 @@ ROUNDS, TOLERANCE = 300, 1e-4
 BATCH = 2048
 
 
-def k_means(value: "da.Array", k: int, method: Literal["kmeans", "minibatch"], seed: int) -> np.ndarray:
+def k_means(value: "Rows", k: int, method: Literal["kmeans", "minibatch"], seed: int) -> np.ndarray:
     """Label of each row.
 
     The first centres are those of scikit-learn's KMeans on a uniform sample. From there "kmeans" is Lloyd's algorithm (1982), its sums
@@ -32,8 +32,7 @@ def k_means(value: "da.Array", k: int, method: Literal["kmeans", "minibatch"], s
     centres = KMeans(k, n_init=cast(Any, 2), random_state=seed).fit(first).cluster_centers_
     if method == "minibatch":
         model = MiniBatchKMeans(k, init=centres, n_init=cast(Any, 1), batch_size=BATCH, random_state=seed)
-        for number in rng.permutation(len(value.chunks[0])):
-            block = np.asarray(value.blocks[int(number)].compute(scheduler="synchronous"))
+        for _, block in blocks(value, rng):
             for rows in np.array_split(rng.permutation(block.shape[0]), max(block.shape[0] // BATCH, 1)):
                 model.partial_fit(block[rows])
         centres = model.cluster_centers_
@@ -45,7 +44,7 @@ def k_means(value: "da.Array", k: int, method: Literal["kmeans", "minibatch"], s
     return label
 
 
-def _lloyd(value: "da.Array", centres: np.ndarray, tolerance: float) -> np.ndarray:
+def _lloyd(value: "Rows", centres: np.ndarray, tolerance: float) -> np.ndarray:
     """Centres that no longer move, by more than ``tolerance`` in all; one that loses all its rows stays where it is."""
     from sklearn.metrics import pairwise_distances_argmin
 

@@ -48,7 +48,8 @@ def principal(value: "Rows", components: int = 32, memory: int = MEMORY) -> "tup
     keep = keep[variance[keep] > 1e-10 * total]
     axes = axes[:, keep] * np.where(axes[np.abs(axes[:, keep]).argmax(0), keep] < 0, -1, 1)
     axes = axes.astype(value.dtype)
-    return mapped(value, lambda block, _: (block - mean) @ axes, keep.size, memory), variance[keep] / total
+    centre = mean @ axes
+    return mapped(value, lambda block, _: block @ axes - centre, keep.size, memory), variance[keep] / total
 
 
 def cluster(value: "Rows", k: int, method: Method, seed: int) -> np.ndarray:
@@ -59,19 +60,18 @@ def cluster(value: "Rows", k: int, method: Method, seed: int) -> np.ndarray:
     AnalysisError
         For a method that takes all rows at once, of rows that do not fit in memory.
     """
-    if not isinstance(value, np.ndarray):
-        if method not in ("kmeans", "minibatch"):
-            raise AnalysisError(
-                f"'{method}' takes all of the {value.shape[0]:,} rows at once, which is more than the memory given; "
-                "give sample=4000, method='minibatch', or more memory"
-            )
+    in_memory = isinstance(value, np.ndarray)
+    if method == "minibatch" or (method == "kmeans" and not in_memory):
         return k_means(value, k, method, seed)
+    if not in_memory:
+        raise AnalysisError(
+            f"'{method}' takes all of the {value.shape[0]:,} rows at once, which is more than the memory given; "
+            "give sample=4000, method='minibatch', or more memory"
+        )
     from sklearn import cluster as sk
 
     if method == "kmeans":
         model: Any = sk.KMeans(k, n_init=cast(Any, 2), random_state=seed)
-    elif method == "minibatch":
-        model = sk.MiniBatchKMeans(k, n_init=cast(Any, 2), batch_size=2048, random_state=seed)
     elif method == "agglomerative":
         model = sk.AgglomerativeClustering(k)
     else:
