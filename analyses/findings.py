@@ -2,8 +2,8 @@
 
     python analyses/findings.py [--quick] [--seeds 0 1 2] [-o DIR] [--redraw]
 
-Each model of trained_models/ reads three streams a seed: the built-in one and two tasks, under its own policy; and the built-in one once
-more under a policy that merges what does not fit, so that there is something to see at every level. The sentences are written by
+Each model of trained_models/ reads three streams a seed under its own policy: the built-in one, needles in prose, and "rewrite", which has
+more facts than the store has places, so that something is merged and lost. The sentences are written by
 findings_sentences.py from the numbers alone: what does not hold is said not to. A full run writes analyses/results/findings.json and
 docs/findings.md; a quick one goes to runs/studies and is no evidence. Recordings stay in runs/findings, so that the command under a
 finding gives its figure again. ``--redraw`` writes the page from the result that is there.
@@ -18,7 +18,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from findings_measures import MERGING, OWN, TASK, measures
+from findings_measures import CROWDED, OWN, TASK, measures
 from findings_sentences import page
 from study import LEAST_SEEDS, RESULTS, ROOT, load, place, plain, replace
 from study_provenance import command_of, machine, session, versions
@@ -26,15 +26,10 @@ from study_provenance import command_of, machine, session, versions
 from memlens.errors import MemlensError
 
 PAGE = ROOT / "docs" / "findings.md"
-#: Recordings of a seed: name -> stream, policy ("" for the model's own), analyses.
-RUNS: dict[str, tuple[str, str, tuple[str, ...]]] = {
-    "builtin": ("builtin", "", OWN),
-    "rewrite": ("rewrite", "", TASK),
-    "budget": ("budget", "", TASK),
-    "builtin-store_all": ("builtin", "store_all", MERGING),
-}
+#: Streams of a seed, with the analyses of each.
+RUNS: dict[str, tuple[str, ...]] = {"builtin": OWN, "needle": TASK, "rewrite": CROWDED}
 N_TOKEN, QUICK_TOKEN = 60_000, 8_000
-QUICK_RUNS = ("builtin", "builtin-store_all")
+QUICK_RUNS = ("builtin", "rewrite")
 SEEDS = (0, 1, 2)
 
 
@@ -93,19 +88,16 @@ def measured(seeds: Sequence[int], quick: bool, argv: Sequence[str] | None) -> d
 
 def row(model: str, name: str, seed: int, n_token: int, quick: bool) -> Mapping[str, Any]:
     """One recording, analysed."""
-    from memlens.model import load_memory_model
     from memlens.recording import record
     from memlens.streams import named
 
-    stream, policy, analyses = RUNS[name]
     path = ROOT / "runs" / ("findings-quick" if quick else "findings") / f"{model}-{name}-{seed}"
     shutil.rmtree(path, ignore_errors=True)
     path.parent.mkdir(parents=True, exist_ok=True)
-    loaded = load_memory_model(ROOT / "trained_models" / model)
-    if policy:
-        loaded.controller.policy = policy
-    recording = record(loaded, named(stream, n_token=n_token, seed=seed), path, states_every=0)
-    told = measures(recording, analyses, quick)
+    recording = record(
+        str(ROOT / "trained_models" / model), named(name, n_token=n_token, seed=seed), path, states_every=0
+    )
+    told = measures(recording, RUNS[name], quick)
     return {
         "model": model, "run": name, "seed": seed, "n_token": int(recording.attrs["n_token"]),
         "weights_sha256": str(recording.attrs["weights_sha256"]), "told": told,

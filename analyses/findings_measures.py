@@ -13,13 +13,13 @@ if TYPE_CHECKING:
 QUICK: dict[str, dict[str, Any]] = {
     "clusters": {"sample": 600, "draws": 19, "shuffles": 19, "boots": 1, "k": 2},
     "probe": {"sample": 600, "shuffles": 19, "resamples": 50},
-    "compression": {"sample": 300, "folds": 3, "shuffles": 3},
+    "compression": {"sample": 300, "folds": 3, "shuffles": 19},
     "q_network": {"sample": 2000, "shuffles": 3, "repeats": 1},
     "decision_factors": {"shuffles": 99},
     "margins": {"shuffles": 9},
     "lineage": {"shuffles": 19},
 }
-#: Analyses of each kind of recording: the model's own policy on the built-in stream, on a task stream, and a policy that merges.
+#: Analyses of the built-in stream, of a task's, and of one that does not fit in the store.
 OWN = (
     "clusters",
     "probe",
@@ -32,7 +32,7 @@ OWN = (
     "retention",
 )
 TASK = ("lineage", "retention")
-MERGING = ("compression",)
+CROWDED = (*TASK, "compression")
 
 
 def measures(recording: "Recording", names: tuple[str, ...], quick: bool) -> dict[str, Any]:

@@ -13,6 +13,8 @@ from findings_losses import ENDS
 from study_statistics import bootstrap, share, words
 
 LEVEL = 0.05
+#: Merges, as a share of the slots written, under which the upper levels count as hardly used.
+LEAST_MERGED = 0.01
 Rows = Sequence[Mapping[str, Any]]
 
 HEAD = """# What the analyses say about the trained models
@@ -59,9 +61,7 @@ def command(model: str, finding: Finding) -> str:
 def provenance(told: Mapping[str, Any], config: Mapping[str, Any]) -> str:
     """Where it comes from."""
     weights = ", ".join(f"{model} `{sha[:12]}`" for model, sha in told["measured"].items())
-    runs = ", ".join(
-        f"{name} ({run[0]}{f', policy {run[1]}' if run[1] else ''})" for name, run in config["runs"].items()
-    )
+    runs = ", ".join(config["runs"])
     return (
         f"Measured {told['finished'][:10]} at commit `{told['sessions'][-1]['commit'][:12]}` with memlens "
         f"{told['versions']['memlens']}, torch "
@@ -202,21 +202,15 @@ def _token(token: str) -> str:
 def levels(rows: Rows) -> list[Finding]:
     """What merging keeps, and whether the model's own policy merges."""
     found = []
-    own = of(rows, "builtin", "lineage")
-    if own:
-        merged = [sum(each["born"][1:]) for each in own]
-        born = [each["born"][0] for each in own]
-        text = (
-            f"Under its own policy the model makes {median(merged, '{:.0f}')} merges of {typical(born, '{:.0f}')} slots written: "
-            + (
-                "it hardly uses its upper levels"
-                if np.median(merged) < 0.05 * np.median(born)
-                else "it uses its upper levels"
-            )
-            + ". What follows is of a policy that merges what does not fit."
-        )
-        found.append(Finding(text, "lineage", "builtin"))
-    run = "builtin-store_all"
+    for run in ("builtin", "rewrite"):
+        own = of(rows, run, "lineage")
+        if own:
+            merged, born = [sum(each["born"][1:]) for each in own], [each["born"][0] for each in own]
+            hardly = np.median(merged) < LEAST_MERGED * np.median(born)
+            used = "the model hardly uses its upper levels" if hardly else "the model uses its upper levels"
+            text = f"On {run} {used}: {median(merged, '{:.0f}')} merges of {typical(born, '{:.0f}')} slots written."
+            found.append(Finding(text, "lineage", run))
+    run = "rewrite"
     told = of(rows, run, "compression")
     if not told:
         return [*found, Finding(refusal(rows, run, "compression"), "compression", run)]
@@ -342,7 +336,7 @@ def _calibrated(told: Sequence[Mapping[str, Any]], run: str) -> list[Finding]:
 def facts(rows: Rows) -> list[Finding]:
     """How much comes back, and where it was lost."""
     found = []
-    for run in [name for name in ("builtin", "rewrite", "budget") if of(rows, name, "retention")]:
+    for run in [name for name in ("builtin", "needle", "rewrite") if of(rows, name, "retention")]:
         kept, lost = of(rows, run, "retention"), of(rows, run, "losses")
         right, n = sum(column(kept, "right")), sum(column(kept, "n"))
         wrong = {end: sum(column(lost, "wrong", end)) for end in ENDS}
