@@ -33,7 +33,7 @@ def losses(recording: "Recording") -> dict[str, dict[str, int]]:
     """Questions by end, of right and of wrong answers; those whose fact is unknown are left out."""
     table = recording.questions
     fact, correct = column(table, "fact", int), column(table, "correct", bool)
-    told = {name: dict.fromkeys(ENDS, 0) for name in ("right", "wrong")}
+    told: dict[str, dict[str, int]] = {name: dict.fromkeys(ENDS, 0) for name in ("right", "wrong")}
     ends = _ends(recording)
     for question in np.flatnonzero(fact >= 0):
         told["right" if correct[question] else "wrong"][ends[question]] += 1

@@ -227,14 +227,14 @@ def levels(rows: Rows) -> list[Finding]:
             f"{typical(column(here, 'rate'))} vectors a slot)."
         )
         probes = [
-            _probed(level, target, [row["probes"][target] for row in here if target in row["probes"]])
+            _probed(target, [row["probes"][target] for row in here if target in row["probes"]])
             for target in ("modality", "is_fact")
         ]
         found.append(Finding(" ".join([text, *filter(None, probes)]), "compression", run))
     return found
 
 
-def _probed(level: int, target: str, probes: Sequence[Mapping[str, Any]]) -> str:
+def _probed(target: str, probes: Sequence[Mapping[str, Any]]) -> str:
     known = [each for each in probes if each["before"] is not None and each["after"] is not None]
     if not known:
         return ""

@@ -1,13 +1,10 @@
 """k-means a block of rows at a time: of rows that are larger than memory, and on mini-batches."""
 
-from typing import TYPE_CHECKING, Any, Literal, cast
+from typing import Any, Literal, cast
 
 import numpy as np
 
-from memlens.analysis.blocks import blocks, few
-
-if TYPE_CHECKING:
-    from memlens.analysis.blocks import Rows
+from memlens.analysis.blocks import Rows, blocks, few
 
 #: Rows on which the first centres are found.
 FIRST_ROWS = 20_000
@@ -16,7 +13,7 @@ ROUNDS, TOLERANCE = 300, 1e-4
 BATCH = 2048
 
 
-def k_means(value: "Rows", k: int, method: Literal["kmeans", "minibatch"], seed: int) -> np.ndarray:
+def k_means(value: Rows, k: int, method: Literal["kmeans", "minibatch"], seed: int) -> np.ndarray:
     """Label of each row.
 
     The first centres are those of scikit-learn's KMeans on a uniform sample. From there "kmeans" is Lloyd's algorithm (1982), its sums
@@ -44,7 +41,7 @@ def k_means(value: "Rows", k: int, method: Literal["kmeans", "minibatch"], seed:
     return label
 
 
-def _lloyd(value: "Rows", centres: np.ndarray, tolerance: float) -> np.ndarray:
+def _lloyd(value: Rows, centres: np.ndarray, tolerance: float) -> np.ndarray:
     """Centres that no longer move, by more than ``tolerance`` in all; one that loses all its rows stays where it is."""
     from sklearn.metrics import pairwise_distances_argmin
 

@@ -4,32 +4,28 @@ Features are standardised by the mean and deviation of the rows that are fitted,
 """
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
 import numpy as np
 
-from memlens.analysis.blocks import blocks
-
-if TYPE_CHECKING:
-    from memlens.analysis.blocks import Rows
+from memlens.analysis.blocks import Rows, blocks
 
 
 class Scaled:
     """Rows with features of mean 0 and deviation 1, a block at a time."""
 
-    def __init__(self, value: "Rows"):
+    def __init__(self, value: Rows):
         n = value.shape[0]
         self.mean = np.sum([block.sum(0, dtype=np.float64) for _, block in blocks(value)], axis=0) / n
         spread = np.sum([((block - self.mean) ** 2).sum(0) for _, block in blocks(value)], axis=0) / n
         self.deviation = np.sqrt(np.where(spread > 0, spread, 1.0))
 
-    def __call__(self, value: "Rows") -> Iterator[tuple[slice, np.ndarray]]:
+    def __call__(self, value: Rows) -> Iterator[tuple[slice, np.ndarray]]:
         for rows, block in blocks(value):
             yield rows, ((block - self.mean) / self.deviation).astype(block.dtype)
 
 
 def logistic(
-    value: "Rows", code: np.ndarray, new: "Rows", n_class: int, *, c: float, rounds: int, tolerance: float
+    value: Rows, code: np.ndarray, new: Rows, n_class: int, *, c: float, rounds: int, tolerance: float
 ) -> np.ndarray:
     """Probabilities (row, class) of ``new``, by the classes of ``value``, 0 .. n_class - 1.
 
@@ -74,7 +70,7 @@ def _probabilities(block: np.ndarray, weight: np.ndarray) -> np.ndarray:
     return p / p.sum(1, keepdims=True)
 
 
-def ridge(value: "Rows", target: np.ndarray, new: "Rows", *, alpha: float) -> np.ndarray:
+def ridge(value: Rows, target: np.ndarray, new: Rows, *, alpha: float) -> np.ndarray:
     """Numbers (row,) predicted for ``new`` by (X'X + alpha I) w = X'y, features scaled and the target centred (Hoerl and Kennard, 1970)."""
     scaled, shift = Scaled(value), float(target.mean())
     gram, moment = np.zeros((value.shape[1], value.shape[1])), np.zeros(value.shape[1])

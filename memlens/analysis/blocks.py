@@ -5,15 +5,12 @@ blocks are in float64, so that they are those of the whole array but for roundin
 """
 
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 
-if TYPE_CHECKING:
-    import dask.array as da
-
-    Rows: TypeAlias = "np.ndarray | da.Array"
-
+#: A numpy array, or a dask.array.Array, whose stubs do not know that sizes are whole numbers.
+Rows: TypeAlias = np.ndarray | Any
 #: Bytes that the vectors of one analysis may take before they go by blocks.
 MEMORY = 2**30
 #: Rows of an array in memory that are worked on at once: a block of them stays in the cache.
@@ -27,7 +24,7 @@ def fits(n: int, width: int, memory: int, itemsize: int = 4) -> bool:
     return n * width * itemsize <= memory
 
 
-def blocks(value: "Rows", mixed: np.random.Generator | None = None) -> Iterator[tuple[slice, np.ndarray]]:
+def blocks(value: Rows, mixed: np.random.Generator | None = None) -> Iterator[tuple[slice, np.ndarray]]:
     """Every block with the rows it holds, in order, or in a random one where a generator is given."""
     in_memory = isinstance(value, np.ndarray)
     ends = (
@@ -42,7 +39,7 @@ def blocks(value: "Rows", mixed: np.random.Generator | None = None) -> Iterator[
         yield rows, value[rows] if in_memory else np.asarray(value.blocks[int(number)].compute(scheduler="synchronous"))
 
 
-def lazily(read: Callable[[slice], np.ndarray], n: int, width: int, dtype: Any, memory: int) -> "da.Array":
+def lazily(read: Callable[[slice], np.ndarray], n: int, width: int, dtype: Any, memory: int) -> Rows:
     """A Dask array of ``n`` rows whose blocks are what ``read`` gives for their slices."""
     import dask
     import dask.array as da
@@ -56,7 +53,7 @@ def lazily(read: Callable[[slice], np.ndarray], n: int, width: int, dtype: Any, 
     return da.concatenate(parts)  # pyright: ignore[reportPrivateImportUsage]
 
 
-def mapped(value: "Rows", change: Callable[[np.ndarray, slice], np.ndarray], width: int, memory: int) -> "Rows":
+def mapped(value: Rows, change: Callable[[np.ndarray, slice], np.ndarray], width: int, memory: int) -> Rows:
     """``change`` of every block: in memory where the rows were, or where the new ones fit, else by blocks again."""
     n = value.shape[0]
     if isinstance(value, np.ndarray) or fits(n, width, memory, value.dtype.itemsize):
@@ -74,12 +71,12 @@ def mapped(value: "Rows", change: Callable[[np.ndarray, slice], np.ndarray], wid
     )
 
 
-def few(value: "Rows", rows: np.ndarray) -> np.ndarray:
+def few(value: Rows, rows: np.ndarray) -> np.ndarray:
     """Some rows, in memory."""
     return value[rows] if isinstance(value, np.ndarray) else np.asarray(value[rows].compute(scheduler="synchronous"))
 
 
-def moments(value: "Rows") -> tuple[np.ndarray, np.ndarray]:
+def moments(value: Rows) -> tuple[np.ndarray, np.ndarray]:
     """Mean, in the dtype of the rows, and scatter about it, float64: blocks are multiplied in the dtype of the rows."""
     # a product sums a block several times faster than sum(dtype=float64)
     sums = [np.ones(block.shape[0], block.dtype) @ block for _, block in blocks(value)]

@@ -2,16 +2,13 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, cast
+from typing import Any, Literal, cast
 
 import numpy as np
 
 from memlens.analysis.block_clustering import k_means
-from memlens.analysis.blocks import MEMORY, few, mapped, moments
+from memlens.analysis.blocks import MEMORY, Rows, few, mapped, moments
 from memlens.errors import AnalysisError
-
-if TYPE_CHECKING:
-    from memlens.analysis.blocks import Rows
 
 Method = Literal["kmeans", "minibatch", "hdbscan", "agglomerative"]
 METHODS: tuple[Method, ...] = ("kmeans", "minibatch", "hdbscan", "agglomerative")
@@ -28,7 +25,7 @@ class Partition:
     silhouette: float
 
 
-def principal(value: "Rows", components: int = 32, memory: int = MEMORY) -> "tuple[Rows, np.ndarray]":
+def principal(value: Rows, components: int = 32, memory: int = MEMORY) -> tuple[Rows, np.ndarray]:
     """Centre rows and project them on their leading principal axes, a block of rows at a time.
 
     Blocks are multiplied in the dtype of the rows and summed in float64; the projection has the dtype of the rows. Of Dask blocks the
@@ -52,7 +49,7 @@ def principal(value: "Rows", components: int = 32, memory: int = MEMORY) -> "tup
     return mapped(value, lambda block, _: block @ axes - centre, keep.size, memory), variance[keep] / total
 
 
-def cluster(value: "Rows", k: int, method: Method, seed: int) -> np.ndarray:
+def cluster(value: Rows, k: int, method: Method, seed: int) -> np.ndarray:
     """Label of each row, -1 for noise (hdbscan only, which finds its own number of clusters).
 
     Raises
@@ -80,7 +77,7 @@ def cluster(value: "Rows", k: int, method: Method, seed: int) -> np.ndarray:
     return np.asarray(model.fit_predict(value))
 
 
-def partition(value: "Rows", ks: Sequence[int], method: Method, seed: int, judged: int = 1000) -> Partition:
+def partition(value: Rows, ks: Sequence[int], method: Method, seed: int, judged: int = 1000) -> Partition:
     """Cluster for each k and keep the k of the largest mean silhouette; hdbscan is run once.
 
     The silhouette (Rousseeuw, 1987) is (b - a) / max(a, b), a the mean distance of a row to its own cluster, b to the

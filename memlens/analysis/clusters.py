@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import xarray as xr
 
-from memlens.analysis.blocks import MEMORY, blocks, mapped, moments
+from memlens.analysis.blocks import MEMORY, Rows, blocks, mapped, moments
 from memlens.analysis.clustering import METHODS, Method, candidates, cluster, partition, principal
 from memlens.analysis.marks import class_tfidf
 from memlens.analysis.resampling import Units
@@ -18,7 +18,6 @@ from memlens.analysis.windows import picked_positions, token_names, vocabulary, 
 from memlens.errors import AnalysisError, closest
 
 if TYPE_CHECKING:
-    from memlens.analysis.blocks import Rows
     from memlens.recording import Recording
 
 
@@ -147,7 +146,7 @@ def clusters(
     )
 
 
-def _clouds(value: "Rows", seed: int, draws: int) -> "Iterator[Rows]":
+def _clouds(value: Rows, seed: int, draws: int) -> Iterator[Rows]:
     """One cloud with the spread of ``value``, whose axes are principal, and with its tails: Gaussian directions, the rows' own lengths."""
     rng = np.random.default_rng(seed)
     n = value.shape[0]
@@ -164,7 +163,7 @@ def _clouds(value: "Rows", seed: int, draws: int) -> "Iterator[Rows]":
         yield mapped(value, cloud, value.shape[1], 0)
 
 
-def _stability(value: "Rows", k: int, method: Method, seed: int) -> float:
+def _stability(value: Rows, k: int, method: Method, seed: int) -> float:
     from sklearn.metrics import adjusted_rand_score
 
     rng = np.random.default_rng(seed)

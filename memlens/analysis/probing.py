@@ -7,18 +7,15 @@ import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 import numpy as np
 
 from memlens.analysis import block_probe
-from memlens.analysis.blocks import mapped, moments
+from memlens.analysis.blocks import Rows, mapped, moments
 from memlens.analysis.resampling import Units, time_blocks
 from memlens.analysis.statistics import METRICS, confusion_scores
 from memlens.errors import AnalysisError
-
-if TYPE_CHECKING:
-    from memlens.analysis.blocks import Rows
 
 Kind = Literal["linear", "mlp"]
 #: A predicted probability is never taken as less: a code of log2(1 / 1e-4) bits is the most that one row may cost.
@@ -42,7 +39,7 @@ class Task:
         Stretch of time and fold of each row.
     """
 
-    value: "Rows"
+    value: Rows
     target: np.ndarray
     n_class: int
     units: Units
@@ -109,7 +106,7 @@ def read(task: Task, kind: Kind, seed: int) -> Reading:
     return Reading(predicted, base)
 
 
-def fit_predict(value: "Rows", target: np.ndarray, new: "Rows", n_class: int, kind: Kind, seed: int) -> np.ndarray:
+def fit_predict(value: Rows, target: np.ndarray, new: Rows, n_class: int, kind: Kind, seed: int) -> np.ndarray:
     """Fit on ``value``, features standardised on it, and predict ``new``: probabilities (row, class) or numbers (row,).
 
     Raises
@@ -145,7 +142,7 @@ def fit_predict(value: "Rows", target: np.ndarray, new: "Rows", n_class: int, ki
     return out
 
 
-def _by_blocks(value: "Rows", target: np.ndarray, new: "Rows", n_class: int, present: np.ndarray) -> np.ndarray:
+def _by_blocks(value: Rows, target: np.ndarray, new: Rows, n_class: int, present: np.ndarray) -> np.ndarray:
     if not n_class:
         return block_probe.ridge(value, target, new, alpha=RIDGE_ALPHA)
     out = np.zeros((new.shape[0], n_class))

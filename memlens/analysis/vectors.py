@@ -17,12 +17,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 import xarray as xr
 
-from memlens.analysis.blocks import blocks, fits, lazily
+from memlens.analysis.blocks import Rows, blocks, fits, lazily
 from memlens.analysis.result import column, first_segment, n_segments
 from memlens.errors import AnalysisError
 
 if TYPE_CHECKING:
-    from memlens.analysis.blocks import Rows
     from memlens.recording import Recording
 
 LABELS = ("sequence", "segment", "place", "entry", "modality", "fact", "importance")
@@ -47,7 +46,7 @@ class Vectors:
         Name of the axis of places.
     """
 
-    value: "Rows"
+    value: Rows
     labels: dict[str, np.ndarray] = field(repr=False)
     source: str
     total: int
@@ -70,7 +69,7 @@ def gather(
     return out
 
 
-def refuse_nonfinite(value: "Rows", name: str, dims: Sequence[str], where: Sequence[np.ndarray] = ()) -> None:
+def refuse_nonfinite(value: Rows, name: str, dims: Sequence[str], where: Sequence[np.ndarray] = ()) -> None:
     """AnalysisError with the first index of ``value`` that is NaN or infinite.
 
     Parameters
@@ -80,12 +79,12 @@ def refuse_nonfinite(value: "Rows", name: str, dims: Sequence[str], where: Seque
     where
         For gathered rows: index of each row along the leading axes of ``dims``; empty where ``value`` is the array itself.
     """
-    count, first, found = 0, (), 0.0
+    count, found, first = 0, 0.0, [0] * value.ndim
     for rows, block in blocks(value):
         bad = ~np.isfinite(block)
         if not count and bad.any():
             at = np.unravel_index(int(bad.argmax()), bad.shape)
-            first, found = (rows.start + at[0], *at[1:]), block[at]
+            first, found = [rows.start + int(at[0]), *map(int, at[1:])], block[at]
         count += int(bad.sum())
     if not count:
         return
@@ -137,7 +136,9 @@ def vectors(recording: "Recording", point: str, sample: int | None, seed: int, m
     if memory is None or fits(n, width, memory):
         value: Rows = gather(array, *where)
     else:
-        value = lazily(lambda rows: gather(array, *(axis[rows] for axis in where)), n, width, np.float32, memory)
+        value = lazily(
+            lambda rows: gather(array, where[0][rows], where[1][rows], where[2][rows]), n, width, np.float32, memory
+        )
     refuse_nonfinite(value, point, [str(dim) for dim in array.dims], where)
     labels["importance"] = _importance(recording, str(array.dims[2]), where)
     return Vectors(value, {name: labels[name] for name in LABELS}, source, total, str(array.dims[2]))
