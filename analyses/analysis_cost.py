@@ -1,120 +1,108 @@
-"""What the analyses cost beside the bare scikit-learn calls: PCA, mini-batch k-means and a linear probe over 1 M vectors of width 128.
+"""What analyses cost: a million vectors beside the bare scikit-learn calls, the same by Dask blocks, and all analyses of a recording.
 
-``python analyses/analysis_cost.py [--quick]`` prints a table; each part runs in a process of its own, which reports its time and its peak
-memory. The bare call gets the array in memory; memlens reads it from an array of Dask blocks, which is also timed apart.
+    python analyses/analysis_cost.py [--quick] [--seeds 0 1 2] [-o DIR]
+
+vectors
+    PCA, mini-batch k-means and a linear probe over ``N_ROW`` vectors of width 128: the bare scikit-learn call on an array in memory, what
+    the analyses call on the same array, and the same functions on Dask blocks of a file, in 64 MiB. Each arm runs in a process of its own,
+    the arms of a part one after the other (analysis_cost_part.py).
+whole
+    ``memlens analyse RUN --all`` of a recording of nano over ``N_TOKEN`` of the built-in stream, with all its figures and pages, on two
+    threads. UMAP is not part of it.
+
+Ratios are of processor time: on a busy machine wall time measures the others too. Both are kept.
 """
 
-import argparse
 import json
+import os
 import resource
 import subprocess
 import sys
+import tempfile
 import time
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
-import numpy as np
-import xarray as xr
+from analysis_cost_part import ARMS, PARTS, planted
+from analysis_cost_verdict import DRAWINGS, STATED, summarise, verdict
+from study import ROOT, Claim, Run, run_study
+from study_provenance import digest, fingerprint
+from study_recall import NANO
 
-WIDTH, SLOT, K = 128, 32, 8
-PARTS = ("pca", "clusters", "probe")
+N_ROW, QUICK_ROW = 2**20, 2**14
+N_TOKEN, QUICK_TOKEN = 100_000, 10_000
+THREADS = 2
+#: Sources of what the arms call.
+TIMED = ("blocks", "clustering", "block_clustering", "probing", "block_probe")
 
-
-def planted(n_segment: int) -> xr.DataArray:
-    """Slots in eight groups, made block by block: never all in memory."""
-    import dask
-    import dask.array as da
-
-    def block(low: int, high: int) -> np.ndarray:
-        rng, centre = np.random.default_rng(low), np.random.default_rng(0).normal(size=(K, WIDTH)).astype(np.float32)
-        label = (np.arange(low, high)[:, None] + np.arange(SLOT)) % K
-        return centre[label][None] + rng.standard_normal((1, high - low, SLOT, WIDTH), np.float32)
-
-    step = min(1024, n_segment)
-    make: Any = dask.delayed(block)  # pyright: ignore[reportPrivateImportUsage]
-    parts = [
-        da.from_delayed(make(low, low + step), (1, step, SLOT, WIDTH), np.float32)  # pyright: ignore[reportPrivateImportUsage]
-        for low in range(0, n_segment, step)
-    ]
-    data = da.concatenate(parts, 1)  # pyright: ignore[reportPrivateImportUsage]
-    return xr.DataArray(data, dims=("sequence", "segment", "slot", "feature"))
+CLAIM = Claim(number=31, title="What analyses cost", stated=STATED, verdict=verdict, drawings=DRAWINGS)
 
 
-def labels(n_segment: int) -> np.ndarray:
-    """Group of every slot, a row each."""
-    return ((np.arange(n_segment)[:, None] + np.arange(SLOT)) % K).ravel()
+def measure(run: Run) -> Mapping[str, Any]:
+    """Vectors of every seed, then the first seed's whole recording."""
+    config = {
+        "n_row": QUICK_ROW if run.quick else N_ROW,
+        "n_token": QUICK_TOKEN if run.quick else N_TOKEN,
+        "threads": THREADS,
+    }
+    source = [ROOT / "memlens" / "analysis" / f"{name}.py" for name in TIMED]
+    source += [run.script, run.script.with_name("analysis_cost_part.py")]
+    run.begin(config, {"settings": fingerprint(config), "source of what is timed": digest(source)})
+    rows = []
+    for seed in run.seeds:
+        with tempfile.TemporaryDirectory() as folder:
+            for part in PARTS:
+                rows.append(
+                    run.row(lambda p=part, s=seed, f=folder: vectors(p, s, config, Path(f)), part=part, seed=seed)
+                )
+                run.say(f"seed {seed}, {part}: {rows[-1]['arms']}")
+    with tempfile.TemporaryDirectory() as folder:
+        rows.append(run.row(lambda: whole(run.seeds[0], config, Path(folder)), part="whole", seed=run.seeds[0]))
+        run.say(f"all analyses: {rows[-1]}")
+    return summarise(rows)
 
 
-def bare(part: str, value: np.ndarray, label: np.ndarray) -> None:
-    """The scikit-learn call alone."""
-    if part == "pca":
-        from sklearn.decomposition import PCA
-
-        PCA(32, svd_solver="covariance_eigh").fit_transform(value)
-    elif part == "clusters":
-        from sklearn.cluster import MiniBatchKMeans
-
-        MiniBatchKMeans(K, n_init=2, batch_size=2048, random_state=0).fit_predict(value)  # pyright: ignore[reportArgumentType]
-    else:
-        from sklearn.linear_model import LogisticRegression
-        from sklearn.pipeline import make_pipeline
-        from sklearn.preprocessing import StandardScaler
-
-        half = value.shape[0] // 2
-        model = make_pipeline(StandardScaler(), LogisticRegression(C=0.1, max_iter=200, tol=1e-3))
-        model.fit(value[:half], label[:half]).predict_proba(value[half:])
-
-
-def ours(part: str, value: np.ndarray, label: np.ndarray) -> None:
-    """What the analyses call."""
-    from memlens.analysis.clustering import cluster, principal
-    from memlens.analysis.probing import fit_predict
-
-    if part == "pca":
-        principal(value)
-    elif part == "clusters":
-        cluster(value, K, "minibatch", 0)
-    else:
-        half = value.shape[0] // 2
-        fit_predict(value[:half], label[:half], value[half:], K, "linear", 0)
-
-
-def measure(part: str, who: str, n_segment: int) -> dict[str, float]:
-    """Seconds to read, processor seconds to compute (a busy machine changes them least), and peak memory in GiB, of this process."""
-    from memlens.analysis.vectors import gather
-
-    array, begin = planted(n_segment), time.perf_counter()
-    sequence, segment, place = (part.ravel() for part in np.indices((1, n_segment, SLOT)))
-    value = gather(array, sequence, segment, place, block=1024)
-    read = time.perf_counter() - begin
-    del sequence, segment, place
-    begin = time.process_time()
-    {"bare": bare, "memlens": ours}[who](part, value, labels(n_segment))
-    seconds = time.process_time() - begin
-    return {"read": read, "seconds": seconds, "gib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20}
-
-
-def main() -> None:
-    """Print the table."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="32,768 vectors in place of 1,048,576")
-    parser.add_argument("--only", nargs=2, metavar=("PART", "WHO"), help="measure one part here and print JSON")
-    args = parser.parse_args()
-    n_segment = 1024 if args.quick else 32_768
-    if args.only:
-        print(json.dumps(measure(args.only[0], args.only[1], n_segment)))
-        return
-    print(f"{n_segment * SLOT:,} vectors of width {WIDTH}\npart      bare s  memlens s  ratio  read s  peak GiB")
-    for part in PARTS:
-        row = {}
-        for who in ("bare", "memlens"):
-            command = [sys.executable, __file__, "--only", part, who, *(["--quick"] if args.quick else [])]
-            row[who] = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
-        one, other = row["bare"], row["memlens"]
-        ratio = other["seconds"] / one["seconds"]
-        print(
-            f"{part:8} {one['seconds']:7.2f} {other['seconds']:10.2f} {ratio:6.2f} {other['read']:7.2f} {other['gib']:9.2f}"
+def vectors(part: str, seed: int, config: Mapping[str, Any], folder: Path) -> dict[str, Any]:
+    """The three arms of a part, on one file."""
+    path = folder / "rows"
+    if not path.exists():
+        planted(path, config["n_row"], seed)
+    script = str(Path(__file__).with_name("analysis_cost_part.py"))
+    command = [sys.executable, script, part]
+    told = {}
+    for arm in ARMS:
+        done = subprocess.run(
+            [*command, arm, str(path), str(config["n_row"])], check=True, capture_output=True, text=True
         )
+        told[arm] = json.loads(done.stdout.splitlines()[-1])
+    return {"arms": told}
+
+
+def whole(seed: int, config: Mapping[str, Any], folder: Path) -> dict[str, Any]:
+    """All analyses of a recording, as the command runs them."""
+    from memlens.recording import record
+    from memlens.streams import named
+
+    record(str(NANO), named("builtin", n_token=config["n_token"], seed=seed), folder / "run")
+    command = [sys.executable, "-m", "memlens", "analyse", str(folder / "run"), "--all", "-o", str(folder / "out")]
+    threads = str(config["threads"])
+    before, start = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
+    subprocess.run(
+        [*command, "--threads", threads], check=True, capture_output=True, cwd=ROOT, env={**os.environ, "OMP_NUM_THREADS": threads}
+    )  # fmt: skip
+    took = time.perf_counter() - start
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    notes = json.loads((folder / "out" / "manifest.json").read_text(encoding="utf-8"))["analyses"]
+    return {
+        "seconds": took,
+        "cpu": after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime,
+        "analyses": len(notes),
+        "each": {told["analysis"]: told["seconds"] for told in notes},
+        "refused": sorted(told["analysis"] for told in notes if told["note"]),
+        "load": round(os.getloadavg()[0], 2),
+    }
 
 
 if __name__ == "__main__":
-    main()
+    run_study(__file__, CLAIM, measure, quick_seeds=(0,))

@@ -73,7 +73,8 @@ def measure(run: Run) -> Mapping[str, Any]:
         "memory": memory.model_dump(mode="json"),
         "attention": attention.model_dump(mode="json"),
     }
-    source = digest([*(ROOT / "memlens" / "model").glob("*.py"), ROOT / "analyses" / "efficiency_cost.py"])
+    counters = ROOT / "analyses" / "efficiency_cost.py", ROOT / "memlens" / "analysis" / "costs.py"
+    source = digest([*(ROOT / "memlens" / "model").glob("*.py"), *counters])
     run.begin(config, {"settings": fingerprint(config), "source of models and counters": source})
     rows = []
     for seed in run.seeds:

@@ -15,19 +15,8 @@ seconds, cpu
 bytes
     Of what questions read. Attention: keys and values of every position and layer. Memory: M_ctx, M_t and L_t of the step, with
     log-priors, ages, levels, ids and places. ``peak``: the most bytes of tensors alive at once.
-interactions
-    Pairs of a query and a key vector whose logit can change the output, all heads of a layer as one, summed over layers; masked pairs
-    are none.
 
-    =================== ==============================================================================================================
-    attention, context   L (L + 1) / 2 a layer
-    attention, question  t L + t (t + 1) / 2 a layer, t = q + a: its tokens and those of the answer
-    memory, segment      slots with their windows; working slots with what comes in; the controller's keys of A = K + E agents: with each
-                         other, with the working slots, and the patterns from these with each other; the scan as it is run, in chunks:
-                         S (chunk + 1) / 2 a layer
-    memory, question     its tokens with each other and with the pooling query; one query with all of [M_ctx, M_t, L_t]; then the self-
-                         and cross-attention of M_q and of the decoder
-    =================== ==============================================================================================================
+Interactions, and formulas of the same FLOPs, are in `memlens.analysis.costs`.
 """
 
 import time
@@ -210,49 +199,3 @@ def peak_bytes(call: Callable[[], Any]) -> int:
     with torch.no_grad(), _Peak() as watch:
         call()
     return watch.most
-
-
-# interactions (see the module)
-
-
-def attention_interactions(cfg: BaselineConfig, length: int) -> int:
-    """Of encoding a context."""
-    return cfg.n_layers * length * (length + 1) // 2
-
-
-def attention_question_interactions(cfg: BaselineConfig, length: int, n_token: int, n_answer: int) -> int:
-    """Of one question and its answer."""
-    n = n_token + n_answer
-    return cfg.n_layers * (n * length + n * (n + 1) // 2)
-
-
-def memory_interactions(cfg: ModelConfig, length: int) -> int:
-    """Of encoding a context of whole segments."""
-    n_entry = sum(cfg.capacities)
-    n_agent = cfg.n_slots + n_entry
-    scan = cfg.n_layers * cfg.segment_length * (cfg.chunk + 1) // 2
-    written = cfg.n_slots * cfg.slot_window + cfg.working_slots * (cfg.n_slots + cfg.recalls)
-    control = 2 * n_agent**2 + n_agent * cfg.working_slots
-    return (scan + written + control) * (length // cfg.segment_length)
-
-
-def memory_question_interactions(cfg: ModelConfig, n_token: int, n_answer: int) -> int:
-    """Of one question and its answer, where every vector that is read is of the last level: the most there can be."""
-    n_readable = cfg.n_slots + cfg.working_slots + sum(cfg.capacities)
-    n_read = cfg.retrieve * cfg.merge ** (len(cfg.capacities) - 1)
-    asked = n_token * (n_token + 1) + n_readable
-    filled = cfg.question_layers * n_token * (n_token + n_read)
-    decoded = cfg.decoder_layers * (n_answer * (n_answer + 1) // 2 + n_answer * (n_token + n_read * cfg.read_views))
-    return asked + filled + decoded
-
-
-def one_layer_ratio(length: int, n_slot: int, n_token: int, n_question: int, *, attention_encodes: bool) -> float:
-    """The gain in interactions as the claim counts it: one layer of attention over ``length`` keys against one over ``n_slot``.
-
-    [L^2 / 2 + n q (L + q / 2)] / [E + K L + n q (K + q / 2)]: slots are written from all positions, K L; the context is encoded by
-    attention on both sides, E = L^2 / 2, or by state-space layers, E = 0.
-    """
-    encoding = length**2 / 2
-    plain = encoding + n_question * n_token * (length + n_token / 2)
-    slots = n_slot * length + n_question * n_token * (n_slot + n_token / 2)
-    return plain / (slots + (encoding if attention_encodes else 0))

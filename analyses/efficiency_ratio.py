@@ -139,9 +139,8 @@ def fit_errors(rows: Sequence[Row]) -> list[dict[str, Any]]:
 
 
 def interactions(config: Mapping[str, Any], question: int, count: int, length: int) -> float:
-    """The gain in interactions, by the rules of efficiency_cost."""
-    import efficiency_cost as counting
-
+    """The gain in interactions, by the rules of `memlens.analysis.costs`."""
+    from memlens.analysis import costs as counting
     from memlens.config import BaselineConfig, ModelConfig
 
     attention, memory = BaselineConfig.parse(config["attention"]), ModelConfig.parse(config["memory"])
@@ -186,8 +185,6 @@ def curves(rows: Sequence[Row], config: Mapping[str, Any]) -> list[dict[str, Any
 
 def segment(rows: Sequence[Row], config: Mapping[str, Any]) -> dict[str, Any]:
     """One segment into its slots: the setting in which the claim was stated."""
-    from efficiency_cost import one_layer_ratio
-
     length, n_slot = config["memory"]["segment_length"], config["memory"]["n_slots"]
     held = rows[-1]["held_bytes"]
     return {
@@ -203,3 +200,15 @@ def segment(rows: Sequence[Row], config: Mapping[str, Any]) -> dict[str, Any]:
         ],
         "one_layer_limit": (length + USUAL / 2) / (n_slot + USUAL / 2),
     }  # fmt: skip
+
+
+def one_layer_ratio(length: int, n_slot: int, n_token: int, n_question: int, *, attention_encodes: bool) -> float:
+    """The gain in interactions as the claim counts it: one layer of attention over ``length`` keys against one over ``n_slot``.
+
+    [L^2 / 2 + n q (L + q / 2)] / [E + K L + n q (K + q / 2)]: slots are written from all positions, K L; the context is encoded by
+    attention on both sides, E = L^2 / 2, or by state-space layers, E = 0.
+    """
+    encoding = length**2 / 2
+    plain = encoding + n_question * n_token * (length + n_token / 2)
+    slots = n_slot * length + n_question * n_token * (n_slot + n_token / 2)
+    return plain / (slots + (encoding if attention_encodes else 0))

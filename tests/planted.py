@@ -7,6 +7,7 @@ import numpy as np
 import xarray as xr
 
 from memlens.testing import control, dynamics
+from memlens.testing.efficiency import planted_times
 
 LEVELS = (24, 12, 6)
 
@@ -211,6 +212,7 @@ PLANTED = {
     "margins": lambda: (control.planted_q(None), {"shuffles": 19}),
     "calibration": lambda: (control.planted_calibration(None), {"horizon": 10}),
     "q_fidelity": _swept,
+    "efficiency": lambda: (planted_times(None), {"shuffles": 19}),
     "regret": _policies,
 }
 

@@ -11,6 +11,7 @@ from memlens.analysis.decision_factors import decision_factors
 from memlens.analysis.decisions import decisions
 from memlens.analysis.dictionary import dictionary
 from memlens.analysis.drift import drift
+from memlens.analysis.efficiency import efficiency
 from memlens.analysis.geometry import geometry
 from memlens.analysis.lineage import lineage
 from memlens.analysis.margins import margins
@@ -39,6 +40,7 @@ __all__ = [
     "decisions",
     "dictionary",
     "drift",
+    "efficiency",
     "find",
     "geometry",
     "lineage",

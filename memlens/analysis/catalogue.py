@@ -101,6 +101,7 @@ CATALOGUE = (
         ("context.hook_position", "context.hook_pattern"),
         needs=("sequence", "segment", "slot"),
     ),
+    Analysis("efficiency", "What did the run cost, part by part, and what would attention have cost?"),
 )
 
 

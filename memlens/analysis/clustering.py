@@ -6,6 +6,8 @@ from typing import Any, Literal, cast
 
 import numpy as np
 
+from memlens.analysis.block_clustering import k_means
+from memlens.analysis.blocks import MEMORY, Rows, few, mapped, moments
 from memlens.errors import AnalysisError
 
 Method = Literal["kmeans", "minibatch", "hdbscan", "agglomerative"]
@@ -23,28 +25,18 @@ class Partition:
     silhouette: float
 
 
-#: Rows centred at once: a block of them and their projection is all that is held beside the rows.
-BLOCK = 8192
-
-
-def principal(value: np.ndarray, components: int = 32) -> tuple[np.ndarray, np.ndarray]:
+def principal(value: Rows, components: int = 32, memory: int = MEMORY) -> tuple[Rows, np.ndarray]:
     """Centre rows and project them on their leading principal axes, a block of rows at a time.
 
-    Blocks are multiplied in the dtype of the rows and summed in float64; the projection has the dtype of the rows.
+    Blocks are multiplied in the dtype of the rows and summed in float64; the projection has the dtype of the rows. Of Dask blocks the
+    projection is in memory where it takes at most ``memory`` bytes, else Dask blocks again.
 
     Returns
     -------
     projected, share
         (sample, component), and the share of all variance that each component holds.
     """
-    blocks = [slice(low, low + BLOCK) for low in range(0, value.shape[0], BLOCK)]
-    mean = (np.sum([value[rows].sum(0, dtype=np.float64) for rows in blocks], axis=0) / value.shape[0]).astype(
-        value.dtype
-    )
-    scatter = np.zeros((value.shape[1], value.shape[1]))
-    for rows in blocks:
-        block = value[rows] - mean
-        scatter += block.T @ block
+    mean, scatter = moments(value)
     total = float(np.trace(scatter))
     if total <= 0:
         raise AnalysisError("every sampled row is the same vector; there is nothing to cluster or map")
@@ -52,21 +44,31 @@ def principal(value: np.ndarray, components: int = 32) -> tuple[np.ndarray, np.n
     keep = np.argsort(variance)[::-1][:components]
     keep = keep[variance[keep] > 1e-10 * total]
     axes = axes[:, keep] * np.where(axes[np.abs(axes[:, keep]).argmax(0), keep] < 0, -1, 1)
-    projected = np.empty((value.shape[0], keep.size), value.dtype)
     axes = axes.astype(value.dtype)
-    for rows in blocks:
-        projected[rows] = (value[rows] - mean) @ axes
-    return projected, variance[keep] / total
+    centre = mean @ axes
+    return mapped(value, lambda block, _: block @ axes - centre, keep.size, memory), variance[keep] / total
 
 
-def cluster(value: np.ndarray, k: int, method: Method, seed: int) -> np.ndarray:
-    """Label of each row, -1 for noise (hdbscan only, which finds its own number of clusters)."""
+def cluster(value: Rows, k: int, method: Method, seed: int) -> np.ndarray:
+    """Label of each row, -1 for noise (hdbscan only, which finds its own number of clusters).
+
+    Raises
+    ------
+    AnalysisError
+        For a method that takes all rows at once, of rows that do not fit in memory.
+    """
+    in_memory = isinstance(value, np.ndarray)
+    if method == "minibatch" or (method == "kmeans" and not in_memory):
+        return k_means(value, k, method, seed)
+    if not in_memory:
+        raise AnalysisError(
+            f"'{method}' takes all of the {value.shape[0]:,} rows at once, which is more than the memory given; "
+            "give sample=4000, method='minibatch', or more memory"
+        )
     from sklearn import cluster as sk
 
     if method == "kmeans":
         model: Any = sk.KMeans(k, n_init=cast(Any, 2), random_state=seed)
-    elif method == "minibatch":
-        model = sk.MiniBatchKMeans(k, n_init=cast(Any, 2), batch_size=2048, random_state=seed)
     elif method == "agglomerative":
         model = sk.AgglomerativeClustering(k)
     else:
@@ -75,7 +77,7 @@ def cluster(value: np.ndarray, k: int, method: Method, seed: int) -> np.ndarray:
     return np.asarray(model.fit_predict(value))
 
 
-def partition(value: np.ndarray, ks: Sequence[int], method: Method, seed: int, judged: int = 1000) -> Partition:
+def partition(value: Rows, ks: Sequence[int], method: Method, seed: int, judged: int = 1000) -> Partition:
     """Cluster for each k and keep the k of the largest mean silhouette; hdbscan is run once.
 
     The silhouette (Rousseeuw, 1987) is (b - a) / max(a, b), a the mean distance of a row to its own cluster, b to the
@@ -85,14 +87,14 @@ def partition(value: np.ndarray, ks: Sequence[int], method: Method, seed: int, j
 
     rows = np.arange(value.shape[0])
     if rows.size > judged:
-        rows = np.random.default_rng(seed).choice(rows, judged, replace=False)
+        rows = np.sort(np.random.default_rng(seed).choice(rows, judged, replace=False))
     best: tuple[float, np.ndarray] | None = None
     scores = []
     for k in ks[:1] if method == "hdbscan" else ks:
         label = cluster(value, k, method, seed)
         use = rows[label[rows] >= 0]
         several = 1 < np.unique(label[use]).size < use.size
-        score = float(silhouette_score(value[use], label[use])) if several else -1.0
+        score = float(silhouette_score(few(value, use), label[use])) if several else -1.0
         scores.append(score)
         if best is None or score > best[0]:
             best = score, label

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import xarray as xr
 
+from memlens.analysis.blocks import MEMORY, Rows, blocks, mapped, moments
 from memlens.analysis.clustering import METHODS, Method, candidates, cluster, partition, principal
 from memlens.analysis.marks import class_tfidf
 from memlens.analysis.resampling import Units
@@ -32,6 +33,7 @@ def clusters(
     shuffles: int = 199,
     boots: int = 20,
     marks: int = 8,
+    memory: int = MEMORY,
     seed: int = 0,
 ) -> xr.Dataset:
     """Cluster slots and test the clusters against nulls.
@@ -63,6 +65,9 @@ def clusters(
         Pairs of subsamples for the stability.
     marks
         Tokens listed for each cluster.
+    memory
+        Bytes that the vectors may take. What is larger goes by Dask blocks, one in memory at a time: "kmeans" by Lloyd's algorithm
+        over blocks, "minibatch" by partial fits; the other methods take all rows at once and refuse.
 
     Returns
     -------
@@ -84,11 +89,11 @@ def clusters(
         raise AnalysisError(f"no method '{method}'; {closest(method, METHODS)}")
     if draws < 1 or shuffles < 1 or boots < 1:
         raise AnalysisError(f"draws is {draws}, shuffles {shuffles} and boots {boots}; give 1 or more of each")
-    rows = vectors(recording, point, sample, seed)
+    rows = vectors(recording, point, sample, seed, memory)
     wanted = target_of(recording, target, rows)
     if wanted.classes is None:
         raise AnalysisError(f"'{wanted.name}' is a number, expected labels; give an array of integers or strings")
-    value, share = principal(rows.value)
+    value, share = principal(rows.value, memory=memory)
     ks = candidates(k, value.shape[0])
     found = partition(value, ks, method, seed)
     null = [partition(cloud, ks, method, seed).silhouette for cloud in _clouds(value, seed + 1, draws)]
@@ -121,6 +126,7 @@ def clusters(
         "shuffles": shuffles,
         "boots": boots,
         "marks": marks,
+        "memory": memory,
         "seed": seed,
     }
     return finish(
@@ -140,16 +146,24 @@ def clusters(
     )
 
 
-def _clouds(value: np.ndarray, seed: int, draws: int) -> Iterator[np.ndarray]:
+def _clouds(value: Rows, seed: int, draws: int) -> Iterator[Rows]:
     """One cloud with the spread of ``value``, whose axes are principal, and with its tails: Gaussian directions, the rows' own lengths."""
     rng = np.random.default_rng(seed)
-    spread, length = value.std(0), np.linalg.norm(value, axis=1)
-    for _ in range(draws):
-        direction = rng.normal(size=value.shape) * spread
-        yield rng.permutation(length)[:, None] * direction / np.linalg.norm(direction, axis=1, keepdims=True)
+    n = value.shape[0]
+    spread = np.sqrt(np.diag(moments(value)[1]) / n)
+    length = np.concatenate([np.linalg.norm(block, axis=1) for _, block in blocks(value)])
+    for draw in range(draws):
+        long = rng.permutation(length)
+
+        def cloud(block: np.ndarray, rows: slice, long: np.ndarray = long, draw: int = draw) -> np.ndarray:
+            own = np.random.default_rng([seed, draw, int(rows.start)])
+            direction = own.normal(size=block.shape) * spread
+            return long[rows, None] * direction / np.linalg.norm(direction, axis=1, keepdims=True)
+
+        yield mapped(value, cloud, value.shape[1], 0)
 
 
-def _stability(value: np.ndarray, k: int, method: Method, seed: int) -> float:
+def _stability(value: Rows, k: int, method: Method, seed: int) -> float:
     from sklearn.metrics import adjusted_rand_score
 
     rng = np.random.default_rng(seed)

@@ -6,6 +6,7 @@ import numpy as np
 import xarray as xr
 
 from memlens.analysis import probing
+from memlens.analysis.blocks import MEMORY
 from memlens.analysis.probing import Kind, Task
 from memlens.analysis.resampling import Units
 from memlens.analysis.result import finish
@@ -28,6 +29,7 @@ def probe(
     sample: int | None = 4000,
     shuffles: int = 19,
     resamples: int = 500,
+    memory: int = MEMORY,
     seed: int = 0,
 ) -> xr.Dataset:
     """Fit a probe across stretches of stream, with a shuffled-target and a random-feature control.
@@ -46,6 +48,9 @@ def probe(
         Rows, at most; None takes all.
     shuffles
         Runs of the control; the least p is 1 / (shuffles + 1).
+    memory
+        Bytes that the vectors may take. What is larger goes by Dask blocks, one in memory at a time: linear probes with their sums
+        over blocks; "mlp" takes all rows at once and refuses.
 
     Returns
     -------
@@ -67,7 +72,7 @@ def probe(
         raise AnalysisError(f"no kind '{kind}'; {closest(kind, ('linear', 'mlp'))}")
     if folds < 2 or shuffles < 1 or resamples < 1:
         raise AnalysisError(f"folds {folds}, shuffles {shuffles}, resamples {resamples}; give 2, 1 and 1 or more")
-    rows = vectors(recording, point, sample, seed)
+    rows = vectors(recording, point, sample, seed, memory)
     wanted = target_of(recording, target, rows)
     task, names, left_out = prepare(rows, wanted, folds)
     reading = probing.read(task, kind, seed)
@@ -104,6 +109,7 @@ def probe(
         "sample": sample,
         "shuffles": shuffles,
         "resamples": resamples,
+        "memory": memory,
         "seed": seed,
     }
     return finish(

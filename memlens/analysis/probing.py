@@ -11,6 +11,8 @@ from typing import Any, Literal
 
 import numpy as np
 
+from memlens.analysis import block_probe
+from memlens.analysis.blocks import Rows, mapped, moments
 from memlens.analysis.resampling import Units, time_blocks
 from memlens.analysis.statistics import METRICS, confusion_scores
 from memlens.errors import AnalysisError
@@ -18,6 +20,9 @@ from memlens.errors import AnalysisError
 Kind = Literal["linear", "mlp"]
 #: A predicted probability is never taken as less: a code of log2(1 / 1e-4) bits is the most that one row may cost.
 LEAST = 1e-4
+#: Penalty of the linear probes, and when the logistic one is done.
+LOGISTIC_C, LOGISTIC_ROUNDS, LOGISTIC_TOLERANCE = 0.1, 200, 1e-3
+RIDGE_ALPHA = 10.0
 
 
 @dataclass(frozen=True)
@@ -27,14 +32,14 @@ class Task:
     Attributes
     ----------
     value
-        (row, feature).
+        (row, feature), in memory or Dask blocks of rows.
     target
         (row,): codes 0 .. n_class - 1, or numbers where ``n_class`` is 0.
     block, fold
         Stretch of time and fold of each row.
     """
 
-    value: np.ndarray
+    value: Rows
     target: np.ndarray
     n_class: int
     units: Units
@@ -101,18 +106,29 @@ def read(task: Task, kind: Kind, seed: int) -> Reading:
     return Reading(predicted, base)
 
 
-def fit_predict(
-    value: np.ndarray, target: np.ndarray, new: np.ndarray, n_class: int, kind: Kind, seed: int
-) -> np.ndarray:
-    """Fit on ``value``, features standardised on it, and predict ``new``: probabilities (row, class) or numbers (row,)."""
+def fit_predict(value: Rows, target: np.ndarray, new: Rows, n_class: int, kind: Kind, seed: int) -> np.ndarray:
+    """Fit on ``value``, features standardised on it, and predict ``new``: probabilities (row, class) or numbers (row,).
+
+    Raises
+    ------
+    AnalysisError
+        For "mlp" on rows that do not fit in memory.
+    """
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
 
+    if kind == "mlp" and not isinstance(value, np.ndarray):
+        raise AnalysisError(
+            f"'mlp' takes all of the {value.shape[0]:,} rows at once, which is more than the memory given; "
+            "give sample=4000, kind='linear', or more memory"
+        )
     present = np.unique(target).astype(int) if n_class else np.arange(2)
     if present.size < 2:
         only = np.zeros((new.shape[0], n_class))
         only[:, present] = 1
         return only
+    if not isinstance(value, np.ndarray):
+        return _by_blocks(value, target, new, n_class, present)
     scale = 1.0 if n_class else max(float(target.std()), 1e-300)
     shift = 0.0 if n_class else float(target.mean())
     model = make_pipeline(StandardScaler(), _model(n_class, kind, seed))
@@ -123,6 +139,17 @@ def fit_predict(
         return np.asarray(model.predict(new)) * scale + shift
     out = np.zeros((new.shape[0], n_class))
     out[:, present] = model.predict_proba(new)
+    return out
+
+
+def _by_blocks(value: Rows, target: np.ndarray, new: Rows, n_class: int, present: np.ndarray) -> np.ndarray:
+    if not n_class:
+        return block_probe.ridge(value, target, new, alpha=RIDGE_ALPHA)
+    out = np.zeros((new.shape[0], n_class))
+    out[:, present] = block_probe.logistic(
+        value, np.searchsorted(present, target), new, present.size,
+        c=LOGISTIC_C, rounds=LOGISTIC_ROUNDS, tolerance=LOGISTIC_TOLERANCE,
+    )  # fmt: skip
     return out
 
 
@@ -141,10 +168,10 @@ def _model(n_class: int, kind: Kind, seed: int) -> Any:
     if n_class:
         from sklearn.linear_model import LogisticRegression
 
-        return LogisticRegression(C=0.1, max_iter=200, tol=1e-3)
+        return LogisticRegression(C=LOGISTIC_C, max_iter=LOGISTIC_ROUNDS, tol=LOGISTIC_TOLERANCE)
     from sklearn.linear_model import Ridge
 
-    return Ridge(alpha=10.0)
+    return Ridge(alpha=RIDGE_ALPHA)
 
 
 def information(task: Task, reading: Reading, rows: np.ndarray | None = None) -> float:
@@ -224,7 +251,7 @@ def description_length(task: Task, kind: Kind, seed: int) -> tuple[float, float]
     edges = edges[edges > 0]
     with_vectors = without = edges[0] * np.log2(k)
     for low, high in pairwise(edges):
-        past, now = order[:low], order[low:high]
+        past, now = np.sort(order[:low]), np.sort(order[low:high])
         at = np.arange(now.size), task.target[now]
         said = fit_predict(task.value[past], task.target[past], task.value[now], k, kind, seed)
         # no class is impossible, so a class that has not been seen can be sent too
@@ -236,8 +263,13 @@ def description_length(task: Task, kind: Kind, seed: int) -> tuple[float, float]
 
 def random_features(task: Task, seed: int) -> Task:
     """The same task with vectors that know nothing: Gaussian, of the mean and covariance of the real ones."""
-    rng = np.random.default_rng([seed, 3])
-    value = task.value.astype(np.float64)
-    variance, axes = np.linalg.eigh(np.atleast_2d(np.cov(value.T)))
-    drawn = rng.normal(size=value.shape) * np.sqrt(np.maximum(variance, 0)) @ axes.T
-    return replace(task, value=drawn + value.mean(0))
+    n, width = task.value.shape
+    mean, scatter = moments(task.value)
+    variance, axes = np.linalg.eigh(scatter / max(n - 1, 1))
+    shape = (np.sqrt(np.maximum(variance, 0)) * axes).T
+
+    def drawn(block: np.ndarray, rows: slice) -> np.ndarray:
+        rng = np.random.default_rng([seed, 3, int(rows.start)])
+        return (rng.normal(size=block.shape) @ shape + mean).astype(block.dtype)
+
+    return replace(task, value=mapped(task.value, drawn, width, 0))

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 import xarray as xr
 
+from memlens.analysis.blocks import MEMORY, blocks, few
 from memlens.analysis.clustering import candidates, partition, principal
 from memlens.analysis.result import finish
 from memlens.analysis.vectors import LABELS, vectors
@@ -25,12 +26,14 @@ def slot_map(
     sample: int = 4000,
     neighbours: int = 15,
     draws: int = 5,
+    memory: int = MEMORY,
     seed: int = 0,
 ) -> xr.Dataset:
     """Lay sampled rows of a point out in two dimensions.
 
     PCA is linear and repeatable. UMAP (McInnes et al., 2018) keeps neighbourhoods and neither distances nor the sizes
     of gaps; its coordinates differ between machines, even seeded.
+    Vectors of more than ``memory`` bytes go by Dask blocks, one in memory at a time.
 
     Returns
     -------
@@ -50,16 +53,18 @@ def slot_map(
         raise AnalysisError(f"method is '{method}'; allowed: pca, umap")
     from sklearn.manifold import trustworthiness
 
-    rows = vectors(recording, point, min(sample, UMAP_ROWS) if method == "umap" else sample, seed)
-    value, share = principal(rows.value)
+    rows = vectors(recording, point, min(sample, UMAP_ROWS) if method == "umap" else sample, seed, memory)
+    value, share = principal(rows.value, memory=memory)
     n = value.shape[0]
     explained = np.full(2, np.nan)
     if method == "pca":
-        flat = value[:, :2] if value.shape[1] > 1 else np.pad(value, ((0, 0), (0, 1)))
+        flat = np.concatenate([block[:, :2] for _, block in blocks(value)])
+        flat = np.pad(flat, ((0, 0), (0, 2 - flat.shape[1])))
         explained = np.pad(share[:2], (0, 2 - min(2, share.size)))
     else:
-        flat = _umap(value, min(neighbours, n - 1), seed)
-    judged = np.random.default_rng(seed).choice(n, min(n, 1500), replace=False)
+        flat = _umap(few(value, np.arange(n)), min(neighbours, n - 1), seed)
+    judged = np.sort(np.random.default_rng(seed).choice(n, min(n, 1500), replace=False))
+    shown = few(value, judged)
     near = max(1, min(neighbours, judged.size // 2 - 1))
     rng = np.random.default_rng([seed, 1])
     mixed = [flat[rng.permutation(judged)] for _ in range(draws)]
@@ -67,10 +72,10 @@ def slot_map(
         {
             "coordinate": (("sample", "axis"), flat),
             "explained_variance": ("axis", explained),
-            "trustworthiness": float(trustworthiness(value[judged], flat[judged], n_neighbors=near)),
+            "trustworthiness": float(trustworthiness(shown, flat[judged], n_neighbors=near)),
             "trustworthiness_null": (
                 "draw",
-                np.array([trustworthiness(value[judged], m, n_neighbors=near) for m in mixed]),
+                np.array([trustworthiness(shown, m, n_neighbors=near) for m in mixed]),
             ),
             "cluster": ("sample", partition(value, candidates(None, n), "kmeans", seed).label),
             **{name: ("sample", rows.labels[name]) for name in LABELS},
@@ -83,6 +88,7 @@ def slot_map(
         "sample": sample,
         "neighbours": neighbours,
         "draws": draws,
+        "memory": memory,
         "seed": seed,
     }
     return finish(

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import xarray as xr
 
+from memlens.analysis.blocks import Rows, blocks, fits, lazily
 from memlens.analysis.result import column, first_segment, n_segments
 from memlens.errors import AnalysisError
 
@@ -33,7 +34,7 @@ class Vectors:
     Attributes
     ----------
     value
-        float32, (sample, feature), finite.
+        float32, (sample, feature), finite; Dask blocks of rows where they take more memory than was given.
     labels
         One array (sample,) for each of LABELS. ``place`` is the slot, token or store index; ``entry``, ``modality``
         and ``fact`` are -1 where unknown; ``importance`` is the log-prior of being read in nats (NaN where unknown).
@@ -45,7 +46,7 @@ class Vectors:
         Name of the axis of places.
     """
 
-    value: np.ndarray
+    value: Rows
     labels: dict[str, np.ndarray] = field(repr=False)
     source: str
     total: int
@@ -68,7 +69,7 @@ def gather(
     return out
 
 
-def refuse_nonfinite(value: np.ndarray, name: str, dims: Sequence[str], where: Sequence[np.ndarray] = ()) -> None:
+def refuse_nonfinite(value: Rows, name: str, dims: Sequence[str], where: Sequence[np.ndarray] = ()) -> None:
     """AnalysisError with the first index of ``value`` that is NaN or infinite.
 
     Parameters
@@ -78,14 +79,19 @@ def refuse_nonfinite(value: np.ndarray, name: str, dims: Sequence[str], where: S
     where
         For gathered rows: index of each row along the leading axes of ``dims``; empty where ``value`` is the array itself.
     """
-    bad = ~np.isfinite(value)
-    if not bad.any():
+    count, found, first = 0, 0.0, [0] * value.ndim
+    for rows, block in blocks(value):
+        bad = ~np.isfinite(block)
+        if not count and bad.any():
+            at = np.unravel_index(int(bad.argmax()), bad.shape)
+            first, found = [rows.start + int(at[0]), *map(int, at[1:])], block[at]
+        count += int(bad.sum())
+    if not count:
         return
-    first = np.unravel_index(int(bad.argmax()), bad.shape)
     index = [*(int(axis[first[0]]) for axis in where), *(int(at) for at in first[1 if where else 0 :])]
     place = ", ".join(f"{dim} {at}" for dim, at in zip(dims, index, strict=True))
     raise AnalysisError(
-        f"'{name}' holds {value[first]} at {place} (index, from 0), expected finite numbers; {int(bad.sum()):,} values are not: "
+        f"'{name}' holds {found} at {place} (index, from 0), expected finite numbers; {count:,} values are not: "
         "if float16 was too narrow, `memlens record --dtype float32` keeps them"
     )
 
@@ -101,8 +107,10 @@ def featured(recording: "Recording", point: str) -> xr.DataArray:
     return array
 
 
-def vectors(recording: "Recording", point: str, sample: int | None, seed: int) -> Vectors:
+def vectors(recording: "Recording", point: str, sample: int | None, seed: int, memory: int | None = None) -> Vectors:
     """Sample at most ``sample`` rows of ``point`` uniformly, in order of time; all of them where it is None.
+
+    Where they would take more than ``memory`` bytes, they are Dask blocks, read when they are needed; None holds them in any case.
 
     Raises
     ------
@@ -124,7 +132,13 @@ def vectors(recording: "Recording", point: str, sample: int | None, seed: int) -
     order = np.lexsort((labels["place"][chosen], labels["sequence"][chosen], labels["segment"][chosen]))
     labels = {name: values[chosen[order]] for name, values in labels.items()}
     where = labels["sequence"], labels["segment"] - first_segment(recording), labels["place"]
-    value = gather(array, *where)
+    n, width = chosen.size, int(array.sizes["feature"])
+    if memory is None or fits(n, width, memory):
+        value: Rows = gather(array, *where)
+    else:
+        value = lazily(
+            lambda rows: gather(array, where[0][rows], where[1][rows], where[2][rows]), n, width, np.float32, memory
+        )
     refuse_nonfinite(value, point, [str(dim) for dim in array.dims], where)
     labels["importance"] = _importance(recording, str(array.dims[2]), where)
     return Vectors(value, {name: labels[name] for name in LABELS}, source, total, str(array.dims[2]))

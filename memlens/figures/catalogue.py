@@ -23,6 +23,7 @@ NAMES = (
     "decisions",
     "dictionary",
     "drift",
+    "efficiency",
     "geometry",
     "lineage",
     "margins",

@@ -36,6 +36,7 @@ TITLES = {
     "probe_profile": "Where and when it can be read",
     "compression": "What compression lost",
     "slot_history": "One slot",
+    "efficiency": "What the run cost",
 }
 
 #: plotly.js builds WebGL shaders with Function, hence unsafe-eval; nothing may be fetched from anywhere.

@@ -25,7 +25,7 @@ def test_axes_by_blocks_are_those_of_scikit_learn(monkeypatch):
     from sklearn.decomposition import PCA
 
     value = structure.low_rank(floor=0.1).reshape(-1, 16)
-    monkeypatch.setattr("memlens.analysis.clustering.BLOCK", 37)
+    monkeypatch.setattr("memlens.analysis.blocks.BLOCK", 37)
     mine, share = principal(value, 4)
     reference = PCA(4, svd_solver="full").fit(value)
     np.testing.assert_allclose(np.abs(mine), np.abs(reference.transform(value)), atol=1e-8)

@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from study import plain
 from torch import nn
 
+from memlens.analysis import costs
 from memlens.config import BaselineConfig, ModelConfig
 from memlens.model.layers import NEVER, Attention
 from memlens.model.window_attention import question_sight, segment_sight
@@ -137,9 +138,9 @@ def test_plain_interactions_are_the_pairs_that_the_masks_leave(n_segment: int) -
     length = n_segment * 64
     valid, window = torch.ones(1, 64, dtype=torch.bool), length + 32
     seen = sum(int(segment_sight(window, torch.tensor([64 * t]), valid).seen.sum()) for t in range(n_segment))
-    assert cost.attention_interactions(PLAIN, length) == PLAIN.n_layers * seen
+    assert costs.attention_interactions(PLAIN, length) == PLAIN.n_layers * seen
     asked = int(question_sight(window, torch.tensor([length]), 1, 20).seen.sum())
-    assert cost.attention_question_interactions(PLAIN, length, 16, 4) == PLAIN.n_layers * asked
+    assert costs.attention_question_interactions(PLAIN, length, 16, 4) == PLAIN.n_layers * asked
 
 
 def test_memory_interactions_of_a_segment_are_the_shapes_of_its_patterns() -> None:
@@ -155,7 +156,7 @@ def test_memory_interactions_of_a_segment_are_the_shapes_of_its_patterns() -> No
     in_chunks = c.n_layers * (c.segment_length // c.chunk) * (c.chunk * (c.chunk + 1) // 2)
     control = 2 * n_agent * n_agent + n_agent * n_working
     expected = in_chunks + n_slot * window + n_working * incoming + control
-    assert cost.memory_interactions(c, 5 * c.segment_length) == 5 * expected
+    assert costs.memory_interactions(c, 5 * c.segment_length) == 5 * expected
 
 
 def test_memory_interactions_of_a_question_are_the_pairs_that_its_attentions_see() -> None:
@@ -181,13 +182,13 @@ def test_memory_interactions_of_a_question_are_the_pairs_that_its_attentions_see
     most = c.retrieve * 4
     unread = (most - n_read) * (c.question_layers * 16 + c.decoder_layers * N_ANSWER * c.read_views)
     pooled, matched = 16, reader.memory.valid.shape[1]
-    assert cost.memory_question_interactions(c, 16, N_ANSWER) == pairs + unread + pooled + matched
+    assert costs.memory_question_interactions(c, 16, N_ANSWER) == pairs + unread + pooled + matched
 
 
 def test_one_layer_count_of_the_claim() -> None:
     """512 positions, 32 slots: with q = 1 and many questions the gain nears 16; with q = 64 it stays below 8.5."""
-    assert cost.one_layer_ratio(512, 32, 1, 10**9, attention_encodes=True) == pytest.approx(512.5 / 32.5, rel=1e-3)
-    gains = [cost.one_layer_ratio(512, 32, 64, n, attention_encodes=True) for n in (1, 10, 100, 1000, 10**9)]
+    assert ratio.one_layer_ratio(512, 32, 1, 10**9, attention_encodes=True) == pytest.approx(512.5 / 32.5, rel=1e-3)
+    gains = [ratio.one_layer_ratio(512, 32, 64, n, attention_encodes=True) for n in (1, 10, 100, 1000, 10**9)]
     assert all(a < b for a, b in pairwise(gains)) and gains[-1] == pytest.approx(544 / 64, rel=1e-3)
 
 
