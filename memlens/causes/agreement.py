@@ -54,7 +54,7 @@ def agreement(
     within
         Only questions whose sources lie at most so many segments before them: the way between is run again for every window.
     sources, reach, steps
-        As in `attribution`.
+        As in `attribution`; ranks need fewer steps than sums.
     draws
         Shuffles of a null.
 

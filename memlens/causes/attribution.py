@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 import xarray as xr
-from torch import Tensor
+from torch import Tensor, nn
 
 from memlens.analysis.result import finish
 from memlens.causes.contrast import contrast
@@ -35,7 +35,7 @@ def attribution(
     questions: int = 10,
     sources: int = 2,
     reach: int = 24,
-    steps: int = 24,
+    steps: int = 40,
     width: int = 4,
     draws: int = 4,
     sequence: int = 0,
@@ -132,7 +132,9 @@ def attribution(
     return finish(dataset, "attribution", recording, len(rows), params, asked=len(stage.questions), unit="nat/token")
 
 
-def routes(stage: Stage, questions: int, sources: int, reach: int, seed: int, within: int | None = None) -> list[tuple[Asked, Route]]:
+def routes(
+    stage: Stage, questions: int, sources: int, reach: int, seed: int, within: int | None = None
+) -> list[tuple[Asked, Route]]:
     """Questions whose reads can be followed, each with its route; ``within`` so many segments of it, where that is given."""
     family = Family(stage)
     reading = {asked.row: family.reading(asked, sources) for asked in stage.questions}
@@ -198,13 +200,17 @@ def _conducted(route: Route, steps: int) -> tuple[np.ndarray, np.ndarray, float,
     from captum.attr import LayerConductance
 
     x, nothing = route.given(), route.nothing()
-    parts = []
-    for layer in (route.slots, route.entries):
+
+    def conducted(layer: nn.Module) -> np.ndarray:
         found: Any = LayerConductance(route, layer).attribute(x, nothing, n_steps=steps, internal_batch_size=BATCH)
-        parts.append(_plain(found.sum(-1)))
+        return _plain(found.sum(-1))
+
+    slots = conducted(route.slots)
+    # where nothing was merged, entries are slots
+    entries = slots if route.reading.entries == route.reading.sources else conducted(route.entries)
     with torch.no_grad():
         given, without = route(torch.cat((x, nothing))).double().tolist()
-    return parts[0], parts[1], given - without, -given
+    return slots, entries, given - without, -given
 
 
 def _measured(

@@ -31,7 +31,9 @@ def bootstrap(values: np.ndarray, unit: np.ndarray, draws: int, seed: int) -> np
     return np.divide(above, below, out=np.full_like(above, np.nan), where=below > 0)
 
 
-def contrast(effect: np.ndarray, null: np.ndarray, unit: np.ndarray, seed: int, draws: int = DRAWS) -> dict[str, np.ndarray]:
+def contrast(
+    effect: np.ndarray, null: np.ndarray, unit: np.ndarray, seed: int, draws: int = DRAWS
+) -> dict[str, np.ndarray]:
     """Mean effect of each cause, its interval, and whether it differs from that of its null.
 
     Parameters

@@ -30,7 +30,7 @@ def effects(
     model: MemoryModel,
     *,
     what: Sequence[str] = KINDS,
-    questions: int = 24,
+    questions: int = 20,
     lag: int = 1,
     sequence: int = 0,
     seed: int = 0,
@@ -80,7 +80,9 @@ def effects(
     chosen = stage.choose([(q, [q.segment - lag]) for q in stage.questions if q.segment >= lag], questions, seed)
     causes = _Causes(model, what)
     random = np.random.default_rng([seed, 1])
-    found: dict[str, list[np.ndarray]] = {name: [] for name in ("effect", "null_effect", "correct_change", "null_correct_change")}
+    found: dict[str, list[np.ndarray]] = {
+        name: [] for name in ("effect", "null_effect", "correct_change", "null_correct_change")
+    }
     told: dict[str, list[float]] = {name: [] for name in ("loss", "correct")}
     starts = {asked.segment - lag: [q for q in chosen if q.segment == asked.segment] for asked in chosen}
     with torch.no_grad():
@@ -124,7 +126,9 @@ class _Causes:
         cfg = model.cfg
         self.model, n_levels = model, len(cfg.capacities)
         self.parts = ["fresh slots", "working memory", *(f"level {level}" for level in range(n_levels))]
-        self.part = np.concatenate((np.zeros(cfg.n_slots, int), np.ones(cfg.working_slots, int), 2 + model.entry_level.cpu().numpy()))
+        self.part = np.concatenate(
+            (np.zeros(cfg.n_slots, int), np.ones(cfg.working_slots, int), 2 + model.entry_level.cpu().numpy())
+        )
         self.first_working = cfg.n_slots
         named = {
             "entry": [f"read most of {part}" for part in self.parts],
@@ -136,7 +140,9 @@ class _Causes:
         self.names = [name for kind in KINDS if kind in what for name in named[kind]]
         self.kinds = [kind for kind in KINDS if kind in what for _ in named[kind]]
 
-    def dropped(self, there: np.ndarray, weight: np.ndarray, random: np.random.Generator) -> list[tuple[np.ndarray, np.ndarray] | None]:
+    def dropped(
+        self, there: np.ndarray, weight: np.ndarray, random: np.random.Generator
+    ) -> list[tuple[np.ndarray, np.ndarray] | None]:
         """Places that each cause takes away, and those of its null; None where an answer has no such cause.
 
         ``there`` says which places hold something and ``weight`` how much was read of each, both (memory,).

@@ -32,7 +32,9 @@ class Filler:
         starts = starts[(starts >= segment * length) & (starts + n <= (segment + 1) * length)]
         return None if not starts.size else random.choice(starts) + np.arange(n)
 
-    def without(self, columns: Segment, row: int, segment: int, positions: np.ndarray, random: np.random.Generator) -> Segment:
+    def without(
+        self, columns: Segment, row: int, segment: int, positions: np.ndarray, random: np.random.Generator
+    ) -> Segment:
         """One row of a segment with other text at these positions of the stream; each stretch of them gets one of its own length."""
         length, stream = self.stage.length, self.stage.stream
         own = positions[(positions >= segment * length) & (positions < (segment + 1) * length)]

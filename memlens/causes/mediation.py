@@ -103,7 +103,10 @@ def mediation(
             "null_alone": (("question", "path"), null_alone),
             **{name: ("path", v) for name, v in contrast(alone, null_alone, unit, seed).items()},
             **_shares(total, alone, restored, unit, seed, whole),
-            **{f"total_{name}": whole[name] for name in ("mean", "low", "high", "null_mean", "null_low", "null_high", "p")},
+            **{
+                f"total_{name}": whole[name]
+                for name in ("mean", "low", "high", "null_mean", "null_low", "null_high", "p")
+            },
             "total": ("question", total),
             "null_total": ("question", null_total),
             "row": ("question", [asked.row for asked in chosen]),
@@ -124,7 +127,13 @@ def _stated(stage: Stage, asked: Asked) -> np.ndarray:
 
 
 def _paths(
-    stage: Stage, filler: Filler, asked: Asked, stated: np.ndarray, start: int, state: MemoryState, random: np.random.Generator
+    stage: Stage,
+    filler: Filler,
+    asked: Asked,
+    stated: np.ndarray,
+    start: int,
+    state: MemoryState,
+    random: np.random.Generator,
 ) -> np.ndarray:
     """Changes of loss (fact or null, total and alone and restored); of a null for which there is no room, NaN."""
     rows = state.map(lambda x: x.repeat(3, *(1,) * (x.dim() - 1)))
@@ -156,7 +165,9 @@ def _paths(
     return out
 
 
-def _losses(stage: Stage, asked: Asked, columns: Any, hidden: torch.Tensor, rows: MemoryState, combined: list[tuple[int, ...]]) -> np.ndarray:
+def _losses(
+    stage: Stage, asked: Asked, columns: Any, hidden: torch.Tensor, rows: MemoryState, combined: list[tuple[int, ...]]
+) -> np.ndarray:
     """Loss of the answer where each path comes from one of the runs."""
     model = stage.model
     working, store, backbone = (torch.tensor([one[p] for one in combined]) for p in range(3))
@@ -187,5 +198,9 @@ def _shares(
         low, high = np.quantile(shares, [0.025, 0.975], axis=0)
     out: dict[str, Any] = {}
     for end, values in (("", mean), ("_low", low), ("_high", high)):
-        out |= {f"share{end}": ("path", values[:3]), f"share_restored{end}": ("path", values[3:6]), f"remainder{end}": values[6]}
+        out |= {
+            f"share{end}": ("path", values[:3]),
+            f"share_restored{end}": ("path", values[3:6]),
+            f"remainder{end}": values[6],
+        }
     return out

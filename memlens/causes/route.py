@@ -104,7 +104,8 @@ class Route(nn.Module):
             question = encode_questions(model, [[asked.question]])
             assert question is not None
             answers, _ = model.answer(question, memory)
-            held = torch.zeros_like(memory.valid).scatter(1, answers.read_index[:, 0], True)
+            # only what was read can be read again
+            memory = memory.map(lambda x: x[:, answers.read_index[0, 0]])
             self.slices = [
                 _slice(stage, states[segment], int(segment), int(position), reach)
                 for segment, position in zip(
@@ -112,9 +113,11 @@ class Route(nn.Module):
                 )
             ]
         self.question: Questions = question
-        self.memory: Memory = replace(memory, valid=memory.valid & held)
+        self.memory: Memory = memory
         ids = memory.entry[0].cpu().numpy()
-        self.place = torch.tensor([int(np.flatnonzero(ids == entry)[0]) for entry in tree.columns["entry"][reading.entries]])
+        self.place = torch.tensor(
+            [int(np.flatnonzero(ids == entry)[0]) for entry in tree.columns["entry"][reading.entries]]
+        )
         self.position = np.concatenate([one.start + np.arange(one.length) for one in self.slices])
         self.source = np.repeat(np.arange(len(self.slices)), [one.length for one in self.slices])
 
@@ -144,7 +147,9 @@ class Route(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         parts = x.split([one.length for one in self.slices], 1)
-        slots = self.slots(torch.stack([self._written(one, part) for one, part in zip(self.slices, parts, strict=True)], 1))
+        slots = self.slots(
+            torch.stack([self._written(one, part) for one, part in zip(self.slices, parts, strict=True)], 1)
+        )
         by_row = {row: slots[:, i] for i, row in enumerate(self.reading.sources)}
         entries = self.entries(torch.stack([self._entry(row, by_row) for row in self.reading.entries], 1))
         n, model = len(x), self.model[0]
@@ -174,7 +179,9 @@ class Route(nn.Module):
         if row in slots:
             return slots[row]
         parents = torch.stack([self._entry(int(parent), slots) for parent in self.tree.parent[row]], 1)
-        return torch.cat((self.model[0].compressor.merge(parents[..., :-1]), parents[..., -1].amax(1, keepdim=True)), -1)
+        return torch.cat(
+            (self.model[0].compressor.merge(parents[..., :-1]), parents[..., -1].amax(1, keepdim=True)), -1
+        )
 
 
 def _slice(stage: Stage, state: MemoryState, segment: int, position: int, reach: int) -> Slice:

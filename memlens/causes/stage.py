@@ -131,7 +131,9 @@ class Stage:
             at, state = self._now
             if self._kept(wanted) > at or at > wanted:
                 at, tensors = self.recording.state(wanted)
-                state = self._own(restored(self.model.initial_state(self.recording.segments.sizes["sequence"]), tensors))
+                state = self._own(
+                    restored(self.model.initial_state(self.recording.segments.sizes["sequence"]), tensors)
+                )
             with torch.no_grad():
                 while at < wanted:
                     state = self.after(at, state)

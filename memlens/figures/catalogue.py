@@ -13,9 +13,11 @@ if TYPE_CHECKING:
     from plotly.graph_objects import Figure
 
 NAMES = (
+    "agreement",
     "alignment",
     "answer_sources",
     "attention",
+    "attribution",
     "calibration",
     "clusters",
     "compression",
@@ -23,9 +25,11 @@ NAMES = (
     "decisions",
     "dictionary",
     "drift",
+    "effects",
     "geometry",
     "lineage",
     "margins",
+    "mediation",
     "occupancy",
     "probe",
     "probe_profile",
