@@ -142,22 +142,20 @@ class _Causes:
 
     def dropped(
         self, there: np.ndarray, weight: np.ndarray, random: np.random.Generator
-    ) -> list[tuple[np.ndarray, np.ndarray] | None]:
-        """Places that each cause takes away, and those of its null; None where an answer has no such cause.
+    ) -> list[tuple[np.ndarray | None, np.ndarray | None]]:
+        """Places that each cause takes away, and those of its null; None where there are none.
 
         ``there`` says which places hold something and ``weight`` how much was read of each, both (memory,).
         """
         unread = there & (weight <= 0)
 
-        def drawn(among: np.ndarray, n: int) -> np.ndarray | None:
-            places = np.flatnonzero(among)
-            return random.choice(places, n, replace=False) if n <= places.size else None
+        def against(places: np.ndarray, among: np.ndarray) -> tuple[np.ndarray | None, np.ndarray | None]:
+            others = np.flatnonzero(among)
+            # where the others are fewer, all of them
+            null = random.choice(others, min(places.size, others.size), replace=False) if others.size else None
+            return (places, null) if places.size else (None, None)
 
-        def against(places: np.ndarray, among: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:
-            null = drawn(among, places.size)
-            return None if null is None or not places.size else (places, null)
-
-        found: list[tuple[np.ndarray, np.ndarray] | None] = []
+        found: list[tuple[np.ndarray | None, np.ndarray | None]] = []
         for g in range(len(self.parts)) if "entry" in self.what else ():
             own = weight * (self.part == g)
             read = np.array([own.argmax()]) if own.max() > 0 else np.zeros(0, int)
@@ -165,10 +163,7 @@ class _Causes:
         for w in range(self.model.cfg.working_slots) if "slot" in self.what else ():
             found.append(against(np.array([self.first_working + w]), unread & (self.part != 1)))
         for g in range(len(self.parts)) if "level" in self.what else ():
-            own = np.flatnonzero(there & (self.part == g))
-            others = there & (self.part != g) & (weight <= 0)
-            # where the others are fewer, all of them
-            found.append(against(own, others) if own.size <= others.sum() else (own, np.flatnonzero(others)))
+            found.append(against(np.flatnonzero(there & (self.part == g)), unread & (self.part != g)))
         return found
 
 
@@ -207,23 +202,26 @@ def _asked_without(
 ) -> np.ndarray:
     """Effects and null effects on loss and exactness, (4, cause), of emptying places."""
     out = np.full((4, len(causes)), np.nan)
-    known = [i for i, cause in enumerate(causes) if cause is not None]
-    if not known:
+    rows = [(side, i, gone) for side in (0, 1) for i, cause in enumerate(causes) if (gone := cause[side]) is not None]
+    if not rows:
         return out
-    places = [causes[i][side] for side in (0, 1) for i in known]
-    valid = memory.valid.expand(len(places), -1).clone()
-    for row, gone in enumerate(places):
+    valid = memory.valid.expand(len(rows), -1).clone()
+    for row, (_, _, gone) in enumerate(rows):
         valid[row, torch.from_numpy(gone)] = False
-    wide = memory.map(lambda x: x.expand(len(places), *x.shape[1:]))
-    answers, _ = model.answer(question.map(lambda x: x.expand(len(places), *x.shape[1:])), replace(wide, valid=valid))
-    out[:, known] = _changes(answers.loss[:, 0], answers.correct[:, 0], factual)
+    wide = memory.map(lambda x: x.expand(len(rows), *x.shape[1:]))
+    answers, _ = model.answer(question.map(lambda x: x.expand(len(rows), *x.shape[1:])), replace(wide, valid=valid))
+    side, at = np.array([row[0] for row in rows]), np.array([row[1] for row in rows])
+    out[side, at], out[side + 2, at] = _changes(answers.loss[:, 0], answers.correct[:, 0], factual)
     return out
 
 
 def _changes(loss: Tensor, correct: Tensor, factual: tuple[float, float]) -> np.ndarray:
-    """From losses and exactness of causes and then of their nulls to (4, cause)."""
-    lost = settled(loss.double().cpu().numpy() - factual[0]).reshape(2, -1)
-    return np.concatenate((lost, (correct.double().cpu().numpy() - factual[1]).reshape(2, -1)))
+    """Changes of loss and of exactness, (2, row)."""
+    return np.stack((settled(_plain(loss) - factual[0]), _plain(correct) - factual[1]))
+
+
+def _plain(x: Tensor) -> np.ndarray:
+    return x.double().cpu().numpy()
 
 
 def _forced(
@@ -255,7 +253,8 @@ def _forced(
         _, _, forks = advance(model, read, forks, torch.zeros_like(explore))
     answers, _, _ = advance(model, reads[-1], forks, torch.zeros_like(explore))
     assert answers is not None
-    out = _changes(answers.loss[:, asked.column], answers.correct[:, asked.column], factual)
+    changes = _changes(answers.loss[:, asked.column], answers.correct[:, asked.column], factual)
+    out = changes.reshape(4, len(ACTIONS))
     for side, place in enumerate(agent):
         # an action that was taken anyway, or could not be taken, is no cause
         done = np.array([int(forced.action[side * len(ACTIONS) + a, place]) == a for a in range(len(ACTIONS))])
