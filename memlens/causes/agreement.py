@@ -90,7 +90,8 @@ def agreement(
             _lineage(route),
         ]
         random = np.random.default_rng([seed, asked.row])
-        ways = [np.bincount(window, values) for values in by_token]
+        # what is next to nothing has no rank
+        ways = [settled(np.bincount(window, values)) for values in by_token]
         found.append(np.stack([*ways, _again(stage, filler, asked, route, window, random)]))
     unit = np.array([asked.segment for asked, _ in chosen])
     scores = np.stack(

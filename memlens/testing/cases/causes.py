@@ -83,7 +83,11 @@ def judge_entry(found: xr.Dataset, truth: dict[str, Any]) -> Verdict:
         "largest effect of a null": float(np.nanmax(np.abs(found["null_effect"].values[right]))),
         "p": float(found["p_adjusted"].sel(cause="read most of level 0")),
     }
-    fine = right.any() and (lost == -1).all() and numbers["largest other effect"] == numbers["largest effect of a null"] == 0
+    fine = (
+        right.any()
+        and (lost == -1).all()
+        and numbers["largest other effect"] == numbers["largest effect of a null"] == 0
+    )
     return Verdict(bool(fine) and numbers["p"] <= 0.05, numbers)
 
 
@@ -91,7 +95,10 @@ def judge_redundant(found: xr.Dataset, truth: dict[str, Any]) -> Verdict:
     """Every answer is lost without working memory, and none without one slot of it."""
     whole = found["correct_change"].sel(cause="all of working memory").values
     slots = found["effect"].values[:, found["kind"].values == "slot"]
-    numbers = {"lost without working memory": float(-whole.mean()), "largest effect of one slot": float(np.abs(slots).max())}
+    numbers = {
+        "lost without working memory": float(-whole.mean()),
+        "largest effect of one slot": float(np.abs(slots).max()),
+    }
     return Verdict((whole == -1).all() and numbers["largest effect of one slot"] == 0, numbers)
 
 
@@ -102,7 +109,9 @@ def judge_path(path: str) -> Any:
         share = {f"share of {name}": float(found["share"].sel(path=name)) for name in found["path"].values}
         off = max(abs(value - (name == f"share of {path}")) for name, value in share.items())
         null = float(np.nanmax(np.abs(found["null_total"].values)))
-        return Verdict(off < 1e-3 and null == 0, {**share, "total (nat/token)": float(found["total_mean"]), "largest null": null})
+        return Verdict(
+            off < 1e-3 and null == 0, {**share, "total (nat/token)": float(found["total_mean"]), "largest null": null}
+        )
 
     return judge
 
