@@ -1,4 +1,7 @@
-"""What causes an answer: analyses that run the model again, ``name(recording, model, *, params)``. Listed in ``memlens.analysis.CATALOGUE``."""
+"""What causes an answer: analyses that run the model again, ``name(recording, model, *, params) -> xarray.Dataset``.
+
+They are listed in ``memlens.analysis.CATALOGUE`` with all others.
+"""
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any

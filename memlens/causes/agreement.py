@@ -63,8 +63,8 @@ def agreement(
     xarray.Dataset
         Over ``(question, pair)``: ``rho``, Spearman's rank correlation over windows, and ``null_rho``; ``top``, whether both have the same
         window first, and ``null_top``; NaN where one of the two is the same everywhere. Over ``(pair)``: ``first``, ``second``, of ``rho``
-        what `contrast` gives, and of ``top`` the same as ``top_mean`` and so on. Over ``(question, window, way)``: ``importance``, NaN beyond
-        a question's last window; ``row``, ``segment``.
+        what `contrast` gives, and of ``top`` the same as ``top_mean`` and so on. Over ``(question, window, way)``: ``importance``, NaN
+        beyond a question's last window; ``row``, ``segment``.
 
     Raises
     ------

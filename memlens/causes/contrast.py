@@ -46,8 +46,8 @@ def contrast(
     Returns
     -------
     dict
-        Over causes: ``mean``, ``low``, ``high`` (95 %, bootstrap over units), ``null_mean`` with ``_low``, ``_high``, ``n`` questions, ``p``
-        (two-sided: the sign of each unit's difference from its null is as likely as its opposite) and ``p_adjusted`` (Holm).
+        Over causes: ``mean``, ``low``, ``high`` (95 %, bootstrap over units), ``null_mean`` with ``null_low``, ``null_high``, ``n`` pairs,
+        ``p`` (two-sided: the sign of each unit's difference from its null is as likely as its opposite) and ``p_adjusted`` (Holm).
     """
     pair = np.where(np.isfinite(effect) & np.isfinite(null), effect - null, np.nan)
     p = np.array([_two_sided(column, unit, draws, seed) for column in pair.T])

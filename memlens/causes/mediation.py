@@ -40,8 +40,8 @@ def mediation(
     the answer as a function of the parts w (working memory), l (store) and b (backbone's state and last hidden vectors), and ' for the
     run without the fact:
 
-    total = y(w', l', b') - y(w, l, b); ``alone`` of the working memory = y(w', l, b) - y(w, l, b), the natural indirect effect (Pearl, 2001;
-    Vig et al., 2020, for hidden units); ``restored`` = y(w', l', b') - y(w, l', b'), what that part alone would bring back.
+    total = y(w', l', b') - y(w, l, b); ``alone`` of the working memory = y(w', l, b) - y(w, l, b), the natural indirect effect (Pearl,
+    2001; Vig et al., 2020, for hidden units); ``restored`` = y(w', l', b') - y(w, l', b'), what that part alone would bring back.
 
     Shares of the total need not add up to 1: a fact that two parts hold is lost by neither alone, and ``alone`` is then too small and
     ``restored`` too large. ``remainder`` is 1 less the sum of the shares of ``alone``.
@@ -58,9 +58,9 @@ def mediation(
     Returns
     -------
     xarray.Dataset
-        Over ``(question, path)``: ``alone``, ``restored``, ``null_alone``, nats a token. Over ``(path)``: of ``alone`` what `contrast` gives,
-        ``share`` and ``share_restored`` with ``_low``, ``_high``: ratios of means, bootstrap over segments, NaN where the total is not above
-        that of the null. Over ``(question)``: ``total``, ``null_total``, ``row``, ``segment``, ``distance``. ``total_mean``, ``total_low``,
+        Over ``(question, path)``: ``alone``, ``restored``, ``null_alone``, nats a token. Over ``(path)``: of ``alone`` what `contrast`
+        gives, ``share`` and ``share_restored`` with ``_low``, ``_high``: ratios of means, bootstrap over segments, NaN where the total is not
+        above that of the null. Over ``(question)``: ``total``, ``null_total``, ``row``, ``segment``, ``distance``. ``total_mean``, ``total_low``,
         ``total_high``, ``total_null_mean``, ``total_p``; ``remainder`` with ``_low``, ``_high``.
 
     Raises

@@ -144,7 +144,7 @@ class Stage:
     def after(self, segment: int, state: MemoryState, columns: Segment | None = None) -> MemoryState:
         """The state after a segment, of every row of ``state``; ``columns`` (row, token) stand in the stream's place."""
         n = len(state.segment)
-        row, asked = segment_of(self.stream, segment, self.length)
+        _, asked = segment_of(self.stream, segment, self.length)
         read = self.segment(segment, n) if columns is None else columns
         return self.model.step(read, state, encode_questions(self.model, [asked] * n), predict=False)[1]
 

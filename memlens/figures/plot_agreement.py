@@ -59,4 +59,7 @@ def caption(dataset: "xr.Dataset") -> str:
     verdict = (
         f"{listed(agree)} rank windows as they matter" if agree else "none is shown to rank windows as they matter"
     )
-    return f"Mean rank correlation with what the answer loses when the stream is run again without a window: {'; '.join(parts)}. So {verdict}."
+    return (
+        f"Mean rank correlation with what the answer loses when the stream is run again without a window: {'; '.join(parts)}. "
+        f"So {verdict}."
+    )

@@ -12,7 +12,7 @@ from memlens.errors import AnalysisError
 def test_the_route_gives_the_loss_that_was_recorded(kind, request):
     """Also where entries were merged."""
     recording, model = request.getfixturevalue(kind)
-    chosen = routes(Stage(recording, model), 10, 4, 6, 0)
+    chosen = routes(Stage(recording, model), 14, 4, 6, 0)
     for asked, route in chosen:
         with torch.no_grad():
             given = float(route(route.given()))
@@ -40,10 +40,10 @@ def test_answers_are_owed_to_the_item(stored, method):
 
 def test_conductance_is_shared_out_among_slots_and_merges(small):
     recording, model = small
-    found = attribution(recording, model, sources=4, reach=6, steps=60, draws=1)
-    slots, entries = (found[name].sum(name.split("_")[0].replace("slot", "source").replace("entry", "read")) for name in ("slot_conductance", "entry_conductance"))  # fmt: skip
-    np.testing.assert_allclose(slots, entries, atol=0.02)
-    np.testing.assert_allclose(entries, found["difference"], atol=0.05)
+    found = attribution(recording, model, questions=14, sources=4, reach=6, steps=40, draws=1)
+    slots, entries = found["slot_conductance"].sum("source"), found["entry_conductance"].sum("read")
+    np.testing.assert_allclose(slots, entries, atol=0.05)
+    np.testing.assert_allclose(entries, found["difference"], atol=0.1)
 
 
 def test_windows_end_where_a_slot_was_picked(stored):
