@@ -15,7 +15,6 @@ from memlens.causes.route import Route
 from memlens.causes.stage import Asked, Stage
 from memlens.errors import AnalysisError
 from memlens.model.model import MemoryModel
-from memlens.model.run import encode_questions
 
 if TYPE_CHECKING:
     from memlens.recording import Recording
@@ -161,9 +160,8 @@ def _again(
             if t < asked.segment:
                 rows = stage.after(t, rows, columns)
         _, context, _ = stage.model.perceive(columns, rows)
-        questions = encode_questions(stage.model, [[asked.question]] * n)
-        assert questions is not None
-        answers, _ = stage.model.answer(questions, stage.model.memory(stage.model.candidates(context, rows), rows))
+        memory = stage.model.memory(stage.model.candidates(context, rows), rows)
+        answers, _ = stage.model.answer(stage.question(asked, n), memory)
     loss = answers.loss[:, 0].double().cpu().numpy()
     return settled(loss[:-1] - loss[-1])
 

@@ -59,7 +59,8 @@ def effects(
     -------
     xarray.Dataset
         Over ``(question, cause)``: ``effect`` and ``null_effect``, nats a token (above 0: the answer is worse without), ``correct_change``
-        and ``null_correct_change`` (-1, 0, 1); NaN where an answer has no such cause. Over ``(cause)``: ``kind``, and what `contrast` gives.
+        and ``null_correct_change`` (-1, 0, 1); NaN where an answer has no such cause. Over ``(cause)``: ``kind``, and what `contrast`
+        gives.
         Over ``(question)``: ``row``, ``segment``, ``loss``, ``correct``, as they were.
 
     Raises

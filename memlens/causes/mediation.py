@@ -14,7 +14,6 @@ from memlens.causes.stage import Asked, Stage
 from memlens.errors import AnalysisError
 from memlens.model.model import MemoryModel
 from memlens.model.outputs import MemoryState
-from memlens.model.run import encode_questions
 
 if TYPE_CHECKING:
     from memlens.recording import Recording
@@ -59,9 +58,9 @@ def mediation(
     -------
     xarray.Dataset
         Over ``(question, path)``: ``alone``, ``restored``, ``null_alone``, nats a token. Over ``(path)``: of ``alone`` what `contrast`
-        gives, ``share`` and ``share_restored`` with ``_low``, ``_high``: ratios of means, bootstrap over segments, NaN where the total is not
-        above that of the null. Over ``(question)``: ``total``, ``null_total``, ``row``, ``segment``, ``distance``. ``total_mean``, ``total_low``,
-        ``total_high``, ``total_null_mean``, ``total_p``; ``remainder`` with ``_low``, ``_high``.
+        gives, ``share`` and ``share_restored`` with ``_low``, ``_high``: ratios of means, bootstrap over segments, NaN where the total is
+        not above that of the null. Over ``(question)``: ``total``, ``null_total``, ``row``, ``segment``, ``distance``. Of the total
+        ``total_mean``, ``total_low``, ``total_high``, ``total_null_mean``, ``total_p``; and ``remainder`` with ``_low``, ``_high``.
 
     Raises
     ------
@@ -176,9 +175,7 @@ def _losses(
     columns = columns.map(lambda x: x[backbone])
     context = model.write_context(hidden[backbone], columns, mixed)
     memory = model.memory(model.candidates(context, mixed), mixed)
-    questions = encode_questions(model, [[asked.question]] * len(combined))
-    assert questions is not None
-    answers, _ = model.answer(questions, memory)
+    answers, _ = model.answer(stage.question(asked, len(combined)), memory)
     return answers.loss[:, 0].double().cpu().numpy()
 
 

@@ -8,6 +8,7 @@ Axes: batch, token (the slices one after the other), source (fresh slots), read 
 """
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -17,7 +18,6 @@ from memlens.analysis.ancestry import Ancestry
 from memlens.causes.stage import Asked, Stage
 from memlens.model.model import MemoryModel, answer_loss
 from memlens.model.outputs import Memory, MemoryState, Questions, Segment
-from memlens.model.run import encode_questions
 
 #: An entry that took less than this share of a read is left as it was.
 LEAST_READ = 0.05
@@ -101,8 +101,7 @@ class Route(nn.Module):
         with torch.no_grad():
             read = stage.read(asked.segment, states[asked.segment])
             memory = model.memory(model.candidates(read.context, read.before), read.before)
-            question = encode_questions(model, [[asked.question]])
-            assert question is not None
+            question = stage.question(asked)
             answers, _ = model.answer(question, memory)
             # only what was read can be read again
             memory = memory.map(lambda x: x[:, answers.read_index[0, 0]])
@@ -166,9 +165,10 @@ class Route(nn.Module):
     def _written(self, one: Slice, x: Tensor) -> Tensor:
         """Content and log-prior of the slot that is written at the end of a slice, (batch, feature + 1)."""
         n, model = len(x), self.model[0]
-        columns, before = (y.map(lambda z: z.expand(n, *z.shape[1:])) for y in (one.columns, one.before))
+        columns = one.columns.map(lambda y: y.expand(n, *y.shape[1:]))
+        before = one.before.map(lambda y: y.expand(n, *y.shape[1:]))
         last = torch.full((n, model.cfg.n_slots), one.length - 1, device=x.device)
-        given = [("encoders.hook_embed", lambda _, hook: x), ("context.hook_position", lambda _, hook: last)]
+        given: list[Any] = [("encoders.hook_embed", lambda _, hook: x), ("context.hook_position", lambda _, hook: last)]
         with model.hooks(fwd_hooks=given):
             hidden, _ = model.encode(columns, before)
             context = model.write_context(hidden, columns, before)

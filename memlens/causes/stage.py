@@ -10,7 +10,7 @@ import torch
 from memlens.errors import AnalysisError
 from memlens.interventions.forks import Read
 from memlens.model.model import MemoryModel
-from memlens.model.outputs import MemoryState, Segment
+from memlens.model.outputs import MemoryState, Questions, Segment
 from memlens.model.run import encode_questions, segment_of
 from memlens.recording.replay import refuse_other, state_before
 from memlens.recording.resume import restored
@@ -147,6 +147,13 @@ class Stage:
         _, asked = segment_of(self.stream, segment, self.length)
         read = self.segment(segment, n) if columns is None else columns
         return self.model.step(read, state, encode_questions(self.model, [asked] * n), predict=False)[1]
+
+    def question(self, asked: Asked, n: int = 1) -> Questions:
+        """A question by itself, ``n`` times."""
+        rows: list[list[Any]] = [[asked.question]] * n
+        found = encode_questions(self.model, rows)
+        assert found is not None
+        return found
 
     def segment(self, segment: int, n: int = 1) -> Segment:
         """A segment of the stream, ``n`` times."""

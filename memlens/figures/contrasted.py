@@ -28,11 +28,11 @@ def contrasted(
 _NAMES = ("mean", "low", "high", "null_mean", "null_low", "null_high")
 
 
-def interval(value: float, low: float, high: float, digits: int = 2) -> str:
+def interval(value: float, low: float, high: float) -> str:
     """A number with its interval, in words; without an interval where there is none."""
     if not np.isfinite(low):
-        return f"{value:.{digits}f}"
-    return f"{value:.{digits}f} (95 % interval {low:.{digits}f} to {high:.{digits}f})"
+        return f"{value:.2f}"
+    return f"{value:.2f} (95 % interval {low:.2f} to {high:.2f})"
 
 
 def listed(names: Sequence[str]) -> str:

@@ -63,6 +63,6 @@ def caption(dataset: "xr.Dataset") -> str:
         parts.append(f"{one['cause'].item()} {interval(*(float(one[name]) for name in ('mean', 'low', 'high')))}")
     more = f", and {several(order.size - 3, 'other')}" if order.size > 3 else ""
     return (
-        f"Causes that change answers' loss otherwise than the same done to what was not read (p ≤ 0.05, adjusted within each kind; {causes} "
-        f"tried on {n:,} answers), in nats a token: {'; '.join(parts)}{more}."
+        f"Causes that change answers' loss otherwise than the same done to what was not read (p ≤ 0.05, adjusted within each kind; "
+        f"{causes} tried on {n:,} answers), in nats a token: {'; '.join(parts)}{more}."
     )
