@@ -42,6 +42,6 @@ def test_nothing_heavy_is_imported_before_it_is_needed(code: str) -> None:
     assert not imported_by(code) & HEAVY
 
 
-@pytest.mark.parametrize("module", ["streams", "recording", "interventions", "analysis", "causes", "figures", "report"])
+@pytest.mark.parametrize("module", ["streams", "recording", "interventions", "analysis", "figures", "report"])
 def test_reading_side_needs_no_torch(module: str) -> None:
     assert not imported_by(f"import memlens.{module}") & {"torch", "transformer_lens", "umap"}

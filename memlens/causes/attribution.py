@@ -77,8 +77,9 @@ def attribution(
     xarray.Dataset
         Over ``(question, token)``: ``attribution`` (nats a token of the answer) and ``position`` in the stream. Over
         ``(question, source)``: ``slot_conductance``; ``(question, read)``: ``entry_conductance`` and ``read_weight``. All NaN, or -1,
-        beyond a question's last. Over ``(question, measure)``: ``score``, ``null_score``. Over ``(measure)``: what `contrast` gives. Over ``(question)``: ``difference``
-        f(tokens) - f(baseline), ``delta`` and ``conductance_delta``, ``loss``, ``row``, ``segment``.
+        beyond a question's last. Over ``(question, measure)``: ``score``, ``null_score``. Over ``(measure)``: what
+        `contrast` gives. Over ``(question)``: ``difference`` f(tokens) - f(baseline), ``delta`` and
+        ``conductance_delta``, ``loss``, ``row``, ``segment``.
 
     Raises
     ------
