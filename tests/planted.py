@@ -216,6 +216,14 @@ PLANTED = {
     "regret": _policies,
 }
 
+#: Of analyses that run a model, parameters that make them cheap.
+CAUSES = {
+    "effects": {"questions": 10},
+    "mediation": {"questions": 10},
+    "attribution": {"questions": 10, "steps": 4, "draws": 1},
+    "agreement": {"questions": 10, "steps": 4, "width": 1, "reach": 4, "within": 3},
+}
+
 
 def inputs(name: str, recording: InMemory) -> tuple:
     """A recording that an analysis can run on, and parameters that make it cheap."""
@@ -246,6 +254,12 @@ def inputs(name: str, recording: InMemory) -> tuple:
         held, params = PLANTED[name]()
         held.attrs["id"] = "recording-1"
         return held, params
+    if name in CAUSES:
+        from memlens.testing.cases.causes import through_the_store
+
+        held, params = through_the_store(0)
+        held.attrs["id"] = "recording-1"
+        return held, params | CAUSES[name]
     cheap = {
         "clusters": {"draws": 19, "shuffles": 19, "boots": 2},
         "dictionary": {"atoms": 8, "active": 2, "steps": 40, "draws": 3},

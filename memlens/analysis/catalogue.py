@@ -1,5 +1,6 @@
 """What analyses there are: their names, the question each answers, and the points it needs."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
@@ -17,13 +18,20 @@ class Analysis:
     """One analysis.
 
     ``points`` are the hook points it reads by default; ``needs`` are the parameters without which it cannot run: a place
-    (sequence, segment, slot), or another recording.
+    (sequence, segment, slot), another recording, or the model. Those that run the model live in another package, ``home``, which no
+    analysis imports: it is looked up by name.
     """
 
     name: str
     answers: str
     points: tuple[str, ...] = ()
     needs: tuple[str, ...] = ()
+    home: str = "memlens.analysis"
+
+    @property
+    def function(self) -> "Callable[..., xr.Dataset]":
+        """The analysis itself."""
+        return getattr(import_module(f"{self.home}.{self.name}"), self.name)
 
 
 CATALOGUE = (
@@ -102,6 +110,31 @@ CATALOGUE = (
         needs=("sequence", "segment", "slot"),
     ),
     Analysis("efficiency", "What did the run cost, part by part, and what would attention have cost?"),
+    Analysis(
+        "effects",
+        "What does each slot, entry, level and decision do to an answer?",
+        needs=("model",),
+        home="memlens.causes",
+    ),
+    Analysis(
+        "mediation",
+        "How much of an answer goes through the working memory, the store, the backbone's state?",
+        needs=("model",),
+        home="memlens.causes",
+    ),
+    Analysis(
+        "attribution",
+        "Which tokens, slots and entries is an answer owed to?",
+        needs=("model",),
+        home="memlens.causes",
+    ),
+    Analysis(
+        "agreement",
+        "Do attribution, lineage and real ablation point at the same tokens?",
+        ("context.hook_pattern",),
+        needs=("model",),
+        home="memlens.causes",
+    ),
 )
 
 
@@ -121,12 +154,16 @@ def run(name: str, recording: "Recording", **params: Any) -> "xr.Dataset":
     AnalysisError
         For an unknown name or parameter, or when the recording cannot support the analysis.
     """
-    find(name)
+    analysis = find(name)
+    if "model" in analysis.needs and params.get("model") is None:
+        raise AnalysisError(
+            f"{name} runs the model that the recording was made with, which was neither given nor found "
+            f"(weights {str(recording.attrs.get('weights_sha256', ''))[:12] or 'of no file'}); give --model DIR, or model="
+        )
     from inspect import signature
 
-    function = getattr(import_module(f"memlens.analysis.{name}"), name)
-    allowed = [key for key in signature(function).parameters if key != "recording"]
+    allowed = [key for key in signature(analysis.function).parameters if key != "recording"]
     for key in params:
         if key not in allowed:
             raise AnalysisError(f"{name} has no parameter '{key}'; {closest(key, allowed)}")
-    return function(recording, **params)
+    return analysis.function(recording, **params)

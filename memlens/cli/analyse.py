@@ -17,7 +17,9 @@ def add(commands: Any) -> None:
     )
     parser.add_argument("recording", metavar="RUN", nargs="?", help="folder of the recording")
     parser.add_argument("names", metavar="NAME", nargs="*", help="analyses to run")
-    parser.add_argument("--all", action="store_true", help="every analysis that needs no more than a recording")
+    parser.add_argument(
+        "--all", action="store_true", help="every analysis that needs no more than a recording and its model"
+    )
     parser.add_argument("--list", action="store_true", help="say what each analysis answers and needs")
     parser.add_argument(
         "--set",
@@ -26,6 +28,7 @@ def add(commands: Any) -> None:
         default=[],
         help="parameters of the analyses, values in JSON: probe.target=is_fact clusters.k=4",
     )
+    arguments.add_model(parser)
     parser.add_argument("-o", "--out", metavar="DIR", help="folder for the results")
     arguments.add_threads(parser)
     parser.set_defaults(run=run, interrupted="; run the same command again")
@@ -43,8 +46,9 @@ def run(args: Namespace) -> None:
     from memlens.cli.progress import progress
 
     opened = recording.open(places.recording(args.recording))
+    model = places.model_of(opened, args.model, chosen)
     with progress() as show:
-        written = report.write_report(opened, args.out, analyses=chosen, progress=show)
+        written = report.write_report(opened, args.out, analyses=chosen, model=model, progress=show)
     notes = json.loads((written / "manifest.json").read_text(encoding="utf-8"))["analyses"]
     for told in notes:
         if told["note"]:

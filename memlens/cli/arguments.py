@@ -48,6 +48,13 @@ def port(text: str) -> int:
     return int(text)
 
 
+def add_model(parser: argparse.ArgumentParser) -> None:
+    """Add ``--model``, for analyses that run the model again; ``places.model_of`` finds it where it is not given."""
+    parser.add_argument(
+        "--model", metavar="MODEL", help="the model that the recording was made with, where it is not found by itself"
+    )
+
+
 def add_threads(parser: argparse.ArgumentParser) -> None:
     """Add ``--threads``, which ``use_threads`` carries out."""
     parser.add_argument("--threads", type=count, metavar="N", help="CPU threads to compute on (OMP_NUM_THREADS, or 1)")

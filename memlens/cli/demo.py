@@ -45,7 +45,7 @@ def run(args: Namespace) -> None:
     with progress() as show:
         recording.record(model, stream, out / "recording", progress=show)
         recorded = recording.open(out / "recording")
-        written = report.write_report(recorded, out / "report", progress=show)
+        written = report.write_report(recorded, out / "report", model=model, progress=show)
     _summary(recorded.attrs, analysis.retention(recorded))
     print(f"\nreport:     {written / 'report.html'}")
     print(f"recording:  {out / 'recording'}")

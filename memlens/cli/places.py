@@ -1,11 +1,15 @@
 """Where things are: the checkout's top-level folders, trained models, recordings inside of runs, streams."""
 
+import shlex
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from memlens.errors import MemlensError, ModelError, RecordingError, StreamError, closest
 
 if TYPE_CHECKING:
+    from memlens.model import MemoryModel
+    from memlens.recording import Recording
     from memlens.streams import Stream
 
 _PACKAGE = Path(__file__).resolve().parents[1]
@@ -28,6 +32,38 @@ def model(name: str) -> Path:
         return trained[name]
     known = f"trained models: {closest(name, trained)}" if trained else "no trained model comes with this installation"
     raise ModelError(f"no model folder at '{name}'; {known}")
+
+
+def model_of(opened: "Recording", given: str | None, analyses: Iterable[str] | None = None) -> "MemoryModel | None":
+    """The model that a recording was made with, loaded; None where none of the analyses runs it, or it is not found.
+
+    Without ``given``, folders are tried that the recording command names and that come with memlens: one whose weights have the recorded
+    digest is the one.
+
+    Raises
+    ------
+    ModelError
+        When what is given is no memory model.
+    RecordingError
+        When it is another than the recording was made with.
+    """
+    from memlens.analysis import find
+
+    if analyses is not None and not any("model" in find(name).needs for name in analyses):
+        return None
+    words = shlex.split(str(opened.attrs.get("command", "")))
+    trained = sorted(path.parent for path in bundled("trained_models").glob("*/config.json"))
+    folders = [model(given)] if given else [*(Path(word) for word in words), *trained]
+    wanted = opened.attrs.get("weights_sha256")
+    from memlens.model.checkpoint import WEIGHTS, file_sha256, load_memory_model
+    from memlens.recording.replay import refuse_other
+
+    for folder in folders:
+        if given or ((folder / WEIGHTS).is_file() and file_sha256(folder / WEIGHTS) == wanted):
+            found = load_memory_model(folder, policy=opened.attrs["policy"])
+            refuse_other(opened, found)
+            return found
+    return None
 
 
 def recording(run: str) -> Path:

@@ -15,6 +15,7 @@ def add(commands: Any) -> None:
     )
     parser.add_argument("recording", metavar="RUN", help="folder of the recording")
     parser.add_argument("-o", "--out", metavar="DIR", required=True, help="folder for the report")
+    arguments.add_model(parser)
     arguments.add_threads(parser)
     parser.set_defaults(run=run, interrupted="; run the same command again")
 
@@ -29,6 +30,7 @@ def run(args: Namespace) -> None:
     from memlens import recording, report
 
     opened = recording.open(path)
+    model = places.model_of(opened, args.model)
     with progress() as show:
-        written = report.write_report(opened, args.out, progress=show)
+        written = report.write_report(opened, args.out, model=model, progress=show)
     print(f"report: {written / 'report.html'}")

@@ -13,9 +13,11 @@ if TYPE_CHECKING:
     from plotly.graph_objects import Figure
 
 NAMES = (
+    "agreement",
     "alignment",
     "answer_sources",
     "attention",
+    "attribution",
     "calibration",
     "clusters",
     "compression",
@@ -24,9 +26,11 @@ NAMES = (
     "dictionary",
     "drift",
     "efficiency",
+    "effects",
     "geometry",
     "lineage",
     "margins",
+    "mediation",
     "occupancy",
     "probe",
     "probe_profile",

@@ -4,7 +4,7 @@ import shutil
 import tempfile
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from memlens.errors import RecordingError
 from memlens.report.files import write_data, write_manifest
@@ -17,7 +17,12 @@ if TYPE_CHECKING:
 
 
 def write_report(
-    recording: "Recording", directory: str | Path, *, analyses: Choice = None, progress: Progress | None = None
+    recording: "Recording",
+    directory: str | Path,
+    *,
+    analyses: Choice = None,
+    model: Any = None,
+    progress: Progress | None = None,
 ) -> Path:
     """Analyse a recording and write report.html, report.pdf, figures, data and manifest.json.
 
@@ -28,6 +33,8 @@ def write_report(
     analyses
         Names, or names with parameters; None takes every analysis that needs no place. An analysis that the
         recording cannot support becomes a note in the report.
+    model
+        The model that the recording was made with, for analyses that run it; without it these become notes.
     progress
         Called before each step as ``progress(done, total, what)``.
 
@@ -53,7 +60,7 @@ def write_report(
     except OSError as error:
         raise RecordingError(f"cannot write to '{directory}': {error.strerror}; choose another folder") from None
     try:
-        _fill(recording, made, chosen, progress or (lambda done, total, what: None))
+        _fill(recording, made, chosen, model, progress or (lambda done, total, what: None))
         made.chmod(0o755)
         if directory.exists():
             raise RecordingError(f"'{directory}' was made by someone else meanwhile; choose another folder")
@@ -64,14 +71,16 @@ def write_report(
     return directory
 
 
-def _fill(recording: "Recording", folder: Path, chosen: dict[str, dict[str, object]], progress: Progress) -> None:
+def _fill(
+    recording: "Recording", folder: Path, chosen: dict[str, dict[str, object]], model: Any, progress: Progress
+) -> None:
     begin, total = time.perf_counter(), len(chosen) + 2
     sections = []
     made: dict[str, str] = {}
     files: dict[str, list[str]] = {}
     for done, (name, params) in enumerate(chosen.items()):
         progress(done, total, f"report: {name}")
-        section = analyse(recording, name, params)
+        section = analyse(recording, name, params, model)
         sections.append(section)
         if section.dataset is not None:
             written = write_data(section.dataset, name, folder / "data")

@@ -15,7 +15,6 @@ crashed         an error that is none of memlens's
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from importlib import import_module
 from inspect import signature
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -141,8 +140,7 @@ def _seeded(case: Case) -> bool:
     """
     from memlens.analysis import find
 
-    function = getattr(import_module(f"memlens.analysis.{find(case.analysis).name}"), case.analysis)
-    return "seed" in signature(function).parameters and "seed" not in case.params
+    return "seed" in signature(find(case.analysis).function).parameters and "seed" not in case.params
 
 
 def passes(case: Case, found: Grade) -> bool:

@@ -120,6 +120,37 @@ def forgetting(
     return _store("forgetting", life, n_segment, seed, flags=lambda i: True, keep=keep)
 
 
+def last_item(*, n_segment: int = 24, seed: int = 0) -> HandBuilt:
+    """A working memory of four slots, all of which hold the last flagged item, and a store that stays empty.
+
+    Every third segment states an item, which all slots take in whole; each segment asks for the last. So the answer goes through the
+    working memory alone, and through no slot of it alone.
+
+    Returns
+    -------
+    HandBuilt
+        Truth: ``stored``, as in `flagged_store`.
+    """
+    keep = (1e-6,) * 4
+    model = _blank("last_item", working_slots=len(keep), working_writes=len(keep), event_threshold=-1.0)
+    for part in (KEY, VALUE):
+        _identity(model.working.value.weight, part, part)
+    _gates(model, keep)
+    _linear_q(model, {Action.STORE: ({}, -1.0), Action.COMPRESS: ({}, -2.0), Action.RETRIEVE: ({}, -2.0)})
+    random = np.random.default_rng(seed)
+    stream, stated = Stream("last_item", seed), []
+    key, value = random.permutation(N_ITEM), random.permutation(N_ITEM)
+    for t in range(n_segment):
+        if t % 3 == 0:
+            one = {"segment": t, "key": KEYS[key[t // 3 % N_ITEM]], "value": VALUES[value[t // 3 % N_ITEM]], "fact": t}
+            one["position"] = t * SEGMENT + _say(stream, random, [(one["key"], one["value"], FLAG_WORD)], fact=t)
+            stated.append(one)
+        else:
+            _say(stream, random, [])
+            stream.question(stated[-1]["key"], stated[-1]["value"], fact=stated[-1]["fact"])
+    return HandBuilt(model, stream.encode(default_tokenizer()), {"stored": stated})
+
+
 def _store(
     name: str, life: float, n_segment: int, seed: int, *, flags: Any, keep: Sequence[float] = (0.5,) * 4
 ) -> HandBuilt:

@@ -65,3 +65,44 @@ def test_bad_input_is_one_line(
     assert main(["analyse", *(named.get(one, one) for one in arguments)]) == 2
     assert said in capsys.readouterr().err
     assert not out.exists()
+
+
+@pytest.fixture(scope="module")
+def of_a_file(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """A model's folder and a recording whose command names it."""
+    from memlens.model import load_model, save_model
+    from memlens.recording import record
+    from memlens.testing.models import last_item
+
+    folder, built = tmp_path_factory.mktemp("model"), last_item()
+    save_model(built.model, folder / "model")
+    attrs = {"command": f"memlens record {folder / 'model'} stream -o run"}
+    record(load_model(folder / "model"), built.stream, folder / "run", attrs=attrs, states_every=1)
+    return folder / "model", folder / "run"
+
+
+EFFECTS = ["--set", 'effects.what="level"', "effects.questions=10"]
+
+
+def test_the_model_is_found_by_its_weights(of_a_file: tuple[Path, Path], tmp_path: Path) -> None:
+    _, recorded = of_a_file
+    assert main(["analyse", str(recorded), "effects", "-o", str(tmp_path / "out"), *EFFECTS]) == 0
+    [told] = json.loads((tmp_path / "out/manifest.json").read_text(encoding="utf-8"))["analyses"]
+    assert told["ran"] and told["params"]["what"] == ["level"]
+
+
+def test_a_model_that_moved_is_asked_for(
+    of_a_file: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder, recorded = of_a_file
+    moved = folder.rename(tmp_path / "moved")
+    try:
+        assert main(["analyse", str(recorded), "effects", "-o", str(tmp_path / "none"), *EFFECTS]) == 0
+        assert "give --model DIR" in capsys.readouterr().out
+        words = ["analyse", str(recorded), "effects", "--model", str(moved), "-o", str(tmp_path / "given"), *EFFECTS]
+        assert main(words) == 0
+        assert (tmp_path / "given/data/effects.json").is_file()
+        assert main(["analyse", str(recorded), "effects", "--model", "nano", "-o", str(tmp_path / "other")]) == 2
+        assert "give that model" in capsys.readouterr().err
+    finally:
+        moved.rename(folder)

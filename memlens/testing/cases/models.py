@@ -1,8 +1,6 @@
 """Cases of hand-built models: the cause of what was recorded is known. They run the models, and need torch."""
 
 import tempfile
-from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,14 +17,13 @@ if TYPE_CHECKING:
 SEGMENT, LIFE = 32, 5
 
 
-def _recorded(build: "Callable[..., HandBuilt]", seed: int) -> Recording:
+def recorded(built: "HandBuilt", **options: Any) -> Recording:
     """Run a model and keep its recording for as long as this process lives."""
     from memlens.recording import record
 
-    built = build(seed=seed)
     folder = tempfile.TemporaryDirectory(prefix="memlens-case-")
     recording = record(
-        built.model, built.stream, Path(folder.name) / "run", dtype="float32", attrs={"truth": built.truth}
+        built.model, built.stream, Path(folder.name) / "run", dtype="float32", attrs={"truth": built.truth}, **options
     )
     recording.folder = folder  # pyright: ignore[reportAttributeAccessIssue]
     return recording
@@ -36,14 +33,14 @@ def flagged(seed: int) -> Recording:
     """The hand-built store that keeps flagged items, and no others."""
     from memlens.testing.models import flagged_store
 
-    return _recorded(flagged_store, seed)
+    return recorded(flagged_store(seed=seed))
 
 
 def forgets(seed: int) -> Recording:
     """The hand-built memory that drops entries after 5 segments."""
     from memlens.testing.models import forgetting
 
-    return _recorded(partial(forgetting, life=LIFE), seed)
+    return recorded(forgetting(life=LIFE, seed=seed))
 
 
 def judge_stored(found: xr.Dataset, truth: dict[str, Any]) -> Verdict:

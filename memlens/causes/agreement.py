@@ -1,0 +1,184 @@
+"""Do attribution, lineage and real ablation point at the same tokens?"""
+
+from itertools import combinations
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+import xarray as xr
+
+from memlens.analysis.result import finish
+from memlens.causes.attribution import attributed, routes, windows
+from memlens.causes.contrast import contrast, settled
+from memlens.causes.filler import Filler
+from memlens.causes.route import Route
+from memlens.causes.stage import Asked, Stage
+from memlens.errors import AnalysisError
+from memlens.model.model import MemoryModel
+
+if TYPE_CHECKING:
+    from memlens.recording import Recording
+
+WAYS = ("integrated gradients", "ablation on the route", "lineage", "run again without")
+PAIRS = tuple(combinations(range(len(WAYS)), 2))
+
+
+def agreement(
+    recording: "Recording",
+    model: MemoryModel,
+    *,
+    questions: int = 10,
+    width: int = 8,
+    sources: int = 2,
+    reach: int = 24,
+    steps: int = 24,
+    within: int = 1,
+    draws: int = 19,
+    sequence: int = 0,
+    seed: int = 0,
+) -> xr.Dataset:
+    """Rank windows of tokens by four measures of what they mean to an answer, and compare the ranks question by question.
+
+    Of each window of the tokens that the answer's entries were written from: its integrated gradients and its ablation on the route
+    (`attribution`), its share of the lineage (`memlens.analysis.answer_sources`: read weight x parents' shares x write attention), and what
+    the answer loses when the stream is run again with other text of the stream in the window's place, all decisions free. The last
+    is the cause; the others are cheaper, and may be wrong.
+
+    Null: one of the two has its windows shuffled, question by question.
+
+    Parameters
+    ----------
+    width
+        Tokens in a window.
+    within
+        Only questions whose sources lie at most so many segments before them: the way between is run again for every window.
+    sources, reach, steps
+        As in `attribution`; ranks need fewer steps than sums.
+    draws
+        Shuffles of a null.
+
+    Returns
+    -------
+    xarray.Dataset
+        Over ``(question, pair)``: ``rho``, Spearman's rank correlation over windows, and ``null_rho``; ``top``, whether both have the same
+        window first, and ``null_top``; NaN where one of the two is the same everywhere. Over ``(pair)``: ``first``, ``second``, of ``rho``
+        what `contrast` gives, and of ``top`` the same as ``top_mean`` and so on. Over ``(question, window, way)``: ``importance``, NaN
+        beyond a question's last window; ``row``, ``segment``.
+
+    Raises
+    ------
+    AnalysisError
+        With fewer than 10 questions whose reads can be followed so far.
+    RecordingError
+        When the model is not the one that the recording was made with, or no state or write attention was kept.
+    """
+    if min(width, sources, steps, draws, within + 1) < 1 or reach < 0:
+        raise AnalysisError(
+            f"width is {width}, sources {sources}, steps {steps}, draws {draws}, within {within}, reach {reach}; give 1 or more of the "
+            "first four, 0 or more of the others"
+        )
+    stage = Stage(recording, model, sequence)
+    filler = Filler(stage)
+    found = []
+    chosen = routes(stage, questions, sources, reach, seed, within)
+    for asked, route in chosen:
+        window = windows(route, width)
+        by_token = [
+            attributed(route, "integrated_gradients", steps, width),
+            attributed(route, "ablation", steps, width),
+            _lineage(route),
+        ]
+        random = np.random.default_rng([seed, asked.row])
+        # what is next to nothing has no rank
+        ways = [settled(np.bincount(window, values)) for values in by_token]
+        found.append(np.stack([*ways, _again(stage, filler, asked, route, window, random)]))
+    unit = np.array([asked.segment for asked, _ in chosen])
+    scores = np.stack(
+        [_compared(ways, np.random.default_rng([seed, 1, i]), draws) for i, ways in enumerate(found)]
+    )  # question, (rho, null, top, null), pair
+    importance = np.full((len(found), max(ways.shape[1] for ways in found), len(WAYS)), np.nan)
+    for at, ways in enumerate(found):
+        importance[at, : ways.shape[1]] = ways.T
+    top = {f"top_{name}": values for name, values in contrast(scores[:, 2], scores[:, 3], unit, seed).items()}
+    names = ("rho", "null_rho", "top", "null_top")
+    dataset = xr.Dataset(
+        {
+            **{name: (("question", "pair"), scores[:, i]) for i, name in enumerate(names)},
+            **{name: ("pair", v) for name, v in (contrast(scores[:, 0], scores[:, 1], unit, seed) | top).items()},
+            "first": ("pair", [WAYS[a] for a, _ in PAIRS]),
+            "second": ("pair", [WAYS[b] for _, b in PAIRS]),
+            "importance": (("question", "window", "way"), importance),
+            "row": ("question", [asked.row for asked, _ in chosen]),
+            "segment": ("question", unit),
+        },
+        coords={"way": list(WAYS)},
+    )
+    params = {
+        "questions": questions, "width": width, "sources": sources, "reach": reach, "steps": steps, "within": within, "draws": draws,
+        "sequence": sequence, "seed": seed,
+    }  # fmt: skip
+    return finish(dataset, "agreement", recording, len(found), params, asked=len(stage.questions))
+
+
+def _lineage(route: Route) -> np.ndarray:
+    """Share of the answer that lineage gives to each token of a route, (token,)."""
+    tree, reading = route.tree, route.reading
+    out, number = np.zeros(len(route.position)), 0
+    for entry, weight in zip(reading.entries, reading.weight, strict=True):
+        leaves = _shares(route, entry)
+        at, share = tree.writes(np.array([leaf for leaf, _ in leaves]))
+        for (_, part), places, written in zip(leaves, at, share, strict=True):
+            own = np.flatnonzero(route.source == number)
+            spread = dict(zip(places.tolist(), written.tolist(), strict=True))
+            out[own] = [weight * part * spread.get(int(position), 0.0) for position in route.position[own]]
+            number += 1
+    return out
+
+
+def _shares(route: Route, entry: int, part: float = 1.0) -> list[tuple[int, float]]:
+    """Slots that an entry came from, in the order of the route, with the part that each is of it: parents count alike."""
+    if route.tree.fresh[entry]:
+        return [(entry, part)]
+    parents = [int(parent) for parent in route.tree.parent[entry] if parent >= 0]
+    return [leaf for parent in parents for leaf in _shares(route, parent, part / len(parents))]
+
+
+def _again(
+    stage: Stage, filler: Filler, asked: Asked, route: Route, window: np.ndarray, random: np.random.Generator
+) -> np.ndarray:
+    """Loss that the answer gains when the stream is run again without each window, nats a token, (window,)."""
+    n = int(window.max()) + 2
+    start = int(route.position.min()) // stage.length
+    [(_, state)] = stage.states([start])
+    rows = state.map(lambda x: x.repeat(n, *(1,) * (x.dim() - 1)))
+    with torch.no_grad():
+        for t in range(start, asked.segment + 1):
+            columns = stage.segment(t, n)
+            # the last row is the run as it was
+            for row in range(n - 1):
+                columns = filler.without(columns, row, t, np.unique(route.position[window == row]), random)
+            if t < asked.segment:
+                rows = stage.after(t, rows, columns)
+        _, context, _ = stage.model.perceive(columns, rows)
+        memory = stage.model.memory(stage.model.candidates(context, rows), rows)
+        answers, _ = stage.model.answer(stage.question(asked, n), memory)
+    loss = answers.loss[:, 0].double().cpu().numpy()
+    return settled(loss[:-1] - loss[-1])
+
+
+def _compared(ways: np.ndarray, random: np.random.Generator, draws: int) -> np.ndarray:
+    """Rank correlation, its null, same first window, its null, (4, pair)."""
+    from scipy.stats import rankdata
+
+    out = np.full((4, len(PAIRS)), np.nan)
+    ranks = np.stack([rankdata(values) for values in ways])
+    orders = [random.permutation(ways.shape[1]) for _ in range(draws)]
+    for at, (a, b) in enumerate(PAIRS):
+        if np.ptp(ways[a]) == 0 or np.ptp(ways[b]) == 0:
+            continue
+        out[0, at] = np.corrcoef(ranks[a], ranks[b])[0, 1]
+        out[1, at] = np.mean([np.corrcoef(ranks[a], ranks[b][order])[0, 1] for order in orders])
+        first, second = ways[a].argmax(), ways[b]
+        out[2, at] = float(first == second.argmax())
+        out[3, at] = np.mean([first == second[order].argmax() for order in orders])
+    return out

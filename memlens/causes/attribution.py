@@ -1,0 +1,267 @@
+"""Which tokens, slots and entries an answer is owed to: captum over the way from tokens to the answer."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+import xarray as xr
+from torch import Tensor, nn
+
+from memlens.analysis.result import finish
+from memlens.causes.contrast import contrast
+from memlens.causes.route import Family, Route
+from memlens.causes.stage import Asked, Stage
+from memlens.errors import AnalysisError, closest
+from memlens.model.model import MemoryModel
+
+if TYPE_CHECKING:
+    from memlens.recording import Recording
+
+METHODS = ("integrated_gradients", "ablation", "occlusion")
+#: Shares of the tokens that are taken away, or kept alone.
+BINS = (0.01, 0.05, 0.1, 0.2, 0.5)
+#: What is measured of attributions.
+MEASURES = ("on_fact", "comprehensiveness", "sufficiency", "random_weights")
+#: Rows of a batch.
+BATCH = 32
+
+
+def attribution(
+    recording: "Recording",
+    model: MemoryModel,
+    *,
+    method: str = "integrated_gradients",
+    questions: int = 10,
+    sources: int = 2,
+    reach: int = 24,
+    steps: int = 40,
+    width: int = 4,
+    draws: int = 4,
+    sequence: int = 0,
+    seed: int = 0,
+) -> xr.Dataset:
+    """Share out an answer's log-probability among the tokens that its entries were written from.
+
+    From f(tokens) - f(baseline), nats a token, on the route of memlens/causes/route.py: the entries that the answer read most are written
+    anew from their tokens, decisions held. The baseline is a token that could be any (the mean embedding) everywhere. Integrated gradients
+    (Sundararajan et al., 2017): (x - b) times the mean gradient on the line from b to x; shares add up to the difference, and ``delta``
+    is by how much they fail to. Ablation and occlusion replace windows of ``width`` tokens (occlusion's overlap by half; Zeiler and
+    Fergus, 2014) and measure. Conductance (Dhamdhere et al., 2019): the same difference, shared out among slots, and among entries.
+
+    Checks, each with its null: ``on_fact``, the part of the positive attribution on the fact that was asked for, against the part of
+    the tokens that state it; ``comprehensiveness`` and ``sufficiency`` (DeYoung et al., 2020), how much the answer's probability (geometric
+    mean over its tokens) falls without the top tokens, and with them alone, mean over shares of 1 to 50 % of the tokens, against random
+    tokens; ``random_weights`` (Adebayo et al., 2018), the rank correlation with the attribution of a model of the same sizes that has
+    learned nothing, against that with shuffled tokens: far from 0, the attribution would show the architecture.
+
+    Parameters
+    ----------
+    method
+        "integrated_gradients", "ablation" or "occlusion".
+    questions
+        How many questions.
+    sources
+        Most slots that are followed back for one question.
+    reach
+        Tokens before a slot's window that count as its source as well. Those before are held.
+    steps
+        Points of the integral (Gauss-Legendre).
+    width
+        Tokens in a window that is replaced.
+    draws
+        Random rankings of a null.
+
+    Returns
+    -------
+    xarray.Dataset
+        Over ``(question, token)``: ``attribution`` (nats a token of the answer) and ``position`` in the stream. Over
+        ``(question, source)``: ``slot_conductance``; ``(question, read)``: ``entry_conductance`` and ``read_weight``. All NaN, or -1,
+        beyond a question's last. Over ``(question, measure)``: ``score``, ``null_score``. Over ``(measure)``: what
+        `contrast` gives. Over ``(question)``: ``difference`` f(tokens) - f(baseline), ``delta`` and
+        ``conductance_delta``, ``loss``, ``row``, ``segment``.
+
+    Raises
+    ------
+    AnalysisError
+        With an unknown method, or fewer than 10 questions whose reads can be followed.
+    RecordingError
+        When the model is not the one that the recording was made with, or no state was kept.
+    """
+    if method not in METHODS:
+        raise AnalysisError(f"no method '{method}'; {closest(method, METHODS)}")
+    if min(sources, steps, width, draws) < 1 or reach < 0:
+        raise AnalysisError(
+            f"sources is {sources}, steps {steps}, width {width}, draws {draws}, reach {reach}; give 1 or more of each, 0 or more of reach"
+        )
+    stage = Stage(recording, model, sequence)
+    other = untrained(model, seed)
+    rows = []
+    for asked, route in routes(stage, questions, sources, reach, seed):
+        random = np.random.default_rng([seed, asked.row])
+        found = attributed(route, method, steps, width)
+        measured = _measured(stage, route, asked, found, random, draws)
+        blind = attributed(route.with_weights(other), method, steps, width)
+        measured[:, MEASURES.index("random_weights")] = _alike(found, blind, random, draws)
+        rows.append((asked, route, found, measured, *_conducted(route, steps)))
+    unit = np.array([row[0].segment for row in rows])
+    score, null = (np.stack([row[3][side] for row in rows]) for side in (0, 1))
+    difference, loss = (np.array([row[i] for row in rows]) for i in (6, 7))
+    dataset = xr.Dataset(
+        {
+            "attribution": (("question", "token"), _padded([row[2] for row in rows], np.nan)),
+            "position": (("question", "token"), _padded([row[1].position for row in rows], -1)),
+            "slot_conductance": (("question", "source"), _padded([row[4] for row in rows], np.nan)),
+            "entry_conductance": (("question", "read"), _padded([row[5] for row in rows], np.nan)),
+            "read_weight": (("question", "read"), _padded([np.array(row[1].reading.weight) for row in rows], np.nan)),
+            "score": (("question", "measure"), score),
+            "null_score": (("question", "measure"), null),
+            **{name: ("measure", v) for name, v in contrast(score, null, unit, seed).items()},
+            "difference": ("question", difference),
+            "delta": ("question", np.array([row[2].sum() for row in rows]) - difference),
+            "conductance_delta": ("question", np.array([row[5].sum() for row in rows]) - difference),
+            "loss": ("question", loss),
+            "row": ("question", [row[0].row for row in rows]),
+            "segment": ("question", unit),
+        },
+        coords={"measure": list(MEASURES)},
+    )
+    params = {
+        "method": method, "questions": questions, "sources": sources, "reach": reach, "steps": steps, "width": width, "draws": draws,
+        "sequence": sequence, "seed": seed,
+    }  # fmt: skip
+    return finish(dataset, "attribution", recording, len(rows), params, asked=len(stage.questions), unit="nat/token")
+
+
+def routes(
+    stage: Stage, questions: int, sources: int, reach: int, seed: int, within: int | None = None
+) -> list[tuple[Asked, Route]]:
+    """Questions whose reads can be followed, each with its route; ``within`` so many segments of it, where that is given."""
+    family = Family(stage)
+    reading = {asked.row: family.reading(asked, sources) for asked in stage.questions}
+    among = []
+    for asked in stage.questions:
+        found = reading[asked.row]
+        if found is not None:
+            needed = family.segments(found)
+            if within is None or asked.segment - min(needed) <= within:
+                among.append((asked, [*needed, asked.segment]))
+    chosen = stage.choose(among, questions, seed)
+    wanted = {asked.row: needed for asked, needed in among}
+    states = dict(stage.states([segment for asked in chosen for segment in wanted[asked.row]]))
+    out = []
+    for asked in chosen:
+        found = reading[asked.row]
+        assert found is not None
+        out.append((asked, Route(stage, family, asked, found, states, reach)))
+    return out
+
+
+def untrained(model: MemoryModel, seed: int) -> MemoryModel:
+    """A model of the same sizes whose weights are drawn anew."""
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        return MemoryModel(model.cfg, model.tokenizer, "untrained").to(model.device).eval()
+
+
+def attributed(route: Route, method: str, steps: int, width: int) -> np.ndarray:
+    """Attribution of each token of a route, nats, (token,)."""
+    from captum.attr import FeatureAblation, IntegratedGradients, Occlusion
+
+    x, nothing = route.given(), route.nothing()
+    if method == "integrated_gradients":
+        found = IntegratedGradients(route).attribute(x, nothing, n_steps=steps, internal_batch_size=BATCH)
+        return _plain(found.sum(-1))
+    with torch.no_grad():
+        if method == "ablation":
+            window = torch.from_numpy(windows(route, width))[None, :, None].expand_as(x)
+            kinds = FeatureAblation(route).attribute(x, nothing, feature_mask=window, perturbations_per_eval=BATCH)
+            # a window's change is given to each feature of each of its tokens: shared out, it is given once
+            return _plain(kinds[..., 0]) / np.bincount(windows(route, width))[windows(route, width)]
+        shape = (min(width, x.shape[1]), x.shape[2])
+        kinds = Occlusion(route).attribute(
+            x, shape, strides=(max(width // 2, 1), x.shape[2]), baselines=nothing, perturbations_per_eval=BATCH
+        )
+        return _plain(kinds[..., 0]) / width
+
+
+def windows(route: Route, width: int) -> np.ndarray:
+    """Number of the window of ``width`` tokens that each token is in, (token,); none holds tokens of two slices."""
+    number, out = 0, np.empty(len(route.position), int)
+    for source in range(len(route.slices)):
+        own = np.flatnonzero(route.source == source)
+        # counted from the end, where the slot is
+        out[own] = number + (np.arange(own.size)[::-1] // width)[...]
+        number += -(-own.size // width)
+    return out
+
+
+def _conducted(route: Route, steps: int) -> tuple[np.ndarray, np.ndarray, float, float]:
+    """Conductance of slots and of entries, the difference that they share, and the loss as it was."""
+    from captum.attr import LayerConductance
+
+    x, nothing = route.given(), route.nothing()
+
+    def conducted(layer: nn.Module) -> np.ndarray:
+        found: Any = LayerConductance(route, layer).attribute(x, nothing, n_steps=steps, internal_batch_size=BATCH)
+        return _plain(found.sum(-1))
+
+    slots = conducted(route.slots)
+    # where nothing was merged, entries are slots
+    entries = slots if route.reading.entries == route.reading.sources else conducted(route.entries)
+    with torch.no_grad():
+        given, without = route(torch.cat((x, nothing))).double().tolist()
+    return slots, entries, given - without, -given
+
+
+def _measured(
+    stage: Stage, route: Route, asked: Asked, found: np.ndarray, random: np.random.Generator, draws: int
+) -> np.ndarray:
+    """Scores and null scores, (2, measure)."""
+    out = np.full((2, len(MEASURES)), np.nan)
+    fact = (stage.stream.fact[route.position] == asked.question.fact) & (asked.question.fact >= 0)
+    positive = np.clip(found, 0, None)
+    if fact.any() and positive.sum() > 0:
+        out[:, 0] = positive[fact].sum() / positive.sum(), fact.mean()
+    rankings = [np.argsort(-found, kind="stable"), *(random.permutation(found.size) for _ in range(draws))]
+    scores = _erased(route, rankings)
+    out[0, 1:3], out[1, 1:3] = scores[0], scores[1:].mean(0)
+    return out
+
+
+def _erased(route: Route, rankings: Sequence[np.ndarray]) -> np.ndarray:
+    """Comprehensiveness and sufficiency of each ranking of the tokens, (ranking, 2)."""
+    x, nothing = route.given(), route.nothing()
+    n = x.shape[1]
+    kept = [torch.ones(n, dtype=torch.bool)]
+    for ranking in rankings:
+        for share in BINS:
+            top = torch.zeros(n, dtype=torch.bool)
+            top[torch.from_numpy(ranking[: max(1, round(share * n))].copy())] = True
+            kept += [~top, top]
+    mask = torch.stack(kept)[..., None].to(x.device)
+    with torch.no_grad():
+        rows = [route(torch.where(part, x, nothing)) for part in mask.split(BATCH)]
+    probability = torch.cat(rows).double().exp().cpu().numpy()
+    return (probability[0] - probability[1:]).reshape(len(rankings), len(BINS), 2).mean(1)
+
+
+def _alike(found: np.ndarray, other: np.ndarray, random: np.random.Generator, draws: int) -> tuple[float, float]:
+    """Rank correlation of two attributions, and the mean of that with shuffled tokens."""
+    from scipy.stats import spearmanr
+
+    if np.ptp(found) == 0 or np.ptp(other) == 0:
+        return np.nan, np.nan
+    null = [float(spearmanr(found, random.permutation(other)).statistic) for _ in range(draws)]
+    return float(spearmanr(found, other).statistic), float(np.mean(null))
+
+
+def _plain(x: Tensor) -> np.ndarray:
+    return x[0].detach().double().cpu().numpy()
+
+
+def _padded(rows: Sequence[np.ndarray], fill: float) -> np.ndarray:
+    out = np.full((len(rows), max(map(len, rows))), fill, dtype=np.result_type(rows[0], type(fill)))
+    for at, row in enumerate(rows):
+        out[at, : len(row)] = row
+    return out

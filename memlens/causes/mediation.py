@@ -1,0 +1,203 @@
+"""On which way a fact reaches its answer: the working memory, the store, or the backbone's state."""
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+import xarray as xr
+
+from memlens.analysis.result import finish
+from memlens.causes.contrast import DRAWS, bootstrap, contrast, settled
+from memlens.causes.filler import Filler
+from memlens.causes.stage import Asked, Stage
+from memlens.errors import AnalysisError
+from memlens.model.model import MemoryModel
+from memlens.model.outputs import MemoryState
+
+if TYPE_CHECKING:
+    from memlens.recording import Recording
+
+#: Path -> the parts of a state that it is.
+PATHS = {"working memory": ("working",), "store": ("store",), "backbone": ("blocks", "tail", "tail_valid")}
+FACTUAL, COUNTER, NULL = range(3)
+
+
+def mediation(
+    recording: "Recording",
+    model: MemoryModel,
+    *,
+    questions: int = 16,
+    within: int = 4,
+    sequence: int = 0,
+    seed: int = 0,
+) -> xr.Dataset:
+    """How much of what a fact does to its answer goes through each part of the state.
+
+    A second run is as the first, but for the fact: wherever it was stated before the question, other text of the stream stands in its
+    place. From the first such segment to the question both runs go on, with decisions of their own. At the question, with the loss y of
+    the answer as a function of the parts w (working memory), l (store) and b (backbone's state and last hidden vectors), and ' for the
+    run without the fact:
+
+    total = y(w', l', b') - y(w, l, b); ``alone`` of the working memory = y(w', l, b) - y(w, l, b), the natural indirect effect (Pearl,
+    2001; Vig et al., 2020, for hidden units); ``restored`` = y(w', l', b') - y(w, l', b'), what that part alone would bring back.
+
+    Shares of the total need not add up to 1: a fact that two parts hold is lost by neither alone, and ``alone`` is then too small and
+    ``restored`` too large. ``remainder`` is 1 less the sum of the shares of ``alone``.
+
+    Null: text that states no fact, as long and in the same segments, is replaced in the same way.
+
+    Parameters
+    ----------
+    questions
+        How many questions.
+    within
+        Only questions whose fact was first stated at most so many segments before them, and not in their own: all between is run again.
+
+    Returns
+    -------
+    xarray.Dataset
+        Over ``(question, path)``: ``alone``, ``restored``, ``null_alone``, nats a token. Over ``(path)``: of ``alone`` what `contrast`
+        gives, ``share`` and ``share_restored`` with ``_low``, ``_high``: ratios of means, bootstrap over segments, NaN where the total is
+        not above that of the null. Over ``(question)``: ``total``, ``null_total``, ``row``, ``segment``, ``distance``. Of the total
+        ``total_mean``, ``total_low``, ``total_high``, ``total_null_mean``, ``total_p``; and ``remainder`` with ``_low``, ``_high``.
+
+    Raises
+    ------
+    AnalysisError
+        With fewer than 10 questions about such facts, or a recording without a stream.
+    RecordingError
+        When the model is not the one that the recording was made with, or no state was kept.
+    """
+    if within < 1:
+        raise AnalysisError(f"within is {within}; give 1 or more segments")
+    stage = Stage(recording, model, sequence)
+    filler = Filler(stage)
+    stated = {asked.row: _stated(stage, asked) for asked in stage.questions}
+    start = {row: int(positions[0]) // stage.length for row, positions in stated.items() if positions.size}
+    among = [
+        (asked, [start[asked.row]])
+        for asked in stage.questions
+        if asked.row in start
+        and asked.segment - start[asked.row] <= within
+        and stated[asked.row][-1] // stage.length < asked.segment
+    ]
+    chosen = stage.choose(among, questions, seed)
+    found: dict[int, np.ndarray] = {}
+    with torch.no_grad():
+        for segment, state in stage.states([start[asked.row] for asked in chosen]):
+            for asked in (asked for asked in chosen if start[asked.row] == segment):
+                random = np.random.default_rng([seed, asked.row])
+                found[asked.row] = _paths(stage, filler, asked, stated[asked.row], segment, state, random)
+    values = np.stack([found[asked.row] for asked in chosen])
+    total, null_total, alone, restored, null_alone = (
+        values[:, 0, 0], values[:, 1, 0], values[:, 0, 1:4], values[:, 0, 4:], values[:, 1, 1:4],
+    )  # fmt: skip
+    unit = np.array([asked.segment for asked in chosen])
+    whole = {name: v[0] for name, v in contrast(total[:, None], null_total[:, None], unit, seed).items()}
+    dataset = xr.Dataset(
+        {
+            "alone": (("question", "path"), alone),
+            "restored": (("question", "path"), restored),
+            "null_alone": (("question", "path"), null_alone),
+            **{name: ("path", v) for name, v in contrast(alone, null_alone, unit, seed).items()},
+            **_shares(total, alone, restored, unit, seed, whole),
+            **{
+                f"total_{name}": whole[name]
+                for name in ("mean", "low", "high", "null_mean", "null_low", "null_high", "p")
+            },
+            "total": ("question", total),
+            "null_total": ("question", null_total),
+            "row": ("question", [asked.row for asked in chosen]),
+            "segment": ("question", unit),
+            "distance": ("question", [asked.question.distance for asked in chosen]),
+        },
+        coords={"path": list(PATHS)},
+    )
+    params = {"questions": questions, "within": within, "sequence": sequence, "seed": seed}
+    return finish(dataset, "mediation", recording, len(chosen), params, asked=len(stage.questions), unit="nat/token")
+
+
+def _stated(stage: Stage, asked: Asked) -> np.ndarray:
+    """Positions before the question that state its fact."""
+    if asked.question.fact < 0:
+        return np.zeros(0, int)
+    return np.flatnonzero(stage.stream.fact[: asked.question.position] == asked.question.fact)
+
+
+def _paths(
+    stage: Stage,
+    filler: Filler,
+    asked: Asked,
+    stated: np.ndarray,
+    start: int,
+    state: MemoryState,
+    random: np.random.Generator,
+) -> np.ndarray:
+    """Changes of loss (fact or null, total and alone and restored); of a null for which there is no room, NaN."""
+    rows = state.map(lambda x: x.repeat(3, *(1,) * (x.dim() - 1)))
+    room = True
+    for t in range(start, asked.segment + 1):
+        columns = stage.segment(t, 3)
+        own = stated[(stated >= t * stage.length) & (stated < (t + 1) * stage.length)]
+        if own.size:
+            columns = filler.without(columns, COUNTER, t, own, random)
+            other = filler.elsewhere(t, own.size, random)
+            room = room and other is not None
+            if other is not None:
+                columns = filler.without(columns, NULL, t, other, random)
+        if t < asked.segment:
+            rows = stage.after(t, rows, columns)
+    hidden, _ = stage.model.encode(columns, rows)
+    # source of hidden vectors, working memory, store for every run that is asked
+    combined = [(FACTUAL,) * 3]
+    for other in (COUNTER, NULL):
+        combined.append((other,) * 3)
+        combined += [tuple(other if p == path else FACTUAL for p in range(3)) for path in range(3)]
+        combined += [tuple(FACTUAL if p == path else other for p in range(3)) for path in range(3)]
+    loss = _losses(stage, asked, columns, hidden, rows, combined)
+    out = np.empty((2, 7))
+    for side in range(2):
+        total, alone, restored = np.split(loss[1 + 7 * side : 8 + 7 * side], [1, 4])
+        out[side] = settled(np.concatenate((total - loss[0], alone - loss[0], total - restored)))
+    out[1, :] = out[1] if room else np.nan
+    return out
+
+
+def _losses(
+    stage: Stage, asked: Asked, columns: Any, hidden: torch.Tensor, rows: MemoryState, combined: list[tuple[int, ...]]
+) -> np.ndarray:
+    """Loss of the answer where each path comes from one of the runs."""
+    model = stage.model
+    working, store, backbone = (torch.tensor([one[p] for one in combined]) for p in range(3))
+    mixed = rows.map(lambda x: x[backbone])
+    mixed = replace(mixed, working=rows.working[working], store=rows.store.map(lambda x: x[store]))
+    columns = columns.map(lambda x: x[backbone])
+    context = model.write_context(hidden[backbone], columns, mixed)
+    memory = model.memory(model.candidates(context, mixed), mixed)
+    answers, _ = model.answer(stage.question(asked, len(combined)), memory)
+    return answers.loss[:, 0].double().cpu().numpy()
+
+
+def _shares(
+    total: np.ndarray, alone: np.ndarray, restored: np.ndarray, unit: np.ndarray, seed: int, whole: dict[str, Any]
+) -> dict[str, Any]:
+    """Shares of the mean total, with intervals; of no total there are none."""
+    columns = np.concatenate((total[:, None], alone, restored), 1)
+    drawn = bootstrap(columns, unit, DRAWS, seed)
+    if not (whole["p"] <= 0.05 and whole["mean"] > whole["null_mean"] and (drawn[:, 0] > 0).all()):
+        mean, low, high = (np.full(7, np.nan) for _ in range(3))
+    else:
+        shares = drawn[:, 1:] / drawn[:, :1]
+        shares = np.concatenate((shares, 1 - shares[:, :3].sum(1, keepdims=True)), 1)
+        own = columns.mean(0)
+        mean = np.append(own[1:] / own[0], 1 - own[1:4].sum() / own[0])
+        low, high = np.quantile(shares, [0.025, 0.975], axis=0)
+    out: dict[str, Any] = {}
+    for end, values in (("", mean), ("_low", low), ("_high", high)):
+        out |= {
+            f"share{end}": ("path", values[:3]),
+            f"share_restored{end}": ("path", values[3:6]),
+            f"remainder{end}": values[6],
+        }
+    return out

@@ -1,0 +1,40 @@
+"""What analyses of causes share: an effect with its interval, and its null with its own, side by side."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from memlens.figures.panel import Mark
+from memlens.figures.style import ACCENT, NULL_COLOUR
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+
+def contrasted(
+    dataset: "xr.Dataset", null: str, prefix: str = "", measured: str = "measured (95 %)", colour: str = ACCENT
+) -> list[Mark]:
+    """Marks of ``{prefix}mean`` and ``{prefix}null_mean`` over the one dim that they have; ``null`` says what the null is."""
+    values = {name: np.atleast_1d(dataset[f"{prefix}{name}"].values) for name in _NAMES}
+    place = np.arange(values["mean"].size)
+    notes = [f"n = {n:,}" for n in np.atleast_1d(dataset[f"{prefix}n"].values)] if f"{prefix}n" in dataset else None
+    return [
+        Mark(f"null: {null}", place, values["null_mean"], NULL_COLOUR, "point", values["null_low"], values["null_high"], note=notes),
+        Mark(measured, place, values["mean"], colour, "point", values["low"], values["high"], symbol="diamond", note=notes),
+    ]  # fmt: skip
+
+
+_NAMES = ("mean", "low", "high", "null_mean", "null_low", "null_high")
+
+
+def interval(value: float, low: float, high: float) -> str:
+    """A number with its interval, in words; without an interval where there is none."""
+    if not np.isfinite(low):
+        return f"{value:.2f}"
+    return f"{value:.2f} (95 % interval {low:.2f} to {high:.2f})"
+
+
+def listed(names: Sequence[str]) -> str:
+    """Names in a sentence: "a", "a and b", "a, b and c"."""
+    return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else list(names))

@@ -1,0 +1,65 @@
+"""Whether attribution, lineage and real ablation agree on what answers are owed to."""
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from memlens.figures.contrasted import contrasted, interval, listed
+from memlens.figures.panel import Panel, paper, screen
+
+if TYPE_CHECKING:
+    import xarray as xr
+    from matplotlib.figure import Figure as Sheet
+    from plotly.graph_objects import Figure
+
+SHORT = {
+    "integrated gradients": "gradients",
+    "ablation on the route": "route",
+    "lineage": "lineage",
+    "run again without": "real",
+}
+NULL = "windows shuffled (95 %)"
+
+
+def _panels(dataset: "xr.Dataset") -> list[Panel]:
+    pairs = zip(dataset["first"].values.astype(str), dataset["second"].values.astype(str), strict=True)
+    ticks = [f"{SHORT[first]}, {SHORT[second]}" for first, second in pairs]
+    return [
+        Panel("ranks of windows", "pair", "rank correlation", contrasted(dataset, NULL), ticks, line=0),
+        Panel(
+            "the same window first", "pair", "share of the questions", contrasted(dataset, NULL, "top_"), ticks, line=0
+        ),
+    ]
+
+
+def plot_agreement(dataset: "xr.Dataset") -> "Figure":
+    """Draw the result of `memlens.causes.agreement`."""
+    return screen(_panels(dataset), f"Do measures of importance agree? (n = {dataset.attrs['n']:,} questions)")
+
+
+def print_agreement(dataset: "xr.Dataset") -> "Sheet":
+    """The same for print."""
+    return paper(_panels(dataset))
+
+
+def caption(dataset: "xr.Dataset") -> str:
+    """Say which of the cheaper measures rank windows as running again does."""
+    real = dataset.isel(pair=np.flatnonzero(dataset["second"].values.astype(str) == "run again without"))
+    parts, agree = [], []
+    for at in range(real.sizes["pair"]):
+        one = real.isel(pair=at)
+        if not np.isfinite(float(one["mean"])):
+            continue
+        name = str(one["first"].item())
+        parts.append(f"{name} {interval(*(float(one[key]) for key in ('mean', 'low', 'high')))}")
+        if float(one["p_adjusted"]) <= 0.05 and float(one["mean"]) > float(one["null_mean"]):
+            agree.append(name)
+    if not parts:
+        return "No window changes an answer when the stream is run again without it, so that there are no ranks to compare."
+    verdict = (
+        f"{listed(agree)} rank windows as they matter" if agree else "none is shown to rank windows as they matter"
+    )
+    return (
+        f"Mean rank correlation with what the answer loses when the stream is run again without a window: {'; '.join(parts)}. "
+        f"So {verdict}."
+    )

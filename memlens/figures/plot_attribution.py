@@ -1,0 +1,85 @@
+"""What attributions of answers are worth: on the fact, faithful, complete, and not those of any model."""
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from memlens.figures.contrasted import contrasted, interval
+from memlens.figures.panel import Mark, Panel, paper, screen
+from memlens.figures.style import ACCENT, NULL_COLOUR
+
+if TYPE_CHECKING:
+    import xarray as xr
+    from matplotlib.figure import Figure as Sheet
+    from plotly.graph_objects import Figure
+
+TICKS = {
+    "on_fact": "on the fact",
+    "comprehensiveness": "comprehensiveness",
+    "sufficiency": "sufficiency",
+    "random_weights": "like random weights",
+}
+
+
+def _panels(dataset: "xr.Dataset") -> list[Panel]:
+    measures = [TICKS[str(name)] for name in dataset["measure"].values]
+    difference = dataset["difference"].values
+    total = np.nansum(dataset["attribution"].values, 1)
+    ends = np.array([min(difference.min(), 0), max(difference.max(), 0)])
+    ranked = -np.sort(-np.nan_to_num(dataset["attribution"].values), 1)
+    rank = np.arange(1, min(ranked.shape[1], 32) + 1)
+    spread = np.quantile(ranked[:, : rank.size], [0.25, 0.5, 0.75], axis=0)
+    even = difference.mean() / np.isfinite(dataset["attribution"].values).sum(1).mean()
+    return [
+        Panel("checks", "measure", "score", contrasted(dataset, "random tokens or order (95 %)"), measures, line=0),
+        Panel(
+            "is it complete?",
+            "f(tokens) - f(baseline) (nat/token)",
+            "sum of attributions (nat/token)",
+            [
+                Mark("if it were complete", ends, ends, NULL_COLOUR, dash="dash"),
+                Mark("answers", difference, total, ACCENT, "point", symbol="circle"),
+            ],
+        ),
+        Panel(
+            "by rank of the token",
+            "rank of the token",
+            "attribution (nat/token)",
+            [
+                Mark("null: even over all tokens", rank[[0, -1]], [even] * 2, NULL_COLOUR, dash="dot"),
+                Mark("median and quartiles", rank, spread[1], ACCENT, low=spread[0], high=spread[2]),
+            ],
+        ),
+    ]
+
+
+def plot_attribution(dataset: "xr.Dataset") -> "Figure":
+    """Draw the result of `memlens.causes.attribution`."""
+    return screen(_panels(dataset), f"Attribution of answers to tokens (n = {dataset.attrs['n']:,} questions)")
+
+
+def print_attribution(dataset: "xr.Dataset") -> "Sheet":
+    """The same for print."""
+    return paper(_panels(dataset))
+
+
+def caption(dataset: "xr.Dataset") -> str:
+    """Say whether the attribution is faithful: whether its top tokens carry the answer."""
+    one = dataset.sel(measure="comprehensiveness")
+    score = interval(*(float(one[name]) for name in ("mean", "low", "high")))
+    holds = float(one["p_adjusted"]) <= 0.05 and float(one["mean"]) > float(one["null_mean"])
+    verdict = (
+        "the attribution finds tokens that carry the answer" if holds else "the attribution is not shown to beat chance"
+    )
+    missing = np.nanmedian(np.abs(dataset["delta"].values))
+    random = dataset.sel(measure="random_weights")
+    sane = (
+        f" Its rank correlation with that of untrained weights is {float(random['mean']):.2f}."
+        if np.isfinite(float(random["mean"]))
+        else ""
+    )
+    return (
+        f"Without the tokens that the attribution ranks first, the probability of an answer falls by {score}, and by "
+        f"{float(one['null_mean']):.2f} without random ones: {verdict}. Attributions miss the difference that they share out by "
+        f"{missing:.2f} nats a token (median).{sane}"
+    )

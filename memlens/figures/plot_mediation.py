@@ -1,0 +1,63 @@
+"""On which way facts reach their answers."""
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import xarray as xr
+
+from memlens.figures.contrasted import contrasted, interval
+from memlens.figures.panel import Mark, Panel, paper, screen
+from memlens.figures.style import ACCENT, percent, scalar
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure as Sheet
+    from plotly.graph_objects import Figure
+
+NULL = "other text replaced (95 %)"
+
+
+def _panels(dataset: "xr.Dataset") -> list[Panel]:
+    names = ("mean", "low", "high", "null_mean", "null_low", "null_high")
+    both = xr.Dataset(
+        {name: ("path", np.concatenate(([scalar(dataset, f"total_{name}")], dataset[name].values))) for name in names}
+    )
+    ways = [str(path) for path in dataset["path"].values]
+    place = np.arange(len(ways))
+    shares = []
+    for name, told, colour, symbol in (
+        ("share", "alone: lost with this part only", ACCENT, "diamond"),
+        ("share_restored", "restored: brought back by this part only", "#CC79A7", "square"),
+    ):
+        y, low, high = (100 * dataset[name + end].values for end in ("", "_low", "_high"))
+        shares.append(Mark(told, place, y, colour, "point", low, high, symbol=symbol))
+    return [
+        Panel("without the fact", "run without the fact, in", "loss gained (nat/token)", contrasted(both, NULL), ["all", *ways], line=0),
+        Panel("share of the whole effect", "part of the state", "share (%)", shares, ways, line=0),
+    ]  # fmt: skip
+
+
+def plot_mediation(dataset: "xr.Dataset") -> "Figure":
+    """Draw the result of `memlens.causes.mediation`."""
+    return screen(_panels(dataset), f"How facts reach their answers (n = {dataset.attrs['n']:,} questions)")
+
+
+def print_mediation(dataset: "xr.Dataset") -> "Sheet":
+    """The same for print."""
+    return paper(_panels(dataset))
+
+
+def caption(dataset: "xr.Dataset") -> str:
+    """Say what the fact does, and how much of it goes which way."""
+    total = interval(*(scalar(dataset, f"total_{name}") for name in ("mean", "low", "high")))
+    null = scalar(dataset, "total_null_mean")
+    against = f"against {null:.2f} without other text" if np.isfinite(null) else "with no other text to compare"
+    whole = f"Without its fact an answer loses {total} nats a token, {against}"
+    if not np.isfinite(dataset["share"].values).all():
+        return f"{whole}: no effect of the fact is shown, so that there is nothing to share out."
+    parts = [
+        f"{path} {percent(float(one))} ({100 * float(low):.0f} to {100 * float(high):.0f} %)"
+        for path, one, low, high in zip(
+            dataset["path"].values, *(dataset[f"share{end}"].values for end in ("", "_low", "_high")), strict=True
+        )
+    ]
+    return f"{whole}; carried alone: {', '.join(parts)}. Shares need not add up to 100 %: what two parts hold is lost by neither alone."

@@ -1,0 +1,77 @@
+import numpy as np
+import pytest
+import torch
+
+from memlens.causes import agreement, attribution
+from memlens.causes.attribution import routes, windows
+from memlens.causes.stage import Stage
+from memlens.errors import AnalysisError
+
+
+@pytest.mark.parametrize("kind", ["stored", "small"])
+def test_the_route_gives_the_loss_that_was_recorded(kind, request):
+    """Also where entries were merged."""
+    recording, model = request.getfixturevalue(kind)
+    chosen = routes(Stage(recording, model), 14, 4, 6, 0)
+    for asked, route in chosen:
+        with torch.no_grad():
+            given = float(route(route.given()))
+        assert -given == pytest.approx(float(recording.questions["loss"].values[asked.row]), abs=1e-4)
+    if kind == "small":
+        assert any(route.reading.entries != route.reading.sources for _, route in chosen)
+
+
+@pytest.mark.parametrize("method", ["integrated_gradients", "ablation", "occlusion"])
+def test_answers_are_owed_to_the_item(stored, method):
+    recording, model = stored
+    found = attribution(recording, model, method=method, steps=60, width=1)
+    mean, p = found["mean"], found["p_adjusted"]
+    assert float(mean.sel(measure="on_fact")) > 0.9
+    assert float(mean.sel(measure="comprehensiveness")) > 0.5 + float(
+        found["null_mean"].sel(measure="comprehensiveness")
+    )
+    assert float(mean.sel(measure="sufficiency")) < float(found["null_mean"].sel(measure="sufficiency"))
+    assert (p.sel(measure=["on_fact", "comprehensiveness"]) <= 0.05).all()
+    assert (found["difference"] > 1).all()
+    if method == "integrated_gradients":
+        np.testing.assert_allclose(found["delta"] / found["difference"], 0, atol=0.15)
+    np.testing.assert_allclose(found["conductance_delta"] / found["difference"], 0, atol=0.15)
+
+
+def test_conductance_is_shared_out_among_slots_and_merges(small):
+    recording, model = small
+    found = attribution(recording, model, questions=14, sources=4, reach=6, steps=40, draws=1)
+    slots, entries = found["slot_conductance"].sum("source"), found["entry_conductance"].sum("read")
+    np.testing.assert_allclose(slots, entries, atol=0.05)
+    np.testing.assert_allclose(entries, found["difference"], atol=0.1)
+
+
+def test_windows_end_where_a_slot_was_picked(stored):
+    recording, model = stored
+    [(_, route), *_] = routes(Stage(recording, model), 10, 2, 6, 0)
+    number = windows(route, 4)
+    assert number[-4:].tolist() == [0] * 4 or len(route.slices) > 1
+    assert np.bincount(number).max() <= 4 and set(number) == set(range(number.max() + 1))
+
+
+def test_measures_agree_where_one_thing_matters(stored):
+    recording, model = stored
+    found = agreement(recording, model, width=1, reach=4, within=3)
+    pair = (found["first"].values == "ablation on the route") & (found["second"].values == "run again without")
+    one = found.isel(pair=int(np.flatnonzero(pair)[0]))
+    assert float(one["mean"]) > 0.5 and float(one["p_adjusted"]) <= 0.05
+    assert abs(float(one["null_mean"])) < 0.2
+
+
+@pytest.mark.parametrize(
+    ("analysis", "params", "told"),
+    [
+        (attribution, {"method": "gradients"}, "closest: integrated_gradients"),
+        (attribution, {"steps": 0}, "steps 0"),
+        (agreement, {"width": 0}, "width is 0"),
+    ],
+)
+def test_bad_parameters_are_refused(stored, analysis, params, told):
+    recording, model = stored
+    with pytest.raises(AnalysisError, match=told):
+        analysis(recording, model, **params)

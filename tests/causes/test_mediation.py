@@ -1,0 +1,46 @@
+import numpy as np
+import pytest
+
+from memlens.causes import mediation
+from memlens.causes.filler import Filler
+from memlens.causes.stage import Stage
+from memlens.errors import AnalysisError
+
+
+@pytest.mark.parametrize(("kind", "path"), [("stored", "store"), ("worked", "working memory")])
+def test_the_one_part_that_holds_the_fact_carries_it_all(kind, path, request):
+    recording, model = request.getfixturevalue(kind)
+    found = mediation(recording, model)
+    for name in ("share", "share_restored"):
+        for part in found["path"].values:
+            assert float(found[name].sel(path=part)) == pytest.approx(float(part == path), abs=1e-3)
+    assert float(found["total_p"]) <= 0.05 and float(found["remainder"]) == pytest.approx(0, abs=1e-3)
+    assert np.nanmax(np.abs(found["null_total"].values)) == 0
+
+
+def test_of_no_total_there_are_no_shares(small):
+    recording, model = small
+    found = mediation(recording, model, questions=10, within=8)
+    known = np.isfinite(found["share"].values)
+    assert known.all() == (float(found["total_p"]) <= 0.05 and float(found["total_low"]) > 0)
+
+
+def test_other_text_is_as_long_and_states_nothing(stored):
+    recording, model = stored
+    stage = Stage(recording, model)
+    filler, random = Filler(stage), np.random.default_rng(0)
+    fact = np.flatnonzero(stage.stream.fact == 0)
+    whole = stage.segment(0, 2)
+    changed = filler.without(whole, 1, 0, fact, random)
+    assert (changed.token[0] == whole.token[0]).all()
+    differs = np.flatnonzero((changed.token[1] != whole.token[1]).numpy())
+    assert set(differs) == set(fact)
+    other = filler.elsewhere(0, fact.size, random)
+    assert other is not None and not set(other) & set(fact) and other.size == fact.size
+    assert filler.elsewhere(0, 200, random) is None
+
+
+def test_a_stretch_of_no_segments_is_refused(stored):
+    recording, model = stored
+    with pytest.raises(AnalysisError, match="within is 0"):
+        mediation(recording, model, within=0)
