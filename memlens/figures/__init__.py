@@ -13,8 +13,8 @@ from memlens.figures.plot_decision_factors import plot_decision_factors, print_d
 from memlens.figures.plot_decisions import plot_decisions, print_decisions
 from memlens.figures.plot_dictionary import plot_dictionary, print_dictionary
 from memlens.figures.plot_drift import plot_drift, print_drift
-from memlens.figures.plot_efficiency import plot_efficiency, print_efficiency
 from memlens.figures.plot_effects import plot_effects, print_effects
+from memlens.figures.plot_efficiency import plot_efficiency, print_efficiency
 from memlens.figures.plot_geometry import plot_geometry, print_geometry
 from memlens.figures.plot_lineage import plot_lineage, print_lineage
 from memlens.figures.plot_margins import plot_margins, print_margins
@@ -46,8 +46,8 @@ __all__ = [
     "plot_decisions",
     "plot_dictionary",
     "plot_drift",
-    "plot_efficiency",
     "plot_effects",
+    "plot_efficiency",
     "plot_geometry",
     "plot_lineage",
     "plot_margins",
@@ -75,8 +75,8 @@ __all__ = [
     "print_decisions",
     "print_dictionary",
     "print_drift",
-    "print_efficiency",
     "print_effects",
+    "print_efficiency",
     "print_geometry",
     "print_lineage",
     "print_margins",

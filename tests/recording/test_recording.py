@@ -51,7 +51,7 @@ def test_a_segment_is_read_at_once(tmp_path, dtype):
     read = planted.segment(11)
     assert all(isinstance(v.variable._data, np.ndarray) for v in read.data_vars.values())
     assert read.identical(planted.segments.isel(segment=11).load())
-    with pytest.raises(RecordingError, match="segment 20 is not in .* has 20 segments from 0 on"):
+    with pytest.raises(RecordingError, match=r"segment 20 is not in .* has 20 segments from 0 on"):
         planted.segment(20)
     with pytest.raises(RecordingError, match="segment -1 is not in"):
         planted.segment(-1)
