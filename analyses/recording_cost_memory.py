@@ -7,6 +7,8 @@ import os
 import sys
 from pathlib import Path
 
+#: Segments to a commit: small enough that by 10K tokens all that a commit needs was once in memory.
+COMMIT = 16
 SHORT = 10_000
 #: The memory of every so many segments of the last tenth counts: one reading may catch a block on its way to disk.
 EVERY = 8
@@ -35,7 +37,7 @@ def main() -> None:
     def progress(done: int, total: int, what: str) -> None:
         seen.append((done, resident()))
 
-    record(model, stream, folder, progress=progress)
+    record(model, stream, folder, commit_every=COMMIT, progress=progress)
     early = [size for done, size in seen if SHORT * 0.8 <= done * 512 <= SHORT * 1.3]
     late = [size for done, size in seen[-max(len(seen) // 10, 3) :: EVERY] or seen[-3:]]
     print(int(statistics.median(early)), int(statistics.median(late)), n_token)
