@@ -153,14 +153,21 @@ def _clouds(value: Rows, seed: int, draws: int) -> Iterator[Rows]:
     spread = np.sqrt(np.diag(moments(value)[1]) / n)
     length = np.concatenate([np.linalg.norm(block, axis=1) for _, block in blocks(value)])
     for draw in range(draws):
-        long = rng.permutation(length)
+        if isinstance(value, np.ndarray):
+            direction = rng.normal(size=value.shape)
+            yield _cloud(direction * spread, rng.permutation(length))
+            continue
+        mixed = rng.permutation(length)
 
-        def cloud(block: np.ndarray, rows: slice, long: np.ndarray = long, draw: int = draw) -> np.ndarray:
-            own = np.random.default_rng([seed, draw, int(rows.start)])
-            direction = own.normal(size=block.shape) * spread
-            return long[rows, None] * direction / np.linalg.norm(direction, axis=1, keepdims=True)
+        def block_of(block: np.ndarray, rows: slice, mixed: np.ndarray = mixed, draw: int = draw) -> np.ndarray:
+            direction = np.random.default_rng([seed, draw, int(rows.start)]).normal(size=block.shape)
+            return _cloud(direction * spread, mixed[rows])
 
-        yield mapped(value, cloud, value.shape[1], 0)
+        yield mapped(value, block_of, value.shape[1], 0)
+
+
+def _cloud(direction: np.ndarray, length: np.ndarray) -> np.ndarray:
+    return length[:, None] * direction / np.linalg.norm(direction, axis=1, keepdims=True)
 
 
 def _stability(value: Rows, k: int, method: Method, seed: int) -> float:
