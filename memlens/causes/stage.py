@@ -44,7 +44,7 @@ class Stage:
     Raises
     ------
     AnalysisError
-        When what is given holds no stream and states, or was made with interventions.
+        When what is given is no memory model, the recording was made with interventions, or has no such sequence.
     RecordingError
         When the model is another, or no states were kept (with the option that keeps them).
     """
@@ -53,10 +53,6 @@ class Stage:
         if not isinstance(model, MemoryModel):
             raise AnalysisError(
                 f"model is a {type(model).__name__}, expected the MemoryModel that the recording was made with"
-            )
-        if not hasattr(recording, "streams"):
-            raise AnalysisError(
-                "the recording holds no stream and no states to go on from; make one with `memlens record MODEL STREAM -o RUN`"
             )
         refuse_other(recording, model)
         if decoded(recording.attrs.get("interventions"), []):

@@ -6,6 +6,7 @@ from memlens.causes import agreement, attribution
 from memlens.causes.attribution import routes, windows
 from memlens.causes.stage import Stage
 from memlens.errors import AnalysisError
+from memlens.testing.cases.causes import judge_agreement
 
 
 @pytest.mark.parametrize("kind", ["stored", "small"])
@@ -24,7 +25,7 @@ def test_the_route_gives_the_loss_that_was_recorded(kind, request):
 @pytest.mark.parametrize("method", ["integrated_gradients", "ablation", "occlusion"])
 def test_answers_are_owed_to_the_item(stored, method):
     recording, model = stored
-    found = attribution(recording, model, method=method, steps=60, width=1)
+    found = attribution(recording, model, method=method, steps=80, width=1)
     mean, p = found["mean"], found["p_adjusted"]
     assert float(mean.sel(measure="on_fact")) > 0.9
     assert float(mean.sel(measure="comprehensiveness")) > 0.5 + float(
@@ -34,8 +35,8 @@ def test_answers_are_owed_to_the_item(stored, method):
     assert (p.sel(measure=["on_fact", "comprehensiveness"]) <= 0.05).all()
     assert (found["difference"] > 1).all()
     if method == "integrated_gradients":
-        np.testing.assert_allclose(found["delta"] / found["difference"], 0, atol=0.15)
-    np.testing.assert_allclose(found["conductance_delta"] / found["difference"], 0, atol=0.15)
+        for name in ("delta", "conductance_delta"):
+            np.testing.assert_allclose(found[name] / found["difference"], 0, atol=0.1)
 
 
 def test_conductance_is_shared_out_among_slots_and_merges(small):
@@ -54,13 +55,13 @@ def test_windows_end_where_a_slot_was_picked(stored):
     assert np.bincount(number).max() <= 4 and set(number) == set(range(number.max() + 1))
 
 
-def test_measures_agree_where_one_thing_matters(stored):
+def test_each_measure_ranks_what_it_sees(stored):
+    """An item is key, value, flag. Without any of them there is no answer; the flag decides, and decisions are held on the route."""
     recording, model = stored
     found = agreement(recording, model, width=1, reach=4, within=3)
-    pair = (found["first"].values == "ablation on the route") & (found["second"].values == "run again without")
-    one = found.isel(pair=int(np.flatnonzero(pair)[0]))
-    assert float(one["mean"]) > 0.5 and float(one["p_adjusted"]) <= 0.05
-    assert abs(float(one["null_mean"])) < 0.2
+    judged = judge_agreement(found, {})
+    assert judged.right, judged.numbers
+    assert (np.abs(found["null_mean"]) < 0.2).all()
 
 
 @pytest.mark.parametrize(

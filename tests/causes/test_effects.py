@@ -41,7 +41,7 @@ def test_slots_that_hold_the_same_are_missed_together_only(worked):
 
 def test_what_was_decided_earlier_can_be_forced(stored):
     recording, model = stored
-    found = effects(recording, model, what="action", lag=2, questions=30)
+    found = effects(recording, model, what="action", lag=2, questions=20)
     gone = found["correct_change"].sel(cause="forced DISCARD").values
     known = np.isfinite(gone) & found["correct"].values
     assert known.any() and (gone[known] == -1).all()
@@ -77,8 +77,8 @@ def test_what_cannot_be_run_again_is_refused(stored, worked, tmp_path):
     with pytest.raises(AnalysisError, match="expected the MemoryModel"):
         effects(recording, "nano")  # pyright: ignore[reportArgumentType]
     memory = write_recording(None, questions={"segment": [0]})
-    with pytest.raises(AnalysisError, match="memlens record MODEL STREAM"):
-        effects(memory, model)  # pyright: ignore[reportArgumentType]
+    with pytest.raises(RecordingError, match="give that model"):
+        effects(memory, model)
     planted_recording(tmp_path / "planted", n_segment=8)
     from memlens import recording as recordings
 

@@ -132,11 +132,23 @@ def judge_attribution(found: xr.Dataset, truth: dict[str, Any]) -> Verdict:
 
 
 def judge_agreement(found: xr.Dataset, truth: dict[str, Any]) -> Verdict:
-    """Route and real ablation rank windows alike, and both find those that state the item."""
-    pair = (found["first"].values == "ablation on the route") & (found["second"].values == "run again without")
-    one = found.isel(pair=int(np.flatnonzero(pair)[0]))
-    numbers = {"rank correlation": float(one["mean"]), "null": float(one["null_mean"]), "p": float(one["p_adjusted"])}
-    return Verdict(numbers["rank correlation"] > 0.5 and numbers["p"] <= 0.05, numbers)
+    """Every pair ranks windows as it must: all of an item's key, value and flag are needed, lineage knows of the key and the value, and on
+    the route, where reads and storing are held, only the value matters.
+    """
+    from scipy.stats import spearmanr
+
+    # windows are counted from the slot back: flag, value, key, and the noise before them
+    seen = {
+        "ablation on the route": [0, 1, 0], "lineage": [0, 1, 1], "run again without": [1, 1, 1],
+    }  # fmt: skip
+    windows = {name: [*values, *[0] * (found.sizes["window"] - 3)] for name, values in seen.items()}
+    off, least = 0.0, 0.0
+    for at, (first, second) in enumerate(zip(found["first"].values, found["second"].values, strict=True)):
+        if first in seen:
+            wanted = float(spearmanr(windows[first], windows[second]).statistic)
+            off = max(off, abs(float(found["mean"][at]) - wanted))
+            least = max(least, float(found["p_adjusted"][at]))
+    return Verdict(off < 0.01 and least <= 0.05, {"largest rank correlation off by": off, "largest p": least})
 
 
 def nothing(*names: str) -> Any:
@@ -170,7 +182,7 @@ CASES = (
     Case("a decoder that does not look", "attribution", "negative", "not faithful, not on the fact", unheard, nothing("p_adjusted"),
          SMALL),
     Case("nothing asked", "attribution", "refusal", "10 questions are needed", never_asked, costly=True),
-    Case("answers from entries", "agreement", "positive", "route and real ablation rank alike (above 0.5)", through_the_store,
+    Case("answers from entries", "agreement", "positive", "rank correlations as planted, within 0.01", through_the_store,
          judge_agreement, {"width": 1, "reach": 4, "within": 3}, costly=True),
     Case("a decoder that does not look", "agreement", "negative", "no two agree", unheard, nothing("p_adjusted"),
          {**SMALL, "width": 2, "within": 3}),
