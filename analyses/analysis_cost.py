@@ -7,8 +7,8 @@ vectors
     the analyses call on the same array, and the same functions on Dask blocks of a file, in 64 MiB. Each arm runs in a process of its own,
     the arms of a part one after the other (analysis_cost_part.py).
 whole
-    ``memlens analyse RUN --all`` of a recording of nano over ``N_TOKEN`` of the built-in stream, with all its figures and pages, on two
-    threads. UMAP is not part of it.
+    ``memlens analyse RUN --all`` of a recording of nano over ``N_TOKEN`` of the built-in stream, with all its figures and pages, on one
+    thread, as the command runs by default. UMAP is not part of it.
 
 Ratios are of processor time: on a busy machine wall time measures the others too. Both are kept.
 """
@@ -32,7 +32,7 @@ from study_recall import NANO
 
 N_ROW, QUICK_ROW = 2**20, 2**14
 N_TOKEN, QUICK_TOKEN = 100_000, 10_000
-THREADS = 2
+THREADS = 1
 #: Sources of what the arms call.
 TIMED = ("blocks", "clustering", "block_clustering", "probing", "block_probe")
 

@@ -78,7 +78,7 @@ def verdict(result: Result) -> Verdict:
         (
             f"{len(found) - len(missed)} of {len(found)} goals are reached. Missed: {'; '.join(missed) or 'none'}.",
             f"{config['n_row']:,} vectors, on one thread; ratios are of processor time, arm after arm in processes of their own.",
-            f"All {whole['analyses']} analyses of {config['n_token']:,} tokens, with figures and pages, on {config['threads']} threads, "
+            f"All {whole['analyses']} analyses of {config['n_token']:,} tokens, with figures and pages, on {config['threads']} thread, "
             f"once: {whole['seconds']:.0f} s of wall time and {whole['cpu']:.0f} s of processor time, under a load of {whole['load']:g} "
             f"on {result['provenance']['machine']['cpu_count']} cores, other work included. The slowest: {_slowest(whole)}. "
             f"Refused, for what the recording cannot support: {', '.join(whole['refused']) or 'none'}.",

@@ -73,7 +73,8 @@ def measure(run: Run) -> Mapping[str, Any]:
         "memory": memory.model_dump(mode="json"),
         "attention": attention.model_dump(mode="json"),
     }
-    counters = ROOT / "analyses" / "efficiency_cost.py", ROOT / "memlens" / "analysis" / "costs.py"
+    formulas = (ROOT / "memlens" / "analysis" / f"{name}.py" for name in ("costs", "attention_costs"))
+    counters = ROOT / "analyses" / "efficiency_cost.py", *formulas
     source = digest([*(ROOT / "memlens" / "model").glob("*.py"), *counters])
     run.begin(config, {"settings": fingerprint(config), "source of models and counters": source})
     rows = []

@@ -140,15 +140,15 @@ def fit_errors(rows: Sequence[Row]) -> list[dict[str, Any]]:
 
 def interactions(config: Mapping[str, Any], question: int, count: int, length: int) -> float:
     """The gain in interactions, by the rules of `memlens.analysis.costs`."""
-    from memlens.analysis import costs as counting
+    from memlens.analysis import attention_costs, costs
     from memlens.config import BaselineConfig, ModelConfig
 
     attention, memory = BaselineConfig.parse(config["attention"]), ModelConfig.parse(config["memory"])
     n_answer = config["n_answer"]
-    plain = counting.attention_interactions(attention, length)
-    plain += count * counting.attention_question_interactions(attention, length, question, n_answer)
-    slots = counting.memory_interactions(memory, length)
-    slots += count * counting.memory_question_interactions(memory, question, n_answer)
+    plain = attention_costs.attention_interactions(attention, length)
+    plain += count * attention_costs.attention_question_interactions(attention, length, question, n_answer)
+    slots = costs.memory_interactions(memory, length)
+    slots += count * costs.memory_question_interactions(memory, question, n_answer)
     return plain / slots
 
 

@@ -1,4 +1,4 @@
-"""What the parts of a model cost, as formulas of its sizes: parameters, FLOPs, bytes, interactions; and plain attention's beside them.
+"""What the parts of the memory model cost, as formulas of its sizes: parameters, FLOPs, bytes, interactions.
 
 S positions of a segment, d features, K context slots, W working slots, E places of the store, A = K + E agents, m entries to a merge.
 
@@ -24,9 +24,8 @@ The tests hold every formula against the models themselves, run under torch's co
 
 from collections.abc import Mapping
 
-from memlens.config import BaselineConfig, ModelConfig
+from memlens.config import ModelConfig
 from memlens.dims import PAYLOAD, Action, Modality
-from memlens.errors import AnalysisError
 
 #: Parts of a step in its order. "store" is the compressor, which makes and opens its merges; the token embedding is of "encoders".
 PARTS = (
@@ -36,13 +35,6 @@ PARTS = (
 ENCODER_WIDTH, IMPORTANCE_WIDTH, CONTENT_WIDTH = 128, 64, 32
 #: The compressor's hidden layer, in widths of the model.
 COMPRESSOR_RATIO = 4
-#: Positions that attend at once in plain attention, which leaves out the keys after them.
-QUERY_BLOCK = 256
-#: Heads of plain attention are this wide, and its width is a multiple of it; widths of its MLP, in widths of the model.
-HEAD_WIDTH = 32
-MLP_RATIOS = (1.0, 1.5, 2.0, 2.5, 3.0, 3.5, 4.0)
-#: How far from the wanted number of parameters plain attention may end.
-TOLERANCE = 0.05
 FLOAT, INTEGER, FLAG = 4, 8, 1
 
 Parts = dict[str, int]
@@ -59,7 +51,7 @@ def n_readable(cfg: ModelConfig) -> int:
     return cfg.n_slots + cfg.working_slots + n_entry(cfg)
 
 
-def _linear(n: int, n_in: int, n_out: int) -> int:
+def linear(n: int, n_in: int, n_out: int) -> int:
     """FLOPs of n vectors through a matrix."""
     return 2 * n * n_in * n_out
 
@@ -90,28 +82,28 @@ def segment_flops(
     inner = cfg.ssd_heads * cfg.ssd_head_dim
     mixed = inner + 2 * cfg.ssd_state
     layer = (
-        _linear(s, d, inner + mixed + cfg.ssd_heads)
+        linear(s, d, inner + mixed + cfg.ssd_heads)
         + 2 * s * mixed * cfg.conv_width
         + _scan(cfg, inner)
-        + _linear(s, inner, d)
+        + linear(s, inner, d)
     )
     width, features = cfg.control_width, 10 + 2 * len(cfg.capacities) + CONTENT_WIDTH
-    q_network = _linear(agents, d, CONTENT_WIDTH) + _linear(agents, features, 2 * width)
-    q_network += _linear(agents, 2 * width, width) + _linear(agents, width, 1 + len(Action))
-    matching = _linear(agents + working, d, d) + 2 * agents * (agents * d + working * d + agents * working)
+    q_network = linear(agents, d, CONTENT_WIDTH) + linear(agents, features, 2 * width)
+    q_network += linear(agents, 2 * width, width) + linear(agents, width, 1 + len(Action))
+    matching = linear(agents + working, d, d) + 2 * agents * (agents * d + working * d + agents * working)
     merges = sum(_pairs(cfg))
-    head = 2 * _linear(s, d, d) + 2 * _linear(working, d, d) + 4 * s * working * d + _linear(s, d, cfg.vocab_size)
+    head = 2 * linear(s, d, d) + 2 * linear(working, d, d) + 4 * s * working * d + linear(s, d, cfg.vocab_size)
     return dict.fromkeys(PARTS, 0) | {
-        "encoders": _encoder_flops(d, others or {}),
+        "encoders": encoder_flops(d, others or {}),
         "backbone": cfg.n_layers * layer,
-        "importance": _linear(s, d, IMPORTANCE_WIDTH) + _linear(1, d, IMPORTANCE_WIDTH) + _linear(s, IMPORTANCE_WIDTH, 1),
-        "context": _linear(slots, d, heads) + 2 * _linear(source, d, heads) + 4 * slots * source * heads
-        + _linear(slots, heads, d) + _linear(slots, d, d),
-        "working": _linear(working, d, d) + 2 * _linear(incoming, d, d) + 4 * working * incoming * d
-        + _linear(working, 2 * d, 1),
-        "store": merges * _linear(1, COMPRESSOR_RATIO * d, (cfg.merge + 1) * d)
+        "importance": linear(s, d, IMPORTANCE_WIDTH) + linear(1, d, IMPORTANCE_WIDTH) + linear(s, IMPORTANCE_WIDTH, 1),
+        "context": linear(slots, d, heads) + 2 * linear(source, d, heads) + 4 * slots * source * heads
+        + linear(slots, heads, d) + linear(slots, d, d),
+        "working": linear(working, d, d) + 2 * linear(incoming, d, d) + 4 * working * incoming * d
+        + linear(working, 2 * d, 1),
+        "store": merges * linear(1, COMPRESSOR_RATIO * d, (cfg.merge + 1) * d)
         + (cfg.recalls * expansion_flops(cfg, len(cfg.capacities) - 1) if recalls else 0),
-        "controller": matching + _linear(1, n_entry(cfg), len(cfg.capacities)) + (q_network if learned else 0),
+        "controller": matching + linear(1, n_entry(cfg), len(cfg.capacities)) + (q_network if learned else 0),
         "lm_head": head if predict else 0,
     }  # fmt: skip
 
@@ -130,23 +122,24 @@ def _pairs(cfg: ModelConfig) -> list[int]:
     return pairs
 
 
-def _encoder_flops(width: int, others: Counts) -> int:
+def encoder_flops(width: int, others: Counts) -> int:
+    """FLOPs of encoding so many positions of each modality that is no text."""
     return sum(
-        _linear(n, PAYLOAD[kind], ENCODER_WIDTH) + _linear(n, ENCODER_WIDTH, width) for kind, n in others.items() if n
+        linear(n, PAYLOAD[kind], ENCODER_WIDTH) + linear(n, ENCODER_WIDTH, width) for kind, n in others.items() if n
     )
 
 
 def expansion_flops(cfg: ModelConfig, level: int) -> int:
     """FLOPs of reconstructing one entry of a level, down to the vectors it was made of."""
     rounds = sum(cfg.merge**done for done in range(level))
-    return rounds * _linear(1, COMPRESSOR_RATIO * cfg.d_model, (1 + cfg.merge) * cfg.d_model)
+    return rounds * linear(1, COMPRESSOR_RATIO * cfg.d_model, (1 + cfg.merge) * cfg.d_model)
 
 
 def match_flops(cfg: ModelConfig) -> Parts:
     """FLOPs, once for all questions at the end of a segment, of reconstructing the store and of the keys of all its parts."""
     depth = len(cfg.capacities) - 1
     opened = sum(n * expansion_flops(cfg, level) for level, n in enumerate(cfg.capacities))
-    return {"store": opened, "retrieval": _linear(n_readable(cfg) * cfg.merge**depth, cfg.d_model, cfg.d_model)}
+    return {"store": opened, "retrieval": linear(n_readable(cfg) * cfg.merge**depth, cfg.d_model, cfg.d_model)}
 
 
 def question_flops(cfg: ModelConfig, n_token: int, n_answer: int, n_read: int) -> Parts:
@@ -159,24 +152,24 @@ def question_flops(cfg: ModelConfig, n_token: int, n_answer: int, n_read: int) -
     """
     d, heads = cfg.d_model, cfg.slot_heads * cfg.slot_head_dim
     places = n_readable(cfg) * cfg.merge ** (len(cfg.capacities) - 1)
-    encoded = 4 * _linear(n_token, d, d) + 4 * n_token**2 * d
-    pooled = _linear(n_token, d, cfg.slot_heads + heads) + 2 * n_token * heads + _linear(1, heads, d)
+    encoded = 4 * linear(n_token, d, d) + 4 * n_token**2 * d
+    pooled = linear(n_token, d, cfg.slot_heads + heads) + 2 * n_token * heads + linear(1, heads, d)
     shown = n_read * cfg.read_views
     return {
         "retrieval": 2 * places * d,
         "question": encoded + pooled + cfg.question_layers * _reading_flops(cfg, n_token, n_read),
-        "decoder": _linear(n_read, d, cfg.read_views * d)
+        "decoder": linear(n_read, d, cfg.read_views * d)
         + cfg.decoder_layers * _reading_flops(cfg, n_answer, n_token + shown)
-        + _linear(n_answer, d, cfg.vocab_size),
+        + linear(n_answer, d, cfg.vocab_size),
     }
 
 
 def _reading_flops(cfg: ModelConfig, n_query: int, n_source: int) -> int:
     """Self-attention, attention over what was read, MLP."""
     d = cfg.d_model
-    own = 4 * _linear(n_query, d, d) + 4 * n_query**2 * d
-    crossed = 2 * _linear(n_query, d, d) + 2 * _linear(n_source, d, d) + 4 * n_query * n_source * d
-    return own + crossed + 2 * _linear(n_query, d, cfg.mlp_ratio * d)
+    own = 4 * linear(n_query, d, d) + 4 * n_query**2 * d
+    crossed = 2 * linear(n_query, d, d) + 2 * linear(n_source, d, d) + 4 * n_query * n_source * d
+    return own + crossed + 2 * linear(n_query, d, cfg.mlp_ratio * d)
 
 
 def most_read(cfg: ModelConfig) -> int:
@@ -192,16 +185,16 @@ def parameters(cfg: ModelConfig) -> Parts:
     d, heads, inner = cfg.d_model, cfg.slot_heads * cfg.slot_head_dim, cfg.ssd_heads * cfg.ssd_head_dim
     mixed, wide, width = inner + 2 * cfg.ssd_state, COMPRESSOR_RATIO * cfg.d_model, cfg.control_width
     layer = 2 * d * inner + d * (mixed + cfg.ssd_heads) + d + inner + mixed * (cfg.conv_width + 1) + 3 * cfg.ssd_heads
-    reading = 3 * d + 8 * d * d + _mlp(d, cfg.mlp_ratio * d, d)
+    reading = 3 * d + 8 * d * d + mlp(d, cfg.mlp_ratio * d, d)
     control = 10 + 2 * len(cfg.capacities) + CONTENT_WIDTH
     return {
-        "encoders": _encoder_parameters(cfg.vocab_size, d),
+        "encoders": encoder_parameters(cfg.vocab_size, d),
         "backbone": cfg.n_layers * layer + d,
         "importance": 2 * d * IMPORTANCE_WIDTH + 2 * IMPORTANCE_WIDTH + 1,
         "context": 4 * d * heads + d * d + cfg.slot_heads * cfg.slot_window,
         "working": cfg.working_slots * (d + 1) + 3 * d * d + 3 * d + 1,
-        "store": d + _mlp(cfg.merge * d, wide, d) + _mlp(d, wide, cfg.merge * d),
-        "controller": d + (d + 1) * CONTENT_WIDTH + _mlp(control, 2 * width, width) + (width + 1) * (1 + len(Action)),
+        "store": d + mlp(cfg.merge * d, wide, d) + mlp(d, wide, cfg.merge * d),
+        "controller": d + (d + 1) * CONTENT_WIDTH + mlp(control, 2 * width, width) + (width + 1) * (1 + len(Action)),
         "retrieval": 2 * d + d * d + len(cfg.capacities) + 1,
         "question": cfg.max_question * d + 4 * d + 4 * d * d + d * cfg.slot_heads + 2 * d * heads + cfg.question_layers * reading,
         "decoder": (cfg.max_answer + 1) * d + 2 * d + cfg.read_views * (d + 1) * d + cfg.decoder_layers * reading,
@@ -209,14 +202,15 @@ def parameters(cfg: ModelConfig) -> Parts:
     }  # fmt: skip
 
 
-def _mlp(n_in: int, n_hidden: int, n_out: int) -> int:
+def mlp(n_in: int, n_hidden: int, n_out: int) -> int:
     """Parameters of two linear maps with their biases."""
     return (n_in + 1) * n_hidden + (n_hidden + 1) * n_out
 
 
-def _encoder_parameters(vocab_size: int, width: int) -> int:
+def encoder_parameters(vocab_size: int, width: int) -> int:
+    """Parameters of the token embedding and of the encoders of the other modalities."""
     tables = (vocab_size + len(Modality)) * width
-    return tables + sum(_mlp(n, ENCODER_WIDTH, width) for n in PAYLOAD.values())
+    return tables + sum(mlp(n, ENCODER_WIDTH, width) for n in PAYLOAD.values())
 
 
 def state_bytes(cfg: ModelConfig) -> Parts:
@@ -237,91 +231,7 @@ def read_bytes(cfg: ModelConfig) -> int:
     return n_readable(cfg) * (FLOAT * (cfg.d_model + 2) + INTEGER * 5 + FLAG)
 
 
-# plain attention
-
-
-def equal_attention(n_parameter: int, cfg: ModelConfig, layers: int) -> BaselineConfig:
-    """Plain attention of as many parameters, as baselines are trained: its width is chosen, and where no width fits, its MLP's too.
-
-    Raises
-    ------
-    AnalysisError
-        When nothing comes within ``TOLERANCE``.
-    """
-
-    def miss(own: BaselineConfig) -> int:
-        return abs(attention_parameters(own) - n_parameter)
-
-    def sized(heads: int, ratio: float) -> BaselineConfig:
-        sizes = {"d_model": HEAD_WIDTH * heads, "n_heads": heads, "n_layers": layers, "mlp_ratio": ratio}
-        stream = {"vocab_size": cfg.vocab_size, "segment_length": cfg.segment_length}
-        return BaselineConfig.parse({"kind": "attention", **sizes, **stream})
-
-    def nearest(ratio: float) -> BaselineConfig:
-        tried = [sized(1, ratio)]
-        while attention_parameters(tried[-1]) < n_parameter:
-            tried.append(sized(len(tried) + 1, ratio))
-        return min(tried, key=miss)
-
-    chosen = nearest(BaselineConfig.model_fields["mlp_ratio"].default)
-    if miss(chosen) > TOLERANCE * n_parameter:
-        chosen = min(map(nearest, MLP_RATIOS), key=miss)
-    if miss(chosen) > TOLERANCE * n_parameter:
-        raise AnalysisError(
-            f"no plain attention of {layers} layers has {n_parameter:,} parameters within {TOLERANCE:.0%}: the nearest has "
-            f"{attention_parameters(chosen):,}; give another layers"
-        )
-    return chosen
-
-
-def attention_parameters(cfg: BaselineConfig) -> int:
-    """Parameters of plain attention."""
-    d = cfg.d_model
-    layer = 2 * d + 3 * (d + 1) * d + d * d + cfg.n_heads + _mlp(d, round(cfg.mlp_ratio * d), d)
-    return _encoder_parameters(cfg.vocab_size, d) + cfg.n_layers * layer + d
-
-
-def attention_segment_flops(
-    cfg: BaselineConfig, before: int, others: Counts | None = None, *, predict: bool = True
-) -> int:
-    """FLOPs of one segment that sees all ``before`` positions before it, of one sequence."""
-    s = cfg.segment_length
-    ends = [min(low + QUERY_BLOCK, s) for low in range(0, s, QUERY_BLOCK)]
-    pairs = sum((end - low) * (before + end) for low, end in zip(range(0, s, QUERY_BLOCK), ends, strict=True))
-    total = _encoder_flops(cfg.d_model, others or {}) + cfg.n_layers * (_layer_flops(cfg, s) + 4 * cfg.d_model * pairs)
-    return total + (_linear(s, cfg.d_model, cfg.vocab_size) if predict else 0)
-
-
-def attention_question_flops(cfg: BaselineConfig, length: int, n_token: int, n_answer: int) -> int:
-    """FLOPs of one question, asked by itself after ``length`` positions, and one pass over its answer."""
-    n = n_token + n_answer
-    layers = cfg.n_layers * (_layer_flops(cfg, n) + 4 * cfg.d_model * n * (length + n))
-    return layers + _linear(n_answer, cfg.d_model, cfg.vocab_size)
-
-
-def _layer_flops(cfg: BaselineConfig, n: int) -> int:
-    """Projections and MLP of one layer at n positions."""
-    d = cfg.d_model
-    return _linear(n, d, 4 * d) + 2 * _linear(n, d, round(cfg.mlp_ratio * d))
-
-
-def attention_read_bytes(cfg: BaselineConfig, length: int) -> int:
-    """Bytes that a question reads: keys and values of every position and layer."""
-    return FLOAT * 2 * cfg.n_layers * cfg.d_model * length
-
-
 # interactions (see the module)
-
-
-def attention_interactions(cfg: BaselineConfig, length: int) -> int:
-    """Of encoding a context."""
-    return cfg.n_layers * length * (length + 1) // 2
-
-
-def attention_question_interactions(cfg: BaselineConfig, length: int, n_token: int, n_answer: int) -> int:
-    """Of one question and its answer."""
-    n = n_token + n_answer
-    return cfg.n_layers * (n * length + n * (n + 1) // 2)
 
 
 def memory_interactions(cfg: ModelConfig, length: int) -> int:

@@ -4,7 +4,7 @@ import efficiency_cost as counted
 import pytest
 import torch
 
-from memlens.analysis import costs
+from memlens.analysis import attention_costs, costs
 from memlens.config import BaselineConfig, ModelConfig
 from memlens.dims import PAYLOAD, PAYLOAD_WIDTH, Modality
 from memlens.errors import AnalysisError
@@ -100,22 +100,22 @@ def test_plain_attention_costs_what_the_counter_counts(n_before: int) -> None:
         reader.feed(counted.random_segment(small))
     segment, others = mixed_segment(small)
     got = counted.flops(lambda: reader.model.step(segment, reader.state))
-    assert sum(got.values()) == costs.attention_segment_flops(PLAIN, 512 * n_before, others)
+    assert sum(got.values()) == attention_costs.attention_segment_flops(PLAIN, 512 * n_before, others)
     reader.feed(segment)
     length = 512 * (n_before + 1)
     asked = counted.random_questions(1, 16, 4, 64)
-    assert sum(counted.flops(lambda: reader.ask(asked)).values()) == costs.attention_question_flops(
+    assert sum(counted.flops(lambda: reader.ask(asked)).values()) == attention_costs.attention_question_flops(
         PLAIN, length, 16, 4
     )
-    assert reader.held()["whole"] == costs.attention_read_bytes(PLAIN, length)
+    assert reader.held()["whole"] == attention_costs.attention_read_bytes(PLAIN, length)
 
 
 @pytest.mark.parametrize("layers", [2, 3, 4])
 def test_attention_of_equal_size_is_the_one_that_training_compares_with(layers: int) -> None:
     cfg = ModelConfig()
     n = sum(costs.parameters(cfg).values())
-    chosen = costs.equal_attention(n, cfg, layers)
-    assert costs.attention_parameters(chosen) == count_parameters(chosen)
+    chosen = attention_costs.equal_attention(n, cfg, layers)
+    assert attention_costs.attention_parameters(chosen) == count_parameters(chosen)
     other = equal_config("attention", n, n_layers=layers, vocab_size=cfg.vocab_size)
     names = ("d_model", "n_heads", "n_layers", "mlp_ratio", "vocab_size", "segment_length")
     assert [getattr(chosen, name) for name in names] == [getattr(other, name) for name in names]
@@ -123,4 +123,4 @@ def test_attention_of_equal_size_is_the_one_that_training_compares_with(layers: 
 
 def test_attention_of_no_size_near_is_refused() -> None:
     with pytest.raises(AnalysisError, match="give another layers"):
-        costs.equal_attention(10_000, SMALL, 3)
+        attention_costs.equal_attention(10_000, SMALL, 3)

@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from study import plain
 from torch import nn
 
-from memlens.analysis import costs
+from memlens.analysis import attention_costs, costs
 from memlens.config import BaselineConfig, ModelConfig
 from memlens.model.layers import NEVER, Attention
 from memlens.model.window_attention import question_sight, segment_sight
@@ -138,9 +138,9 @@ def test_plain_interactions_are_the_pairs_that_the_masks_leave(n_segment: int) -
     length = n_segment * 64
     valid, window = torch.ones(1, 64, dtype=torch.bool), length + 32
     seen = sum(int(segment_sight(window, torch.tensor([64 * t]), valid).seen.sum()) for t in range(n_segment))
-    assert costs.attention_interactions(PLAIN, length) == PLAIN.n_layers * seen
+    assert attention_costs.attention_interactions(PLAIN, length) == PLAIN.n_layers * seen
     asked = int(question_sight(window, torch.tensor([length]), 1, 20).seen.sum())
-    assert costs.attention_question_interactions(PLAIN, length, 16, 4) == PLAIN.n_layers * asked
+    assert attention_costs.attention_question_interactions(PLAIN, length, 16, 4) == PLAIN.n_layers * asked
 
 
 def test_memory_interactions_of_a_segment_are_the_shapes_of_its_patterns() -> None:
