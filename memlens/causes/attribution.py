@@ -9,7 +9,7 @@ import xarray as xr
 from torch import Tensor
 
 from memlens.analysis.result import finish
-from memlens.causes.contrast import contrast
+from memlens.causes.contrast import contrast, rank_correlation
 from memlens.causes.route import Family, Route
 from memlens.causes.stage import Asked, Stage
 from memlens.errors import AnalysisError, closest
@@ -224,7 +224,11 @@ def conducted(route: Route, steps: int) -> tuple[np.ndarray, np.ndarray]:
 def _layers(route: Route, x: Tensor) -> tuple[Tensor, list[Tensor]]:
     """What a route gives, and what passes its slots and its entries."""
     passed: list[Tensor] = []
-    hooks = [layer.register_forward_hook(lambda _, __, y: passed.append(y)) for layer in (route.slots, route.entries)]
+
+    def note(_: object, __: object, y: Tensor) -> None:
+        passed.append(y)
+
+    hooks = [layer.register_forward_hook(note) for layer in (route.slots, route.entries)]
     try:
         return route(x), passed
     finally:
@@ -266,12 +270,8 @@ def _erased(route: Route, rankings: Sequence[np.ndarray]) -> np.ndarray:
 
 def _alike(found: np.ndarray, other: np.ndarray, random: np.random.Generator, draws: int) -> tuple[float, float]:
     """Rank correlation of two attributions, and the mean of that with shuffled tokens."""
-    from scipy.stats import spearmanr
-
-    if np.ptp(found) == 0 or np.ptp(other) == 0:
-        return np.nan, np.nan
-    null = [float(spearmanr(found, random.permutation(other)).statistic) for _ in range(draws)]
-    return float(spearmanr(found, other).statistic), float(np.mean(null))
+    null = [rank_correlation(found, random.permutation(other)) for _ in range(draws)]
+    return rank_correlation(found, other), float(np.mean(null))
 
 
 def _plain(x: Tensor) -> np.ndarray:
