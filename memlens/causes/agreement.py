@@ -9,7 +9,7 @@ import xarray as xr
 
 from memlens.analysis.result import finish
 from memlens.causes.attribution import attributed, routes, windows
-from memlens.causes.contrast import contrast, settled
+from memlens.causes.contrast import contrast, rank_correlation, settled
 from memlens.causes.filler import Filler
 from memlens.causes.route import Route
 from memlens.causes.stage import Asked, Stage
@@ -151,6 +151,7 @@ def _again(
     start = int(route.position.min()) // stage.length
     [(_, state)] = stage.states([start])
     rows = state.map(lambda x: x.repeat(n, *(1,) * (x.dim() - 1)))
+    columns = stage.segment(start, n)
     with torch.no_grad():
         for t in range(start, asked.segment + 1):
             columns = stage.segment(t, n)
@@ -168,16 +169,13 @@ def _again(
 
 def _compared(ways: np.ndarray, random: np.random.Generator, draws: int) -> np.ndarray:
     """Rank correlation, its null, same first window, its null, (4, pair)."""
-    from scipy.stats import rankdata
-
     out = np.full((4, len(PAIRS)), np.nan)
-    ranks = np.stack([rankdata(values) for values in ways])
     orders = [random.permutation(ways.shape[1]) for _ in range(draws)]
     for at, (a, b) in enumerate(PAIRS):
         if np.ptp(ways[a]) == 0 or np.ptp(ways[b]) == 0:
             continue
-        out[0, at] = np.corrcoef(ranks[a], ranks[b])[0, 1]
-        out[1, at] = np.mean([np.corrcoef(ranks[a], ranks[b][order])[0, 1] for order in orders])
+        out[0, at] = rank_correlation(ways[a], ways[b])
+        out[1, at] = np.mean([rank_correlation(ways[a], ways[b][order]) for order in orders])
         first, second = ways[a].argmax(), ways[b]
         out[2, at] = float(first == second.argmax())
         out[3, at] = np.mean([first == second[order].argmax() for order in orders])

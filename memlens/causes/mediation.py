@@ -136,7 +136,7 @@ def _paths(
 ) -> np.ndarray:
     """Changes of loss (fact or null, total and alone and restored); of a null for which there is no room, NaN."""
     rows = state.map(lambda x: x.repeat(3, *(1,) * (x.dim() - 1)))
-    room = True
+    room, columns = True, stage.segment(start, 3)
     for t in range(start, asked.segment + 1):
         columns = stage.segment(t, 3)
         own = stated[(stated >= t * stage.length) & (stated < (t + 1) * stage.length)]

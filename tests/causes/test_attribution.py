@@ -3,7 +3,7 @@ import pytest
 import torch
 
 from memlens.causes import agreement, attribution
-from memlens.causes.attribution import routes, windows
+from memlens.causes.attribution import conducted, routes, windows
 from memlens.causes.stage import Stage
 from memlens.errors import AnalysisError
 from memlens.testing.cases.causes import judge_agreement
@@ -45,6 +45,19 @@ def test_conductance_is_shared_out_among_slots_and_merges(small):
     slots, entries = found["slot_conductance"].sum("source"), found["entry_conductance"].sum("read")
     np.testing.assert_allclose(slots, entries, atol=0.05)
     np.testing.assert_allclose(entries, found["difference"], atol=0.1)
+
+
+def test_conductance_is_captums(small):
+    """On a route that is smooth, with many of its steps."""
+    from captum.attr import LayerConductance
+
+    recording, model = small
+    _, route = routes(Stage(recording, model), 14, 4, 6, 0)[3]
+    for own, layer in zip(conducted(route, 40), (route.slots, route.entries), strict=True):
+        theirs = LayerConductance(route, layer).attribute(
+            route.given(), route.nothing(), n_steps=200, internal_batch_size=50
+        )
+        np.testing.assert_allclose(own, theirs.sum(-1)[0].detach().numpy(), atol=0.02)
 
 
 def test_windows_end_where_a_slot_was_picked(stored):

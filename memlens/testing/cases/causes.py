@@ -135,7 +135,7 @@ def judge_agreement(found: xr.Dataset, truth: dict[str, Any]) -> Verdict:
     """Every pair ranks windows as it must: all of an item's key, value and flag are needed, lineage knows of the key and the value, and on
     the route, where reads and storing are held, only the value matters.
     """
-    from scipy.stats import spearmanr
+    from memlens.causes.contrast import rank_correlation
 
     # windows are counted from the slot back: flag, value, key, and the noise before them
     seen = {
@@ -145,7 +145,7 @@ def judge_agreement(found: xr.Dataset, truth: dict[str, Any]) -> Verdict:
     off, least = 0.0, 0.0
     for at, (first, second) in enumerate(zip(found["first"].values, found["second"].values, strict=True)):
         if first in seen:
-            wanted = float(spearmanr(windows[first], windows[second]).statistic)
+            wanted = rank_correlation(np.array(windows[first]), np.array(windows[second]))
             off = max(off, abs(float(found["mean"][at]) - wanted))
             least = max(least, float(found["p_adjusted"][at]))
     return Verdict(off < 0.01 and least <= 0.05, {"largest rank correlation off by": off, "largest p": least})

@@ -1,6 +1,8 @@
 """Cases of hand-built models: the cause of what was recorded is known. They run the models, and need torch."""
 
+import shutil
 import tempfile
+import weakref
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,11 +23,11 @@ def recorded(built: "HandBuilt", **options: Any) -> Recording:
     """Run a model and keep its recording for as long as this process lives."""
     from memlens.recording import record
 
-    folder = tempfile.TemporaryDirectory(prefix="memlens-case-")
+    folder = Path(tempfile.mkdtemp(prefix="memlens-case-"))
     recording = record(
-        built.model, built.stream, Path(folder.name) / "run", dtype="float32", attrs={"truth": built.truth}, **options
+        built.model, built.stream, folder / "run", dtype="float32", attrs={"truth": built.truth}, **options
     )
-    recording.folder = folder  # pyright: ignore[reportAttributeAccessIssue]
+    weakref.finalize(recording, shutil.rmtree, folder, ignore_errors=True)
     return recording
 
 
