@@ -23,8 +23,9 @@ def contrasted(
     values = {name: np.atleast_1d(dataset[f"{prefix}{name}"].values) for name in _NAMES}
     place = np.arange(values["mean"].size)
     notes = [f"n = {n:,}" for n in np.atleast_1d(dataset[f"{prefix}n"].values)] if f"{prefix}n" in dataset else None
+    low, high = values["null_low"], values["null_high"]
     return [
-        Mark(f"null: {null}", place - ASIDE, values["null_mean"], NULL_COLOUR, "point", values["null_low"], values["null_high"], note=notes),
+        Mark(f"null: {null}", place - ASIDE, values["null_mean"], NULL_COLOUR, "point", low, high, note=notes),
         Mark(measured, place + ASIDE, values["mean"], colour, "point", values["low"], values["high"], symbol="diamond", note=notes),
     ]  # fmt: skip
 
