@@ -31,7 +31,7 @@ def agreement(
     width: int = 8,
     sources: int = 2,
     reach: int = 24,
-    steps: int = 24,
+    steps: int = 16,
     within: int = 1,
     draws: int = 19,
     sequence: int = 0,

@@ -37,7 +37,7 @@ def attribution(
     questions: int = 10,
     sources: int = 2,
     reach: int = 24,
-    steps: int = 40,
+    steps: int = 32,
     width: int = 4,
     draws: int = 4,
     sequence: int = 0,

@@ -30,7 +30,7 @@ def effects(
     model: MemoryModel,
     *,
     what: Sequence[str] = KINDS,
-    questions: int = 20,
+    questions: int = 16,
     lag: int = 1,
     sequence: int = 0,
     seed: int = 0,

@@ -27,7 +27,7 @@ def mediation(
     recording: "Recording",
     model: MemoryModel,
     *,
-    questions: int = 16,
+    questions: int = 12,
     within: int = 4,
     sequence: int = 0,
     seed: int = 0,

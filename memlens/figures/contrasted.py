@@ -12,6 +12,10 @@ if TYPE_CHECKING:
     import xarray as xr
 
 
+#: How far the two stand from the middle of their place.
+ASIDE = 0.1
+
+
 def contrasted(
     dataset: "xr.Dataset", null: str, prefix: str = "", measured: str = "measured (95 %)", colour: str = ACCENT
 ) -> list[Mark]:
@@ -19,9 +23,10 @@ def contrasted(
     values = {name: np.atleast_1d(dataset[f"{prefix}{name}"].values) for name in _NAMES}
     place = np.arange(values["mean"].size)
     notes = [f"n = {n:,}" for n in np.atleast_1d(dataset[f"{prefix}n"].values)] if f"{prefix}n" in dataset else None
+    low, high = values["null_low"], values["null_high"]
     return [
-        Mark(f"null: {null}", place, values["null_mean"], NULL_COLOUR, "point", values["null_low"], values["null_high"], note=notes),
-        Mark(measured, place, values["mean"], colour, "point", values["low"], values["high"], symbol="diamond", note=notes),
+        Mark(f"null: {null}", place - ASIDE, values["null_mean"], NULL_COLOUR, "point", low, high, note=notes),
+        Mark(measured, place + ASIDE, values["mean"], colour, "point", values["low"], values["high"], symbol="diamond", note=notes),
     ]  # fmt: skip
 
 
