@@ -66,7 +66,8 @@ def measured(seeds: Sequence[int], quick: bool, argv: Sequence[str] | None) -> d
     started = session(Path(__file__).resolve())
     n_token = QUICK_TOKEN if quick else N_TOKEN
     names = QUICK_RUNS if quick else tuple(RUNS)
-    models = [path.parent.name for path in sorted((ROOT / "trained_models").glob("*/model.safetensors"))]
+    configs = sorted((ROOT / "trained_models").glob("*/config.json"))
+    models = [path.parent.name for path in configs if "baseline" not in json.loads(path.read_text(encoding="utf-8"))]
     rows = []
     for model in models:
         for seed in seeds:
