@@ -9,7 +9,7 @@ from memlens.analysis import attention_costs, costs
 from memlens.analysis.resampling import time_blocks
 from memlens.analysis.result import MAX_BINS, column, finish, n_segments, time_bins
 from memlens.analysis.run_costs import attention_flops, config_of, interactions, memory_flops, run_of
-from memlens.analysis.statistics import p_value
+from memlens.analysis.statistics import p_value, rank_correlation
 from memlens.errors import AnalysisError
 
 if TYPE_CHECKING:
@@ -149,22 +149,16 @@ def _median(seconds: np.ndarray, use: np.ndarray, resamples: int, seed: int) -> 
 
 
 def _trend(seconds: np.ndarray, asked: np.ndarray, shuffles: int, seed: int) -> dict[str, object]:
-    from scipy.stats import rankdata
-
     known = np.isfinite(seconds)
     use = known & ~asked
     kept = seconds[use if use.sum() >= 20 else known]
     if kept.size < 20 or np.ptp(kept) == 0:
         flat = np.full(shuffles, np.nan)
         return {"trend": np.nan, "trend_null": ("shuffle", flat), "trend_p": np.nan}
-    rank, time = rankdata(kept), np.arange(kept.size)
+    time = np.arange(kept.size)
     block = time_blocks(np.zeros_like(time), time, STRETCHES)
     rng = np.random.default_rng([seed, 1])
-
-    def correlation(order: np.ndarray) -> float:
-        return float(np.corrcoef(rank[order], time)[0, 1])
-
-    found = correlation(time)
+    found = rank_correlation(kept, time)
     moved = (np.argsort(rng.permutation(block.max() + 1)[block], kind="stable") for _ in range(shuffles))
-    null = np.array([correlation(order) for order in moved])
+    null = np.array([rank_correlation(kept[order], time) for order in moved])
     return {"trend": found, "trend_null": ("shuffle", null), "trend_p": p_value(abs(found), np.abs(null))}

@@ -10,13 +10,13 @@ from memlens.analysis.result import attribute, column, n_segments
 from memlens.config import BaselineConfig, ModelConfig
 from memlens.dims import Action, Modality
 from memlens.errors import AnalysisError
+from memlens.recording.schema import RESIDENT
 
 if TYPE_CHECKING:
     from memlens.recording import Recording
 
 #: Reads of less weight are left out of what question and decoder see.
 LEAST_WEIGHT = 1e-4
-RESIDENT = 1
 
 
 @dataclass(frozen=True)

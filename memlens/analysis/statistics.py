@@ -36,6 +36,15 @@ def p_value(observed: float, null: np.ndarray) -> float:
     return float((1 + np.sum(null >= observed)) / (1 + null.size))
 
 
+def rank_correlation(one: np.ndarray, other: np.ndarray) -> float:
+    """Spearman's, ties sharing their mean rank; NaN where one of the two is the same everywhere."""
+    from scipy.stats import rankdata
+
+    if np.ptp(one) == 0 or np.ptp(other) == 0:
+        return np.nan
+    return float(np.corrcoef(rankdata(one), rankdata(other))[0, 1])
+
+
 def confusion_scores(confusion: np.ndarray) -> np.ndarray:
     """Accuracy and macro precision, recall and F1 of confusion matrices.
 

@@ -8,13 +8,15 @@ import torch
 import xarray as xr
 
 from memlens.analysis.result import finish
+from memlens.analysis.statistics import rank_correlation
 from memlens.causes.attribution import attributed, routes, windows
-from memlens.causes.contrast import contrast, rank_correlation, settled
+from memlens.causes.contrast import contrast, settled
 from memlens.causes.filler import Filler
 from memlens.causes.route import Route
 from memlens.causes.stage import Asked, Stage
 from memlens.errors import AnalysisError
 from memlens.model.model import MemoryModel
+from memlens.model.outputs import Segment
 
 if TYPE_CHECKING:
     from memlens.recording import Recording
@@ -150,16 +152,15 @@ def _again(
     n = int(window.max()) + 2
     start = int(route.position.min()) // stage.length
     [(_, state)] = stage.states([start])
-    rows = state.map(lambda x: x.repeat(n, *(1,) * (x.dim() - 1)))
-    columns = stage.segment(start, n)
+
+    def without(t: int, columns: Segment) -> Segment:
+        # the last row is the run as it was
+        for row in range(n - 1):
+            columns = filler.without(columns, row, t, np.unique(route.position[window == row]), random)
+        return columns
+
     with torch.no_grad():
-        for t in range(start, asked.segment + 1):
-            columns = stage.segment(t, n)
-            # the last row is the run as it was
-            for row in range(n - 1):
-                columns = filler.without(columns, row, t, np.unique(route.position[window == row]), random)
-            if t < asked.segment:
-                rows = stage.after(t, rows, columns)
+        columns, rows = stage.again(start, state, n, asked.segment, without)
         _, context, _ = stage.model.perceive(columns, rows)
         memory = stage.model.memory(stage.model.candidates(context, rows), rows)
         answers, _ = stage.model.answer(stage.question(asked, n), memory)
@@ -172,9 +173,9 @@ def _compared(ways: np.ndarray, random: np.random.Generator, draws: int) -> np.n
     out = np.full((4, len(PAIRS)), np.nan)
     orders = [random.permutation(ways.shape[1]) for _ in range(draws)]
     for at, (a, b) in enumerate(PAIRS):
-        if np.ptp(ways[a]) == 0 or np.ptp(ways[b]) == 0:
-            continue
         out[0, at] = rank_correlation(ways[a], ways[b])
+        if np.isnan(out[0, at]):
+            continue
         out[1, at] = np.mean([rank_correlation(ways[a], ways[b][order]) for order in orders])
         first, second = ways[a].argmax(), ways[b]
         out[2, at] = float(first == second.argmax())

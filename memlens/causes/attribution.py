@@ -9,7 +9,8 @@ import xarray as xr
 from torch import Tensor
 
 from memlens.analysis.result import finish
-from memlens.causes.contrast import contrast, rank_correlation
+from memlens.analysis.statistics import rank_correlation
+from memlens.causes.contrast import contrast
 from memlens.causes.route import Family, Route
 from memlens.causes.stage import Asked, Stage
 from memlens.errors import AnalysisError, closest
@@ -178,10 +179,11 @@ def attributed(route: Route, method: str, steps: int, width: int) -> np.ndarray:
         return _plain(found.sum(-1))
     with torch.no_grad():
         if method == "ablation":
-            window = torch.from_numpy(windows(route, width))[None, :, None].expand_as(x)
-            kinds = FeatureAblation(route).attribute(x, nothing, feature_mask=window, perturbations_per_eval=BATCH)
+            window = windows(route, width)
+            mask = torch.from_numpy(window)[None, :, None].expand_as(x)
+            kinds = FeatureAblation(route).attribute(x, nothing, feature_mask=mask, perturbations_per_eval=BATCH)
             # a window's change is given to each feature of each of its tokens: shared out, it is given once
-            return _plain(kinds[..., 0]) / np.bincount(windows(route, width))[windows(route, width)]
+            return _plain(kinds[..., 0]) / np.bincount(window)[window]
         shape = (min(width, x.shape[1]), x.shape[2])
         kinds = Occlusion(route).attribute(
             x, shape, strides=(max(width // 2, 1), x.shape[2]), baselines=nothing, perturbations_per_eval=BATCH
@@ -195,7 +197,7 @@ def windows(route: Route, width: int) -> np.ndarray:
     for source in range(len(route.slices)):
         own = np.flatnonzero(route.source == source)
         # counted from the end, where the slot is
-        out[own] = number + (np.arange(own.size)[::-1] // width)[...]
+        out[own] = number + np.arange(own.size)[::-1] // width
         number += -(-own.size // width)
     return out
 

@@ -57,15 +57,6 @@ def contrast(
     }  # fmt: skip
 
 
-def rank_correlation(one: np.ndarray, other: np.ndarray) -> float:
-    """Spearman's, ties sharing their mean rank; NaN where one of the two is the same everywhere."""
-    from scipy.stats import rankdata
-
-    if np.ptp(one) == 0 or np.ptp(other) == 0:
-        return np.nan
-    return float(np.corrcoef(rankdata(one), rankdata(other))[0, 1])
-
-
 def _interval(name: str, values: np.ndarray, unit: np.ndarray, draws: int, seed: int) -> dict[str, np.ndarray]:
     drawn = bootstrap(values, unit, draws, seed)
     known = np.isfinite(values).any(0)

@@ -13,7 +13,7 @@ from memlens.causes.filler import Filler
 from memlens.causes.stage import Asked, Stage
 from memlens.errors import AnalysisError
 from memlens.model.model import MemoryModel
-from memlens.model.outputs import MemoryState
+from memlens.model.outputs import MemoryState, Segment
 
 if TYPE_CHECKING:
     from memlens.recording import Recording
@@ -135,19 +135,19 @@ def _paths(
     random: np.random.Generator,
 ) -> np.ndarray:
     """Changes of loss (fact or null, total and alone and restored); of a null for which there is no room, NaN."""
-    rows = state.map(lambda x: x.repeat(3, *(1,) * (x.dim() - 1)))
-    room, columns = True, stage.segment(start, 3)
-    for t in range(start, asked.segment + 1):
-        columns = stage.segment(t, 3)
+    room = True
+
+    def without(t: int, columns: Segment) -> Segment:
+        nonlocal room
         own = stated[(stated >= t * stage.length) & (stated < (t + 1) * stage.length)]
-        if own.size:
-            columns = filler.without(columns, COUNTER, t, own, random)
-            other = filler.elsewhere(t, own.size, random)
-            room = room and other is not None
-            if other is not None:
-                columns = filler.without(columns, NULL, t, other, random)
-        if t < asked.segment:
-            rows = stage.after(t, rows, columns)
+        if not own.size:
+            return columns
+        columns = filler.without(columns, COUNTER, t, own, random)
+        other = filler.elsewhere(t, own.size, random)
+        room = room and other is not None
+        return columns if other is None else filler.without(columns, NULL, t, other, random)
+
+    columns, rows = stage.again(start, state, 3, asked.segment, without)
     hidden, _ = stage.model.encode(columns, rows)
     # source of hidden vectors, working memory, store for every run that is asked
     combined = [(FACTUAL,) * 3]

@@ -1,6 +1,6 @@
 """The recorded run, taken up again where a question is asked: the stream, the state before any segment, what reads it."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -143,6 +143,20 @@ class Stage:
         _, asked = segment_of(self.stream, segment, self.length)
         read = self.segment(segment, n) if columns is None else columns
         return self.model.step(read, state, encode_questions(self.model, [asked] * n), predict=False)[1]
+
+    def again(
+        self, start: int, state: MemoryState, n: int, end: int, change: Callable[[int, Segment], Segment]
+    ) -> tuple[Segment, MemoryState]:
+        """Run ``n`` rows on from the state before ``start``, with what ``change`` makes of each segment's columns (row, token).
+
+        Returns
+        -------
+        The columns of segment ``end`` and the states before it.
+        """
+        rows = state.map(lambda x: x.repeat(n, *(1,) * (x.dim() - 1)))
+        for t in range(start, end):
+            rows = self.after(t, rows, change(t, self.segment(t, n)))
+        return change(end, self.segment(end, n)), rows
 
     def question(self, asked: Asked, n: int = 1) -> Questions:
         """A question by itself, ``n`` times."""
