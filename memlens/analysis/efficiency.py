@@ -57,7 +57,8 @@ def efficiency(
     -------
     xarray.Dataset
         Over ``(part)``: ``flops`` of the whole run, all sequences; ``parameters``; ``state_bytes`` that one sequence carries on;
-        ``seconds_by_flops`` of the median step. Over ``(step)`` ("all", "without questions", "with questions"): ``seconds``, the median
+        ``seconds_by_flops`` of the median step; of the first three ``_share``, of the sum over parts. Over ``(step)`` ("all",
+        "without questions", "with questions"): ``seconds``, the median
         wall time of a step, ``seconds_low``, ``seconds_high`` (95 %), ``seconds_n``. Over ``(reader)`` ("memory", "attention"):
         ``reader_parameters``, ``total_flops``, ``interactions``, ``held_bytes`` that a question reads at the end; over
         ``(reader, segment)``, a bin each: ``flops_so_far``, ``held_bytes_so_far``. ``gain(measure)``, attention over memory. ``trend``,
@@ -77,7 +78,8 @@ def efficiency(
         )
     cfg = config_of(recording)
     run = run_of(recording, cfg)
-    plain = attention_costs.equal_attention(sum(costs.parameters(cfg).values()), cfg, layers)
+    parameters, carried = costs.parameters(cfg), costs.state_bytes(cfg)
+    plain = attention_costs.equal_attention(sum(parameters.values()), cfg, layers)
     learned = recording.attrs.get("policy") == "learned"
     part = memory_flops(cfg, run, learned, question_tokens, answer_tokens)
     other = attention_flops(plain, run, question_tokens, answer_tokens)
@@ -93,17 +95,20 @@ def efficiency(
     seconds = column(recording.segments, "step_seconds", float)
     timed = _times(seconds, run.asked.sum(0) > 0, resamples, seed)
     names = list(costs.PARTS)
-    share = part.sum(1) / part.sum()
-    sizes = costs.parameters(cfg), costs.state_bytes(cfg)
+    of_part = {
+        "flops": part.sum(1),
+        "parameters": np.array([parameters[name] for name in names]),
+        "state_bytes": np.array([carried[name] for name in names]),
+    }
+    share = {name: values / values.sum() for name, values in of_part.items()}
     dataset = xr.Dataset(
         {
-            "flops": ("part", part.sum(1)),
-            "parameters": ("part", [sizes[0][name] for name in names]),
-            "state_bytes": ("part", [sizes[1][name] for name in names]),
-            "seconds_by_flops": ("part", share * timed[0, 0]),
+            **{name: ("part", values) for name, values in of_part.items()},
+            **{f"{name}_share": ("part", values) for name, values in share.items()},
+            "seconds_by_flops": ("part", share["flops"] * timed[0, 0]),
             **{name: ("step", timed[:, at]) for at, name in enumerate(("seconds", "seconds_low", "seconds_high"))},
             "seconds_n": ("step", timed[:, 3].astype(int)),
-            "reader_parameters": ("reader", [sum(sizes[0].values()), attention_costs.attention_parameters(plain)]),
+            "reader_parameters": ("reader", [sum(parameters.values()), attention_costs.attention_parameters(plain)]),
             "total_flops": ("reader", total[0]),
             "interactions": ("reader", total[1]),
             "held_bytes": ("reader", total[2]),

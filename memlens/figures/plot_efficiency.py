@@ -21,7 +21,7 @@ SHARES = (("flops", "FLOPs", ACCENT), ("parameters", "parameters", "#E69F00"), (
 def _panels(dataset: "xr.Dataset") -> list[Panel]:
     parts = [str(name) for name in dataset["part"].values]
     shares = [
-        Mark(name, np.arange(len(parts)), 100 * dataset[key].values / dataset[key].values.sum(), colour, "bar")
+        Mark(name, np.arange(len(parts)), 100 * dataset[f"{key}_share"].values, colour, "bar")
         for key, name, colour in SHARES
     ]
     width = int(dataset.attrs["segments_per_bin"])
@@ -63,7 +63,7 @@ def caption(dataset: "xr.Dataset") -> str:
     """Say what attention would have cost more, what the most costly part is, and how long a step took."""
     gain = dataset["gain"]
     flops, read = float(gain.sel(measure="flops")), float(gain.sel(measure="bytes"))
-    share = dataset["flops"] / dataset["flops"].sum()
+    share = dataset["flops_share"]
     most = str(dataset["part"].values[int(share.values.argmax())])
     parts = [
         f"Over {several(int(dataset.attrs['n_position']), 'position')} plain attention of equal parameters takes {_times(flops)} times "

@@ -87,10 +87,11 @@ class Recording:
             When it was not recorded.
         """
         n = self.n_rows("segments")
-        first = int(self.segments["segment"][0]) if n else 0
-        if not first <= segment < first + n:
-            raise RecordingError(f"segment {segment} is not in '{self.path}', which has {n} segments from {first} on")
-        return sync(self.segments.isel(segment=segment - first).load_async())
+        if not self._first <= segment < self._first + n:
+            raise RecordingError(
+                f"segment {segment} is not in '{self.path}', which has {n} segments from {self._first} on"
+            )
+        return sync(self.segments.isel(segment=segment - self._first).load_async())
 
     @cached_property
     def positions(self) -> xr.Dataset:
@@ -246,6 +247,10 @@ class Recording:
 
     def __repr__(self) -> str:
         return describe(self)
+
+    @cached_property
+    def _first(self) -> int:
+        return int(self.segments["segment"][0]) if self.n_rows("segments") else 0
 
     @cached_property
     def _states(self) -> xr.Dataset:

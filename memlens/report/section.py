@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from memlens.recording import Recording
 
-#: Analyses by name, with parameters where they are not the defaults; None takes all that need no more than a recording.
+#: Analyses by name, with parameters where they are not the defaults; None takes all that need no more than a recording and its model.
 Choice = Sequence[str] | Mapping[str, Mapping[str, Any]] | None
 #: Of an analysis that needs the model, it is given beside the parameters: a model is no value that a manifest could hold.
 MODEL = "model"

@@ -31,7 +31,7 @@ def write_report(
     directory
         Folder to make. It must not exist; it appears only when the report is complete.
     analyses
-        Names, or names with parameters; None takes every analysis that needs no place. An analysis that the
+        Names, or names with parameters; None takes every analysis that needs no more than the recording and its model. An analysis that the
         recording cannot support becomes a note in the report.
     model
         The model that the recording was made with, for analyses that run it; without it these become notes.
