@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from findings_measures import CROWDED, OWN, TASK, measures
-from findings_sentences import page
+from findings_page import page
 from study import LEAST_SEEDS, RESULTS, ROOT, load, place, plain, replace
 from study_provenance import command_of, machine, session, versions
 

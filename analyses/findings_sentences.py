@@ -1,143 +1,14 @@
-"""Findings in words, from the numbers alone: each with its figure, interval, null and command, and a condition that decides what it says.
-
-A finding is said to hold where p is at most ``LEVEL`` in every stream, and not to where it is in none; between the two the page says in how
-many it was. Values are medians over streams with a bootstrap interval over them; counts of questions are pooled, with Wilson's interval.
-"""
+"""Findings in words, from the numbers alone: each with its figure, interval and null, and a condition that decides what it says."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from findings_losses import ENDS
-from study_statistics import bootstrap, share, words
+from findings_words import LEVEL, Finding, Rows, column, counted, decided, median, of, refusal, settled, tally, typical
 
-LEVEL = 0.05
 #: Merges, as a share of the slots written, under which the upper levels count as hardly used.
 LEAST_MERGED = 0.01
-Rows = Sequence[Mapping[str, Any]]
-
-HEAD = """# What the analyses say about the trained models
-
-Written by `python analyses/findings.py` from `analyses/results/findings.json`; nothing here is typed by hand. A value is the median over
-streams, with the 95 % bootstrap interval over them; of three streams that is the spread that was seen. A share of answers is pooled over
-streams, with Wilson's interval. What is not found may still be there. What each analysis computes, its null and its limits:
-[analyses.md](analyses.md).
-"""
-
-
-@dataclass(frozen=True)
-class Finding:
-    """One sentence or two, and the analysis and recording they come from."""
-
-    text: str
-    analysis: str
-    run: str
-
-
-def page(result: Mapping[str, Any]) -> str:
-    """The whole page."""
-    told, config = result["provenance"], result["config"]
-    lines = [HEAD]
-    if result["quick"]:
-        lines += ["**A quick run on short streams: no evidence.**", ""]
-    for model in config["models"]:
-        rows = [row for row in result["rows"] if row["model"] == model]
-        lines += [f"## {model}", ""]
-        for title, write in SECTIONS.items():
-            lines += [f"### {title}", ""]
-            for finding in write(rows):
-                lines += [finding.text, "", f"`{command(model, finding)}`", ""]
-        lines += table(rows)
-    lines += [provenance(told, config)]
-    return "\n".join(lines).rstrip() + "\n"
-
-
-def command(model: str, finding: Finding) -> str:
-    """What gives the figures of one finding again, for the first stream; the recordings are those that the script leaves."""
-    return f"memlens analyse runs/findings/{model}-{finding.run}-0 {finding.analysis} -o DIR"
-
-
-def provenance(told: Mapping[str, Any], config: Mapping[str, Any]) -> str:
-    """Where it comes from."""
-    weights = ", ".join(f"{model} `{sha[:12]}`" for model, sha in told["measured"].items())
-    runs = ", ".join(config["runs"])
-    return (
-        f"Measured {told['finished'][:10]} at commit `{told['sessions'][-1]['commit'][:12]}` with memlens "
-        f"{told['versions']['memlens']}, torch "
-        f"{told['versions']['torch']}; weights {weights}; streams of {config['n_token']:,} tokens, seeds "
-        f"{' '.join(map(str, told['seeds']))}: "
-        f"{runs}. Reproduce: `{told['command']}`, which also leaves the recordings that the commands here read. "
-        "[Numbers](../analyses/results/findings.json), [findings.py](../analyses/findings.py)."
-    )
-
-
-# numbers of several streams
-
-
-def of(rows: Rows, run: str, analysis: str) -> list[Mapping[str, Any]]:
-    """What an analysis said of each stream of a recording, where it could run."""
-    found = [row["told"].get(analysis) for row in rows if row["run"] == run]
-    return [told for told in found if told is not None and "refused" not in told]
-
-
-def refusal(rows: Rows, run: str, analysis: str) -> str:
-    """Why there is nothing to say."""
-    found = [row["told"][analysis] for row in rows if row["run"] == run and analysis in row["told"]]
-    why = next((told["refused"] for told in found if "refused" in told), "it was not run")
-    return f"Nothing can be said: {why}."
-
-
-def median(values: Sequence[float | None], form: str = "{:.2f}") -> str:
-    """Median over streams with its interval."""
-    known = [[value] for value in values if value is not None]
-    return words(bootstrap(known, np.median), form) if known else "n/a"
-
-
-def typical(values: Sequence[float | None], form: str = "{:.2f}") -> str:
-    """Median over streams alone: of nulls."""
-    known = [value for value in values if value is not None]
-    return form.format(np.median(known)) if known else "n/a"
-
-
-def tally(ps: Sequence[float | None]) -> tuple[int, int]:
-    """In how many streams p is at most LEVEL, of how many."""
-    known = [p for p in ps if p is not None]
-    return sum(p <= LEVEL for p in known), len(known)
-
-
-def decided(ps: Sequence[float | None], yes: str, no: str) -> str:
-    """What is said by whether it holds in every stream, in none, or in some; with the count."""
-    found, n = tally(ps)
-    if n == 0:
-        return f"{no} (it could not be tested)"
-    if 0 < found < n:
-        return f"It is not settled whether {yes[0].lower()}{yes[1:]} (p ≤ {LEVEL} in {found} of {n} streams)"
-    return f"{yes if found else no} (p ≤ {LEVEL} in {found} of {n} streams)"
-
-
-def _settled(ps: Sequence[float | None]) -> str:
-    found, n = tally(ps)
-    return "yes" if found == n else "unsettled" if found else "not found"
-
-
-def column(told: Sequence[Mapping[str, Any]], *keys: str) -> list[Any]:
-    """One number of each stream, by the keys that lead to it."""
-    out = []
-    for each in told:
-        value: Any = each
-        for key in keys:
-            value = value[key]
-        out.append(value)
-    return out
-
-
-def counted(n: int, total: int) -> str:
-    """A share with its interval and n."""
-    return f"{words(share(n, total), '{:.1%}')} of {total:,}" if total else "none of 0"
-
-
-# the sections
 
 
 def semantic(rows: Rows) -> list[Finding]:
@@ -284,7 +155,7 @@ def controller(rows: Rows) -> list[Finding]:
             for name in (factors[0].get(kind, {}) if factors else {})
         }
         parts = [
-            f"{name.replace('_', ' ')} {_settled(column(own, 'p_adjusted'))}, "
+            f"{name.replace('_', ' ')} {settled(column(own, 'p_adjusted'))}, "
             f"{median(column(own, 'information'))} bits (null {typical(column(own, 'information_null'))})"
             for name, own in tested.items() if own
         ]  # fmt: skip
@@ -403,21 +274,6 @@ def facts(rows: Rows) -> list[Finding]:
 
 def _end(end: str) -> str:
     return "read but wrongly decoded" if end == "read" else end
-
-
-def table(rows: Rows) -> list[str]:
-    """Questions by the end of their fact, pooled over streams."""
-    names = list(dict.fromkeys(row["run"] for row in rows))
-    lines = ["| recording | answers | " + " | ".join(ENDS) + " |", f"|---|---|{'---|' * len(ENDS)}"]
-    for run in names:
-        lost = of(rows, run, "losses")
-        for kind in ("right", "wrong"):
-            lines.append(f"| {run} | {kind} | " + " | ".join(str(sum(column(lost, kind, end))) for end in ENDS) + " |")
-    return [
-        "Questions by how far the fact that they ask for got: analyses/findings_losses.py says what each end means. "
-        "\"read\" and wrong is wrongly decoded.",
-        "", *lines, "",
-    ]  # fmt: skip
 
 
 SECTIONS: dict[str, Callable[[Rows], list[Finding]]] = {

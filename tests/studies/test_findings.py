@@ -3,16 +3,18 @@
 import json
 
 import findings
-import findings_sentences as said
+import findings_words as said
 import pytest
 from findings_losses import ENDS, losses
+from findings_page import page
+from findings_sentences import SECTIONS
 from study import RESULTS, load
 
 from memlens.testing import write_recording
 
 
 def test_the_page_is_what_the_result_says():
-    assert findings.PAGE.read_text(encoding="utf-8") == said.page(load(RESULTS / "findings.json")), (
+    assert findings.PAGE.read_text(encoding="utf-8") == page(load(RESULTS / "findings.json")), (
         "run `python analyses/findings.py --redraw`"
     )
 
@@ -23,7 +25,7 @@ def test_a_quick_run_writes_page_and_result(tmp_path):
     assert {row["run"] for row in result["rows"]} == set(findings.QUICK_RUNS)
     text = (tmp_path / "findings-quick.md").read_text()
     assert "no evidence" in text and "nan" not in text.lower().replace("nano", "")
-    for title in said.SECTIONS:
+    for title in SECTIONS:
         assert f"### {title}" in text
 
 
