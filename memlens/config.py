@@ -1,6 +1,9 @@
 """Frozen configurations, one class per owner. Unknown keys are refused; a config is saved with every result."""
 
 import tomllib
+from collections.abc import Callable
+from itertools import count
+from operator import itemgetter
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, get_args
 
@@ -138,6 +141,13 @@ class TaskConfig(Config):
     options: dict[str, Any] = {}
 
 
+#: How far from the wanted number of parameters ``BaselineConfig.nearest`` may end.
+TOLERANCE = 0.05
+#: What it chooses from: widths in steps of one head, and widths of the MLP where the usual one does not fit.
+HEAD_WIDTH = 32
+MLP_RATIOS = (1.0, 1.5, 2.0, 2.5, 3.0, 3.5, 4.0)
+
+
 class BaselineConfig(Config):
     """Sizes of a baseline: a language model of the stream, of the memory model's encoders and size, but without its memory.
 
@@ -173,6 +183,54 @@ class BaselineConfig(Config):
                 f"d_model is {width}, expected a multiple of 2 n_heads: rotary positions turn pairs of features"
             )
         return n_heads
+
+    @classmethod
+    def nearest(
+        cls, kind: Literal["attention", "ssm"], n_parameter: int, parameters: "Callable[[Self], int]", **fixed: Any
+    ) -> Self:
+        """The baseline whose number of parameters comes closest to ``n_parameter``; ``parameters`` counts those of a config.
+
+        Its width is chosen, in heads of 32 ("ssm": twice as many heads, the expansion of Mamba, Gu and Dao 2023); where no width comes
+        within 5 %, the MLP's too.
+
+        Parameters
+        ----------
+        fixed
+            Other fields, such as ``n_layers``.
+
+        Raises
+        ------
+        ConfigError
+            When nothing comes within 5 %, when ``d_model`` is fixed, or when a field is unknown or out of range.
+        """
+        if "d_model" in fixed:
+            raise ConfigError("d_model is what is chosen by size: leave it out, or make a BaselineConfig")
+
+        def closest_width(mlp_ratio: float) -> tuple[int, Self]:
+            tried = []
+            for heads in count(1):
+                chosen = {
+                    "d_model": HEAD_WIDTH * heads,
+                    "n_heads": heads,
+                    "ssd_heads": 2 * heads,
+                    "mlp_ratio": mlp_ratio,
+                }
+                cfg = cls.parse({"kind": kind, **chosen, **fixed}, where="equal size")
+                n = parameters(cfg)
+                tried.append((abs(n - n_parameter), cfg))
+                if n >= n_parameter:
+                    break
+            return min(tried, key=itemgetter(0))
+
+        miss, cfg = closest_width(fixed.get("mlp_ratio", cls.model_fields["mlp_ratio"].default))
+        if miss > TOLERANCE * n_parameter and "mlp_ratio" not in fixed:
+            miss, cfg = min(map(closest_width, MLP_RATIOS), key=itemgetter(0))
+        if miss > TOLERANCE * n_parameter:
+            raise ConfigError(
+                f"no '{kind}' baseline of {cfg.n_layers} layers has {n_parameter:,} parameters within {TOLERANCE:.0%}: the nearest has "
+                f"{parameters(cfg):,}; give another n_layers"
+            )
+        return cfg
 
 
 class StageConfig(Config):

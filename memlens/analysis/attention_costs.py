@@ -2,49 +2,19 @@
 
 from memlens.analysis.costs import FLOAT, Counts, encoder_flops, encoder_parameters, linear, mlp
 from memlens.config import BaselineConfig, ModelConfig
-from memlens.errors import AnalysisError
+from memlens.errors import AnalysisError, ConfigError
 
 #: Positions that attend at once in plain attention, which leaves out the keys after them.
 QUERY_BLOCK = 256
-#: Heads of plain attention are this wide, and its width is a multiple of it; widths of its MLP, in widths of the model.
-HEAD_WIDTH = 32
-MLP_RATIOS = (1.0, 1.5, 2.0, 2.5, 3.0, 3.5, 4.0)
-#: How far from the wanted number of parameters plain attention may end.
-TOLERANCE = 0.05
 
 
 def equal_attention(n_parameter: int, cfg: ModelConfig, layers: int) -> BaselineConfig:
-    """Plain attention of as many parameters, as baselines are trained: its width is chosen, and where no width fits, its MLP's too.
-
-    Raises
-    ------
-    AnalysisError
-        When nothing comes within ``TOLERANCE``.
-    """
-
-    def miss(own: BaselineConfig) -> int:
-        return abs(attention_parameters(own) - n_parameter)
-
-    def sized(heads: int, ratio: float) -> BaselineConfig:
-        sizes = {"d_model": HEAD_WIDTH * heads, "n_heads": heads, "n_layers": layers, "mlp_ratio": ratio}
-        stream = {"vocab_size": cfg.vocab_size, "segment_length": cfg.segment_length}
-        return BaselineConfig.parse({"kind": "attention", **sizes, **stream})
-
-    def nearest(ratio: float) -> BaselineConfig:
-        tried = [sized(1, ratio)]
-        while attention_parameters(tried[-1]) < n_parameter:
-            tried.append(sized(len(tried) + 1, ratio))
-        return min(tried, key=miss)
-
-    chosen = nearest(BaselineConfig.model_fields["mlp_ratio"].default)
-    if miss(chosen) > TOLERANCE * n_parameter:
-        chosen = min(map(nearest, MLP_RATIOS), key=miss)
-    if miss(chosen) > TOLERANCE * n_parameter:
-        raise AnalysisError(
-            f"no plain attention of {layers} layers has {n_parameter:,} parameters within {TOLERANCE:.0%}: the nearest has "
-            f"{attention_parameters(chosen):,}; give another layers"
-        )
-    return chosen
+    """Plain attention of as many parameters, as baselines are trained: ``BaselineConfig.nearest``; AnalysisError when nothing is near."""
+    fixed = {"n_layers": layers, "vocab_size": cfg.vocab_size, "segment_length": cfg.segment_length}
+    try:
+        return BaselineConfig.nearest("attention", n_parameter, attention_parameters, **fixed)
+    except ConfigError as error:
+        raise AnalysisError(str(error).replace("n_layers", "layers")) from None
 
 
 def attention_parameters(cfg: BaselineConfig) -> int:

@@ -124,25 +124,13 @@ def agreement(
 
 def _lineage(route: Route) -> np.ndarray:
     """Share of the answer that lineage gives to each token of a route, (token,)."""
-    tree, reading = route.tree, route.reading
-    out, number = np.zeros(len(route.position)), 0
-    for entry, weight in zip(reading.entries, reading.weight, strict=True):
-        leaves = _shares(route, entry)
-        at, share = tree.writes(np.array([leaf for leaf, _ in leaves]))
-        for (_, part), places, written in zip(leaves, at, share, strict=True):
-            own = np.flatnonzero(route.source == number)
-            spread = dict(zip(places.tolist(), written.tolist(), strict=True))
-            out[own] = [weight * part * spread.get(int(position), 0.0) for position in route.position[own]]
-            number += 1
+    reading, out = route.reading, np.zeros(len(route.position))
+    at, written = route.tree.writes(np.array(reading.sources))
+    for source, share in enumerate(reading.share):
+        own = np.flatnonzero(route.source == source)
+        spread = dict(zip(at[source].tolist(), written[source].tolist(), strict=True))
+        out[own] = [share * spread.get(int(position), 0.0) for position in route.position[own]]
     return out
-
-
-def _shares(route: Route, entry: int, part: float = 1.0) -> list[tuple[int, float]]:
-    """Slots that an entry came from, in the order of the route, with the part that each is of it: parents count alike."""
-    if route.tree.fresh[entry]:
-        return [(entry, part)]
-    parents = [int(parent) for parent in route.tree.parent[entry] if parent >= 0]
-    return [leaf for parent in parents for leaf in _shares(route, parent, part / len(parents))]
 
 
 def _again(

@@ -24,6 +24,7 @@ METHODS = ("integrated_gradients", "ablation", "occlusion")
 BINS = (0.01, 0.05, 0.1, 0.2, 0.5)
 #: What is measured of attributions.
 MEASURES = ("on_fact", "comprehensiveness", "sufficiency", "random_weights")
+QUARTILES = (0.25, 0.5, 0.75)
 #: Rows of a batch.
 BATCH = 32
 #: Part of the line over which the move of a layer is measured, to either side.
@@ -81,8 +82,10 @@ def attribution(
         Over ``(question, token)``: ``attribution`` (nats a token of the answer) and ``position`` in the stream. Over
         ``(question, source)``: ``slot_conductance``; ``(question, read)``: ``entry_conductance`` and ``read_weight``. All NaN, or -1,
         beyond a question's last. Over ``(question, measure)``: ``score``, ``null_score``. Over ``(measure)``: what
-        `contrast` gives. Over ``(question)``: ``difference`` f(tokens) - f(baseline), ``delta`` and
-        ``conductance_delta``, ``loss``, ``row``, ``segment``.
+        `contrast` gives. Over ``(question)``: ``difference`` f(tokens) - f(baseline), ``total`` of the attribution, ``delta`` and
+        ``conductance_delta``, ``loss``, ``row``, ``segment``. Over ``(quartile, rank)``: ``by_rank``, quartiles over questions of the
+        attribution of the token ranked so, 0 beyond a question's last; ``even``, what each would have of the mean difference. ``missing``,
+        the median of ``delta`` without its sign.
 
     Raises
     ------
@@ -112,6 +115,8 @@ def attribution(
     unit = np.array([row[0].segment for row in rows])
     score, null = (np.stack([row[3][side] for row in rows]) for side in (0, 1))
     difference, loss = (np.array([row[i] for row in rows]) for i in (6, 7))
+    total = np.array([row[2].sum() for row in rows])
+    ranked = -np.sort(-_padded([row[2] for row in rows], 0.0), 1)
     dataset = xr.Dataset(
         {
             "attribution": (("question", "token"), _padded([row[2] for row in rows], np.nan)),
@@ -123,13 +128,17 @@ def attribution(
             "null_score": (("question", "measure"), null),
             **{name: ("measure", v) for name, v in contrast(score, null, unit, seed).items()},
             "difference": ("question", difference),
-            "delta": ("question", np.array([row[2].sum() for row in rows]) - difference),
+            "total": ("question", total),
+            "delta": ("question", total - difference),
+            "missing": float(np.median(np.abs(total - difference))),
+            "by_rank": (("quartile", "rank"), np.quantile(ranked, QUARTILES, axis=0)),
+            "even": float(difference.mean() / np.mean([row[2].size for row in rows])),
             "conductance_delta": ("question", np.array([row[5].sum() for row in rows]) - difference),
             "loss": ("question", loss),
             "row": ("question", [row[0].row for row in rows]),
             "segment": ("question", unit),
         },
-        coords={"measure": list(MEASURES)},
+        coords={"measure": list(MEASURES), "quartile": list(QUARTILES)},
     )
     params = {
         "method": method, "questions": questions, "sources": sources, "reach": reach, "steps": steps, "width": width, "draws": draws,

@@ -25,11 +25,16 @@ LEAST_READ = 0.05
 
 @dataclass(frozen=True)
 class Reading:
-    """The entries that an answer read and that are followed back, as rows of an `Ancestry`, with what each took of the read."""
+    """The entries that an answer read and that are followed back, as rows of an `Ancestry`.
+
+    ``weight`` is what each entry took of the read; ``sources`` are the fresh slots that they came from, and ``share`` what of the read
+    each of these stands for: parents of a merge count alike.
+    """
 
     entries: list[int]
     weight: list[float]
     sources: list[int]
+    share: list[float]
 
 
 class Family:
@@ -40,24 +45,26 @@ class Family:
         self._reads = self.tree.reads()
         self._rows = np.flatnonzero(stage.recording.questions["sequence"].values == stage.sequence)
 
-    def leaves(self, entry: int) -> list[int]:
-        """Rows of the fresh slots that an entry came from."""
+    def leaves(self, entry: int, share: float = 1.0) -> list[tuple[int, float]]:
+        """Rows of the fresh slots that an entry came from, with the part that each is of it: parents count alike."""
         if self.tree.fresh[entry]:
-            return [entry]
-        return [leaf for parent in self.tree.parent[entry] if parent >= 0 for leaf in self.leaves(int(parent))]
+            return [(entry, share)]
+        parents = [int(parent) for parent in self.tree.parent[entry] if parent >= 0]
+        return [leaf for parent in parents for leaf in self.leaves(parent, share / len(parents))]
 
     def reading(self, asked: Asked, most: int) -> Reading | None:
         """What a question read, most first, as long as it came from ``most`` slots or fewer; None where nothing can be followed."""
         row = self._reads[[self._rows[asked.row]]].tocoo()
         order = np.argsort(-row.data, kind="stable")
-        found = Reading([], [], [])
+        found = Reading([], [], [], [])
         for entry, weight in zip(row.coords[1][order].tolist(), row.data[order].tolist(), strict=True):
-            leaves = self.leaves(entry)
+            leaves = self.leaves(entry, weight)
             if weight < LEAST_READ or len(found.sources) + len(leaves) > most:
                 break
             found.entries.append(entry)
             found.weight.append(weight)
-            found.sources.extend(leaves)
+            found.sources.extend(source for source, _ in leaves)
+            found.share.extend(share for _, share in leaves)
         return found if found.entries else None
 
     def segments(self, reading: Reading) -> list[int]:

@@ -6,13 +6,15 @@ import numpy as np
 
 from memlens.figures.contrasted import contrasted, interval
 from memlens.figures.panel import Mark, Panel, paper, screen
-from memlens.figures.style import ACCENT, NULL_COLOUR
+from memlens.figures.style import ACCENT, NULL_COLOUR, scalar
 
 if TYPE_CHECKING:
     import xarray as xr
     from matplotlib.figure import Figure as Sheet
     from plotly.graph_objects import Figure
 
+#: Ranks that are shown.
+RANKS = 32
 TICKS = {
     "on_fact": "on the fact",
     "comprehensiveness": "comprehensiveness",
@@ -24,12 +26,9 @@ TICKS = {
 def _panels(dataset: "xr.Dataset") -> list[Panel]:
     measures = [TICKS[str(name)] for name in dataset["measure"].values]
     difference = dataset["difference"].values
-    total = np.nansum(dataset["attribution"].values, 1)
     ends = np.array([min(difference.min(), 0), max(difference.max(), 0)])
-    ranked = -np.sort(-np.nan_to_num(dataset["attribution"].values), 1)
-    rank = np.arange(1, min(ranked.shape[1], 32) + 1)
-    spread = np.quantile(ranked[:, : rank.size], [0.25, 0.5, 0.75], axis=0)
-    even = difference.mean() / np.isfinite(dataset["attribution"].values).sum(1).mean()
+    spread = dataset["by_rank"].values[:, :RANKS]
+    rank = np.arange(1, spread.shape[1] + 1)
     return [
         Panel("checks", "measure", "score", contrasted(dataset, "random tokens or order (95 %)"), measures, line=0),
         Panel(
@@ -38,7 +37,7 @@ def _panels(dataset: "xr.Dataset") -> list[Panel]:
             "sum of attributions (nat/token)",
             [
                 Mark("if it were complete", ends, ends, NULL_COLOUR, dash="dash"),
-                Mark("answers", difference, total, ACCENT, "point", symbol="circle"),
+                Mark("answers", difference, dataset["total"].values, ACCENT, "point", symbol="circle"),
             ],
         ),
         Panel(
@@ -46,7 +45,9 @@ def _panels(dataset: "xr.Dataset") -> list[Panel]:
             "rank of the token",
             "attribution (nat/token)",
             [
-                Mark("null: even over all tokens", rank[[0, -1]], [even] * 2, NULL_COLOUR, dash="dot"),
+                Mark(
+                    "null: even over all tokens", rank[[0, -1]], [scalar(dataset, "even")] * 2, NULL_COLOUR, dash="dot"
+                ),
                 Mark("median and quartiles", rank, spread[1], ACCENT, low=spread[0], high=spread[2]),
             ],
         ),
@@ -71,7 +72,6 @@ def caption(dataset: "xr.Dataset") -> str:
     verdict = (
         "the attribution finds tokens that carry the answer" if holds else "the attribution is not shown to beat chance"
     )
-    missing = np.nanmedian(np.abs(dataset["delta"].values))
     random = dataset.sel(measure="random_weights")
     sane = (
         f" Its rank correlation with that of untrained weights is {float(random['mean']):.2f}."
@@ -81,5 +81,5 @@ def caption(dataset: "xr.Dataset") -> str:
     return (
         f"Without the tokens that the attribution ranks first, the probability of an answer falls by {score}, and by "
         f"{float(one['null_mean']):.2f} without random ones: {verdict}. Attributions miss the difference that they share out by "
-        f"{missing:.2f} nats a token (median).{sane}"
+        f"{scalar(dataset, 'missing'):.2f} nats a token (median).{sane}"
     )

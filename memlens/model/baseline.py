@@ -6,8 +6,6 @@ B sequences, S positions of a segment, Q questions, L tokens of a question with 
 """
 
 from dataclasses import dataclass
-from itertools import count
-from operator import itemgetter
 from typing import Any, Literal
 
 import torch
@@ -18,7 +16,6 @@ from torch import Tensor, nn
 
 from memlens.config import BaselineConfig
 from memlens.dims import BOS, PAD, Modality
-from memlens.errors import ConfigError
 from memlens.model.backbone import Block
 from memlens.model.cache import Axes
 from memlens.model.encoders import Encoders
@@ -28,12 +25,6 @@ from memlens.model.lens import StreamModel
 from memlens.model.model import answer_loss, exact, greedy, text_loss
 from memlens.model.outputs import Questions, Segment, Tensors
 from memlens.model.window_attention import Sight, WindowAttention, question_sight, segment_sight
-
-#: How far from the wanted number of parameters ``equal_config`` may end.
-TOLERANCE = 0.05
-#: What ``equal_config`` chooses from: widths in steps of one head, and widths of the MLP where the usual one does not fit.
-HEAD_WIDTH = 32
-MLP_RATIOS = (1.0, 1.5, 2.0, 2.5, 3.0, 3.5, 4.0)
 
 
 @dataclass(frozen=True)
@@ -207,41 +198,5 @@ def count_parameters(cfg: BaselineConfig) -> int:
 
 
 def equal_config(kind: Literal["attention", "ssm"], n_parameter: int, **fixed: Any) -> BaselineConfig:
-    """The baseline whose number of parameters comes closest to ``n_parameter``.
-
-    Its width is chosen, in heads of 32 ("ssm": twice as many heads, the expansion of Mamba, Gu and Dao 2023); where no width comes
-    within 5 %, the MLP's too.
-
-    Parameters
-    ----------
-    fixed
-        Other fields of BaselineConfig, such as ``n_layers``.
-
-    Raises
-    ------
-    ConfigError
-        When nothing comes within 5 %, when ``d_model`` is fixed, or when a field is unknown or out of range.
-    """
-    if "d_model" in fixed:
-        raise ConfigError("equal_config chooses d_model: leave it out, or make a BaselineConfig")
-
-    def nearest(mlp_ratio: float) -> tuple[int, BaselineConfig]:
-        tried = []
-        for heads in count(1):
-            chosen = {"d_model": HEAD_WIDTH * heads, "n_heads": heads, "ssd_heads": 2 * heads, "mlp_ratio": mlp_ratio}
-            cfg = BaselineConfig.parse({"kind": kind, **chosen, **fixed}, where="equal_config")
-            n = count_parameters(cfg)
-            tried.append((abs(n - n_parameter), cfg))
-            if n >= n_parameter:
-                break
-        return min(tried, key=itemgetter(0))
-
-    miss, cfg = nearest(fixed.get("mlp_ratio", BaselineConfig.model_fields["mlp_ratio"].default))
-    if miss > TOLERANCE * n_parameter and "mlp_ratio" not in fixed:
-        miss, cfg = min(map(nearest, MLP_RATIOS), key=itemgetter(0))
-    if miss > TOLERANCE * n_parameter:
-        raise ConfigError(
-            f"no '{kind}' baseline of {cfg.n_layers} layers has {n_parameter} parameters within {TOLERANCE:.0%}: the nearest has "
-            f"{count_parameters(cfg)}; give another n_layers"
-        )
-    return cfg
+    """``BaselineConfig.nearest`` to a number of parameters, counted on the model itself."""
+    return BaselineConfig.nearest(kind, n_parameter, count_parameters, **fixed)

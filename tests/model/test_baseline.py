@@ -210,7 +210,7 @@ def test_equal_config_refuses() -> None:
         equal_config("ssm", 1000)
     with pytest.raises(ConfigError, match="unknown key 'windoww'; closest: window"):
         equal_config("attention", 1_000_000, windoww=3)
-    with pytest.raises(ConfigError, match="chooses d_model"):
+    with pytest.raises(ConfigError, match="d_model is what is chosen"):
         equal_config("attention", 1_000_000, d_model=64)
     with pytest.raises(ConfigError, match="d_model is 100, expected a multiple of 2 n_heads"):
         BaselineConfig.parse({"kind": "attention", "d_model": 100})

@@ -1,12 +1,11 @@
 """Cases of what runs cost."""
 
-import tempfile
-from pathlib import Path
 from typing import Any
 
 import xarray as xr
 
 from memlens.recording import Recording
+from memlens.testing.cases.models import kept
 from memlens.testing.efficiency import counted_run, planted_times
 from memlens.testing.grading import Case, Verdict
 from memlens.testing.write import write_recording
@@ -14,10 +13,7 @@ from memlens.testing.write import write_recording
 
 def counted(seed: int) -> Recording:
     """A run of a model of random weights, its FLOPs counted by torch on the same run."""
-    folder = tempfile.TemporaryDirectory(prefix="memlens-case-")
-    recording = counted_run(Path(folder.name) / "run", seed=seed)
-    recording.folder = folder  # pyright: ignore[reportAttributeAccessIssue]
-    return recording
+    return kept(lambda path: counted_run(path, seed=seed))
 
 
 def steady(seed: int) -> Recording:

@@ -3,6 +3,7 @@
 import shutil
 import tempfile
 import weakref
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,16 +20,20 @@ if TYPE_CHECKING:
 SEGMENT, LIFE = 32, 5
 
 
-def recorded(built: "HandBuilt", **options: Any) -> Recording:
-    """Run a model and keep its recording for as long as this process lives."""
-    from memlens.recording import record
-
+def kept(make: Callable[[Path], Recording]) -> Recording:
+    """A recording at a path of its own, which goes when nobody has it any more."""
     folder = Path(tempfile.mkdtemp(prefix="memlens-case-"))
-    recording = record(
-        built.model, built.stream, folder / "run", dtype="float32", attrs={"truth": built.truth}, **options
-    )
+    recording = make(folder / "run")
     weakref.finalize(recording, shutil.rmtree, folder, ignore_errors=True)
     return recording
+
+
+def recorded(built: "HandBuilt", **options: Any) -> Recording:
+    """Run a model and keep its recording for as long as it is used."""
+    from memlens.recording import record
+
+    truth = {"truth": built.truth}
+    return kept(lambda path: record(built.model, built.stream, path, dtype="float32", attrs=truth, **options))
 
 
 def flagged(seed: int) -> Recording:
