@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 STATED = (
     "PCA, mini-batch clusters and a linear probe over a million vectors of width 128 take at most 1.2 times the bare scikit-learn call on "
     "an array in memory and less than 4 GiB; by Dask blocks the same functions give the same numbers within 0.01. All analyses of "
-    "a recording of 100K tokens take at most 60 s on two cores, without UMAP."
+    "a recording of 100K tokens take at most 60 s on one thread, without UMAP."
 )
 MOST_RATIO, MOST_GIB, MOST_OFF, MOST_SECONDS = 1.2, 4.0, 0.01, 60.0
 NAMES = {"pca": "PCA", "clusters": "mini-batch clusters", "probe": "linear probe"}
