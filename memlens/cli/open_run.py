@@ -35,6 +35,8 @@ def run(args: Namespace) -> None:
         "server.port": args.port,
         "server.address": "127.0.0.1",
         "server.headless": str(args.headless).lower(),
+        # asked for on a first start, with nothing served until it is answered
+        "server.showEmailPrompt": "false",
         "server.fileWatcherType": "none",
         "browser.gatherUsageStats": "false",
         "client.toolbarMode": "viewer",

@@ -1,5 +1,6 @@
 """What only a browser can tell: charts are drawn, a click in the map picks a slot, nothing is asked of other hosts."""
 
+import os
 import shutil
 import socket
 import subprocess
@@ -7,6 +8,7 @@ import sys
 import time
 import urllib.request
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -31,19 +33,36 @@ def free_port() -> int:
         return listener.getsockname()[1]
 
 
+@contextmanager
+def served(run: Path, *options: str, **how: Any) -> Iterator[str]:
+    """Address of the dashboard that the command starts, once it answers; a failure where it never does."""
+    port = free_port()
+    command = [sys.executable, "-m", "memlens", "open", str(run), "--port", str(port), *options]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, **how) as server:
+        try:
+            for _ in range(240):
+                try:
+                    urllib.request.urlopen(f"http://127.0.0.1:{port}/_stcore/health", timeout=5).close()
+                    break
+                except OSError:
+                    time.sleep(0.25)
+            else:
+                pytest.fail(f"nothing answers at port {port} after a minute")
+            yield f"http://127.0.0.1:{port}"
+        finally:
+            server.terminate()
+
+
 @pytest.fixture(scope="module")
 def address(run: Path) -> Iterator[str]:
-    port = free_port()
-    command = [sys.executable, "-m", "memlens", "open", str(run), "--headless", "--port", str(port)]
-    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as server:
-        for _ in range(240):
-            try:
-                urllib.request.urlopen(f"http://127.0.0.1:{port}/_stcore/health", timeout=5).close()
-                break
-            except OSError:
-                time.sleep(0.25)
-        yield f"http://127.0.0.1:{port}"
-        server.terminate()
+    with served(run, "--headless") as address:
+        yield address
+
+
+def test_a_first_start_asks_nothing(run: Path, tmp_path: Path) -> None:
+    """In a home where Streamlit never ran, with a browser to start, and nobody who answers."""
+    with served(run, stdin=subprocess.PIPE, env={**os.environ, "HOME": str(tmp_path), "BROWSER": "true"}) as address:
+        assert address
 
 
 @pytest.fixture
