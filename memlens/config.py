@@ -317,7 +317,8 @@ class TrainConfig(Config):
 
     ``tasks`` are what rows are drawn from, the first one leads the curriculum; ``carry`` are the odds of starting from the last
     batch's final state, ``mixed`` of a batch of an earlier stage, ``two_segments`` of cutting sparse rows once more; ``noise`` is
-    added to importance when slots are picked. With a ``baseline`` that is trained, in the place of a memory model.
+    added to importance when slots are picked. With a ``baseline`` that is trained, in the place of a memory model. ``workers``
+    processes make rows ahead of time, as a GPU needs it; rows are the same with any number of them.
     """
 
     name: str = "model"
@@ -338,6 +339,7 @@ class TrainConfig(Config):
     device: Literal["cpu", "cuda"] = "cpu"
     bfloat16: bool = True
     threads: int = Field(default=1, ge=1)
+    workers: int = Field(default=0, ge=0)
     log_every: int = Field(default=20, ge=1)
     checkpoint_every: int = Field(default=200, ge=1)
     alternations: int = Field(default=2, ge=0)

@@ -16,8 +16,9 @@ from memlens.model.baseline import StreamReader
 from memlens.model.model import MemoryModel
 from memlens.streams import default_tokenizer
 from memlens.training import finite
+from memlens.training.ahead import Episodes
 from memlens.training.curriculum import Batch, Curriculum
-from memlens.training.episodes import Episode, make_episode
+from memlens.training.episodes import Episode
 from memlens.training.memory_loss import MemoryLoss, memory_loss
 from memlens.training.monitor import LEADING, Figures, Row, gradient_norms, loss_figures, merge, watch
 from memlens.training.optimiser import Optimiser
@@ -28,6 +29,8 @@ from memlens.training.shards import batch_rng, control_seed, shard_rng
 
 #: What a checkpoint holds besides tensors and the curriculum.
 _COUNTS = ("step", "alternation", "n_token", "seconds")
+#: Of a config, what says where a run takes place, not what comes of it: a run may go on elsewhere.
+_PLACE = {"device", "threads", "workers"}
 
 
 class Progress(Protocol):
@@ -57,6 +60,7 @@ class Trainer:
         self.config, self.ranks = config, ranks
         self.shards = ranks.mine(config.shards)
         self.tokenizer = default_tokenizer()
+        self.episodes = Episodes(config)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(config.seed)
             self.model = self._make_model().to(ranks.device)
@@ -96,6 +100,7 @@ class Trainer:
             self.model.context.pick_width = batch.stage.pick_width or c.model.pick_width
         share = self.share_of_rate()
         self.model.zero_grad()  # the controller's too: a Q phase leaves some
+        self.episodes.expect(self.step, self.shards, self.curriculum)
         outcomes = self.ranks.gathered([self._outcome(shard, batch, watched) for shard in self.shards])
         for outcome in outcomes:
             if outcome.error is not None:
@@ -141,8 +146,8 @@ class Trainer:
     def _shard_loss(self, shard: int, batch: Batch, state: Any) -> tuple[Episode, MemoryLoss]:
         """The rows of a shard and their loss; the same each time."""
         c, device = self.config, self.ranks.device
-        with shard_rng(c.seed, self.step, shard, device) as (rng, generator):
-            episode = make_episode(rng, self.tokenizer, batch.shape, c.tasks, stage=batch.number).to(device)
+        with shard_rng(c.seed, self.step, shard, device) as (_, generator):
+            episode = self.episodes.take(self.step, shard, batch).to(device)
             # rows full of facts do not tell what is important
             weights = c.weights if batch.stage.sparse else c.weights.model_copy(update={"importance": 0.0})
             with torch.autocast(device.type, torch.bfloat16, enabled=c.bfloat16):
@@ -159,6 +164,15 @@ class Trainer:
         self, keep: Callable[[Row], None], save: Callable[[], None] | None = None, progress: Progress | None = None
     ) -> None:
         """Go on to the end. ``keep`` takes every row of figures; ``save`` is called when a checkpoint is due."""
+        try:
+            self._phases(keep, save, progress)
+        finally:
+            self.episodes.close()
+        if isinstance(self.model, MemoryModel):
+            self.model.context.pick_width = self.model.cfg.pick_width
+        self.model.eval()
+
+    def _phases(self, keep: Callable[[Row], None], save: Callable[[], None] | None, progress: Progress | None) -> None:
         c = self.config
         start = time.monotonic() - self.seconds
         ends = phase_ends(c)
@@ -182,9 +196,6 @@ class Trainer:
             self.seconds = time.monotonic() - start
             if save is not None:
                 save()
-        if isinstance(self.model, MemoryModel):
-            self.model.context.pick_width = self.model.cfg.pick_width
-        self.model.eval()
 
     def q_phase(self, progress: Progress | None) -> list[Row]:
         """Learn to control, with the memory frozen, on the first process. Rows for the log of metrics.
@@ -221,9 +232,10 @@ class Trainer:
         Raises
         ------
         TrainingError
-            When another config made it.
+            When another config made it; device, threads and workers may differ.
         """
-        if values["config"] != self.config.model_dump(mode="json"):
+        before = {key: value for key, value in values["config"].items() if key not in _PLACE}
+        if before != self.config.model_dump(mode="json", exclude=_PLACE):
             raise TrainingError("the checkpoint was made with another config; give the config that the run began with")
 
         def under(prefix: str) -> dict[str, Tensor]:

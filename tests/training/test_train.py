@@ -2,6 +2,7 @@
 
 import json
 import math
+import multiprocessing
 import signal
 import subprocess
 import sys
@@ -214,6 +215,26 @@ def test_folders_that_will_not_do(config: Path, tmp_path: Path) -> None:
     with pytest.raises(TrainingError, match="is damaged"):
         train(config, out, resume=True)
     assert {path.name for path in out.iterdir()} == {"mine.txt", "checkpoint"}
+
+
+def test_workers_make_the_same_rows_and_a_run_may_go_on_with_others(config: Path) -> None:
+    alone = TrainConfig.load(config)
+    helped = alone.model_copy(update={"workers": 2})
+    models = [fit(c)[0] for c in (alone, helped)]
+    assert_equal(models[0].state_dict(), models[1].state_dict())
+    Trainer(helped).restore(*Trainer(alone).snapshot())
+
+
+def test_a_worker_that_is_killed_ends_the_run_with_an_error(config: Path) -> None:
+    helped = TrainConfig.load(config).model_copy(update={"workers": 1, "log_every": 1})
+
+    def kill(*_: object) -> None:
+        for child in multiprocessing.active_children():
+            child.kill()
+
+    with pytest.raises(TrainingError, match="a process that makes rows has ended before its time"):
+        fit(helped, kill)
+    assert not multiprocessing.active_children()
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")

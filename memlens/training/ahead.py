@@ -1,0 +1,115 @@
+"""The rows of a run's batches, made while the batches before them are learned from, by processes of their own (``workers``).
+
+Making a batch of text takes as long as a GPU takes to learn from it. Rows follow from the seed and their place in the run alone
+(shards.py), so they are the same whoever makes them; what a worker made for a stage that the run has left meanwhile is dropped.
+"""
+
+import os
+import pickle
+import signal
+import threading
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
+from multiprocessing import get_context, parent_process
+
+import torch
+
+from memlens.config import TrainConfig
+from memlens.errors import TrainingError
+from memlens.streams import default_tokenizer
+from memlens.training.curriculum import Batch, Curriculum
+from memlens.training.episodes import Episode, make_episode
+from memlens.training.shards import batch_rng, shard_rng
+
+#: Updates that each worker may be ahead.
+_AHEAD = 2
+
+
+def episode_of(config: TrainConfig, step: int, shard: int, batch: Batch) -> Episode:
+    """The rows of a shard of the batch of an update."""
+    with shard_rng(config.seed, step, shard, torch.device("cpu")) as (rng, _):
+        return make_episode(rng, default_tokenizer(), batch.shape, config.tasks, stage=batch.number)
+
+
+class Episodes:
+    """The episodes of a run: ``expect`` what comes, ``take`` each, ``close`` at the end. Without workers they are made when taken."""
+
+    def __init__(self, config: TrainConfig):
+        self.config = config
+        self._pool: ProcessPoolExecutor | None = None
+        self._made: dict[tuple[int, int, Batch], Future[bytes]] = {}
+
+    def expect(self, step: int, shards: Sequence[int], curriculum: Curriculum) -> None:
+        """Have the rows of this update made, and of those to come as they would be if the stage lasted. Raises as ``take``."""
+        c = self.config
+        if not c.workers:
+            return
+        if self._pool is None:
+            # spawned: a process that has a GPU must not be forked
+            self._pool = ProcessPoolExecutor(c.workers, get_context("spawn"), _start, (c,))
+        ahead = range(step, min(step + _AHEAD * c.workers, c.steps))
+        wanted = [(s, shard, curriculum.draw(batch_rng(c.seed, s))) for s in ahead for shard in shards]
+        for key in [key for key in self._made if key not in wanted]:
+            self._made.pop(key).cancel()
+        with self._unbroken(step):
+            for key in wanted:
+                if key not in self._made:
+                    self._made[key] = self._pool.submit(_make, *key)
+
+    def take(self, step: int, shard: int, batch: Batch) -> Episode:
+        """The rows of a shard.
+
+        Raises
+        ------
+        TrainingError
+            When the tasks have nothing to ask in such rows, or a worker was killed.
+        """
+        made = self._made.pop((step, shard, batch), None)
+        if made is None:
+            return episode_of(self.config, step, shard, batch)
+        with self._unbroken(step):
+            return pickle.loads(made.result())
+
+    @contextmanager
+    def _unbroken(self, step: int) -> Iterator[None]:
+        try:
+            yield
+        except BrokenProcessPool:
+            raise TrainingError(
+                f"a process that makes rows has ended before its time, at step {step}: it was killed, or memory ran out; go on from the "
+                f"last checkpoint with --resume and fewer workers than {self.config.workers}"
+            ) from None
+
+    def close(self) -> None:
+        """End the workers."""
+        self._made.clear()
+        if self._pool is not None:
+            self._pool.shutdown(cancel_futures=True)
+            self._pool = None
+
+
+# in a worker
+
+_CONFIG: list[TrainConfig] = []
+
+
+def _start(config: TrainConfig) -> None:
+    """An interrupt is for the run to handle; a worker that is left alone ends."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    torch.set_num_threads(1)
+    _CONFIG[:] = [config]
+
+
+def _end_with_parent() -> None:
+    parent = parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
+
+
+def _make(step: int, shard: int, batch: Batch) -> bytes:
+    # pickled here: torch would hand over a file for every tensor
+    return pickle.dumps(episode_of(_CONFIG[0], step, shard, batch))
