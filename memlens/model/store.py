@@ -14,7 +14,7 @@ from memlens.config import ModelConfig
 from memlens.dims import Action
 from memlens.model.compressor import Compressor
 from memlens.model.hooks import HookPoint
-from memlens.model.layers import take
+from memlens.model.layers import marked, take
 from memlens.model.outputs import Births, Entries, Tensors
 
 #: A resident can only be consolidated into a candidate when their keys match at least this well (cosine).
@@ -122,7 +122,7 @@ def update(
     absorbs = agents.valid[:, :n_candidates] & (action[:, :n_candidates] == int(Action.RETRIEVE))
     like, target = match[:, :n_candidates, first].masked_fill(~agents.valid[:, None, first], -1.0).max(-1)
     absorbs = absorbs & (like > CONSOLIDATE_ABOVE)
-    absorbed = torch.zeros_like(agents.valid[:, first]).scatter_reduce(1, target, absorbs, "amax")
+    absorbed = marked(target, absorbs, cfg.capacities[0])
     absorbed = torch.cat((torch.zeros_like(absorbs), absorbed, torch.zeros_like(agents.valid[:, first.stop :])), 1)
     target_id = agents.entry[:, first].gather(1, target)
     parent[:, :n_candidates, 0] = torch.where(absorbs, target_id, -1)
@@ -177,8 +177,7 @@ def update(
             _, heads = pair_value.masked_fill(~head, -torch.inf).topk(n_merges, 1)
             made = head.gather(1, heads)
             tails = partner.gather(1, heads).clamp_min(0)
-            merged = torch.zeros_like(head).scatter_reduce(1, heads, made, "amax")
-            merged = merged.scatter_reduce(1, tails, made, "amax")
+            merged = marked(torch.cat((heads, tails), 1), torch.cat((made, made), 1), head.shape[1])
         else:
             heads = tails = made = None
             merged = torch.zeros_like(head)

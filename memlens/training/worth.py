@@ -8,6 +8,7 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
+from memlens.model.layers import marked
 from memlens.model.model import MemoryModel, answer_loss
 from memlens.model.outputs import Answers, Memory, Questions
 
@@ -22,7 +23,7 @@ def loss_without(model: MemoryModel, questions: Questions, memory: Memory, index
     """
     n_question = questions.token.shape[1]
     own = memory.map(lambda x: x.repeat_interleave(n_question, 0))
-    gone = torch.zeros_like(own.valid).scatter_reduce(1, index.flatten(0, 1), hidden.flatten(0, 1), "amax")
+    gone = marked(index.flatten(0, 1), hidden.flatten(0, 1), own.valid.shape[1])
     own = replace(own, valid=own.valid & ~gone)
     single = questions.map(lambda x: x.flatten(0, 1)[:, None])
     read, m_q, there = model.read(single, own)
