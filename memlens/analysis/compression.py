@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from memlens.recording import Recording
 
 TARGETS = ("modality", "is_fact")
-#: A level with fewer pairs of merge and slot is left out.
-LEAST = 40
+#: A level with fewer pairs of merge and slot is left out: five for each of five folds.
+LEAST = 25
 
 
 def compression(
@@ -66,7 +66,7 @@ def compression(
     Raises
     ------
     AnalysisError
-        When no level has 40 pairs of a merge and a slot.
+        When no level has 25 pairs of a merge and a slot.
     """
     for name in targets:
         if name not in TARGETS:
