@@ -52,9 +52,8 @@ def block() -> str:
 
 def made(name: str, metrics: Mapping[str, Any]) -> str:
     """A model's size and training."""
-    machine = metrics["machine"].rpartition(" ")[2]
-    where = f"on {metrics['threads']} CPU thread" if machine == "CPU" else "on a GPU"
-    return f"`{name}` has {metrics['parameters']:,} parameters and was trained in {metrics['train_seconds'] / 60:.0f} minutes {where}."
+    where = "on one CPU thread" if metrics["machine"].endswith("CPU") else "on a GPU"
+    return f"`{name}` has {metrics['parameters']:,} parameters and was trained {where} ([how](trained_models/{name}/README.md))."
 
 
 def exact(row: Mapping[str, Any]) -> str:

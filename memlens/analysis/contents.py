@@ -64,14 +64,16 @@ def contents(recording: "Recording", store: str, slot: str) -> Contents:
 def leaves(recording: "Recording") -> tuple[np.ndarray, np.ndarray]:
     """Pairs of a merge and each fresh slot that went into it, directly or by way of other merges.
 
+    A fresh slot that consolidated with an entry is no merge: it names that entry as its parent, but took nothing from it.
+
     Returns
     -------
     merge, leaf
         Rows of the entries table, (pair,), in order of the merges' birth. A slot merged with itself counts once.
     """
     table = recording.entries
-    sequence, entry, segment = (column(table, name, int) for name in ("sequence", "entry", "segment"))
-    parent = np.asarray(table["parent"].values).astype(int)
+    sequence, entry, segment, place = (column(table, name, int) for name in ("sequence", "entry", "segment", "slot"))
+    parent = np.where(place[:, None] < 0, np.asarray(table["parent"].values).astype(int), -1)
     row_of = {pair: row for row, pair in enumerate(zip(sequence.tolist(), entry.tolist(), strict=True))}
     made_of: dict[int, list[int]] = {}
 

@@ -26,6 +26,7 @@ def merges(
     kept: tuple[float, ...] = (1.0, 1.0),
     signal: float = 4.0,
     related: bool = True,
+    consolidated: bool = False,
     seed: int = 0,
 ) -> Merged:
     """Four slots a segment; the next segment merges them in pairs, the one after merges the two merges; then they are dropped.
@@ -38,6 +39,8 @@ def merges(
     ----------
     related
         Whether merges hold what went into them; else noise of the same size.
+    consolidated
+        Whether every fresh slot names one of the segment before as its parent, in whose place it stands. It took nothing from it.
     """
     rng = np.random.default_rng(seed)
     direction = np.linalg.qr(rng.normal(size=(feature, 2)))[0].T
@@ -58,7 +61,8 @@ def merges(
         if t + 2 < n_segment:
             content[0, t + 2, 6] = level2[0]
         for at in range(4):
-            rows.append(_row(t, ids[at], 0, at, (-1, -1), int(modality[0, t, at]), t + 1, Action.COMPRESS))
+            parent = (ids[at] - 7 if consolidated and t else -1, -1)
+            rows.append(_row(t, ids[at], 0, at, parent, int(modality[0, t, at]), t + 1, Action.COMPRESS))
         for at in range(2):
             rows.append(
                 _row(

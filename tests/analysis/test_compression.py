@@ -43,6 +43,14 @@ def test_leaves_are_the_slots_below():
     assert (level == 1).sum() == 9 * 4 and (level == 2).sum() == 8 * 4
 
 
+def test_a_slot_that_consolidated_is_no_merge():
+    """It names the entry in whose place it stands as its parent, but took nothing from it."""
+    found = [compression(recorded(None, n_segment=60, consolidated=on), targets=()) for on in (False, True)]
+    np.testing.assert_array_equal(found[1]["level"], [0, 1, 2])
+    for name in ("n", "merges", "reconstruction"):
+        np.testing.assert_array_equal(found[0][name], found[1][name])
+
+
 def test_merges_that_hold_nothing():
     p = []
     for seed in range(200):

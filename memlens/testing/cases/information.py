@@ -98,6 +98,18 @@ def means_of_two(seed: int) -> Recording:
     )
 
 
+def beside_consolidations(seed: int) -> Recording:
+    """Merges are means of two; every fresh slot stands in the place of an older entry, which is no merge."""
+    planted = merges(n_segment=200, feature=8, signal=0.0, consolidated=True, seed=seed)
+    return write_recording(
+        None,
+        points=planted.points,
+        entries=planted.entries,
+        capacities=planted.capacities,
+        truth={"kept": [1 / 2, 1 / 4]},
+    )
+
+
 def merges_of_nothing(seed: int) -> Recording:
     """Merges that hold noise of their own."""
     planted = merges(n_segment=60, feature=3, related=False, seed=seed)
@@ -112,6 +124,8 @@ def never_merged(seed: int) -> Recording:
 
 def judge_kept(found: xr.Dataset, truth: dict[str, Any]) -> Verdict:
     kept = found["reconstruction"].values[1:]
+    if kept.size != len(truth["kept"]):
+        return Verdict(False, {"levels": kept.size})
     off = float(np.abs(kept - truth["kept"]).max())
     return Verdict(off < 0.05, {"level 1": float(kept[0]), "level 2": float(kept[1]), "off by at most": off})
 
@@ -133,6 +147,8 @@ CASES = (
          {**AT, **CHEAP, "distances": (0, 1, 2)}),
     Case("a constant", "probe_profile", "refusal", "an error", constant, params=AT),
     Case("means of two", "compression", "positive", "reconstruction within 0.05 of 1/2 and 1/8", means_of_two, judge_kept),
+    Case("beside consolidations", "compression", "positive", "levels 1 and 2, reconstruction within 0.05 of 1/2 and 1/4",
+         beside_consolidations, judge_kept),
     Case("merges of nothing", "compression", "negative", "p of the reconstruction > 0.05", merges_of_nothing, nothing_kept,
          {"folds": 3, "targets": ()}),
     Case("nothing merged", "compression", "refusal", "an error", never_merged),
