@@ -8,7 +8,7 @@ from typing import Any
 from memlens import __version__
 from memlens.cli import arguments
 
-MODEL = "nano"
+MODEL = "base"
 STREAM = "builtin"
 N_TOKEN = 100_000
 SEED = 0
