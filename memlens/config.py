@@ -318,7 +318,7 @@ class TrainConfig(Config):
     ``tasks`` are what rows are drawn from, the first one leads the curriculum; ``carry`` are the odds of starting from the last
     batch's final state, ``mixed`` of a batch of an earlier stage, ``two_segments`` of cutting sparse rows once more; ``noise`` is
     added to importance when slots are picked. With a ``baseline`` that is trained, in the place of a memory model. ``workers``
-    processes make rows ahead of time, as a GPU needs it; rows are the same with any number of them.
+    processes make rows ahead of time; rows are the same with any number of them.
     """
 
     name: str = "model"

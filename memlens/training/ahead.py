@@ -1,7 +1,7 @@
 """The rows of a run's batches, made while the batches before them are learned from, by processes of their own (``workers``).
 
-Making a batch of text takes as long as a GPU takes to learn from it. Rows follow from the seed and their place in the run alone
-(shards.py), so they are the same whoever makes them; what a worker made for a stage that the run has left meanwhile is dropped.
+So a GPU need not wait for them. Rows follow from the seed and their place in the run alone (shards.py), so they are the same whoever
+makes them; what a worker made for a stage that the run has left meanwhile is dropped.
 """
 
 import os
@@ -21,7 +21,7 @@ from memlens.errors import TrainingError
 from memlens.streams import default_tokenizer
 from memlens.training.curriculum import Batch, Curriculum
 from memlens.training.episodes import Episode, make_episode
-from memlens.training.shards import batch_rng, shard_rng
+from memlens.training.shards import batch_rng, row_rng
 
 #: Updates that each worker may be ahead.
 _AHEAD = 2
@@ -29,8 +29,8 @@ _AHEAD = 2
 
 def episode_of(config: TrainConfig, step: int, shard: int, batch: Batch) -> Episode:
     """The rows of a shard of the batch of an update."""
-    with shard_rng(config.seed, step, shard, torch.device("cpu")) as (rng, _):
-        return make_episode(rng, default_tokenizer(), batch.shape, config.tasks, stage=batch.number)
+    rng = row_rng(config.seed, step, shard)
+    return make_episode(rng, default_tokenizer(), batch.shape, config.tasks, stage=batch.number)
 
 
 class Episodes:

@@ -151,10 +151,11 @@ def render(name: str, metrics: dict[str, Any]) -> str:
         f"- command: `memlens train analyses/configs/{name}.toml -o trained_models/{name}` (config as run:",
         "  train.json)",
         f"- {metrics['parameters']:,} parameters; {metrics['train_tokens']:,} positions seen; {metrics['train_seconds'] / 60:.0f} minutes "
-        f"on {metrics['threads']} thread(s) of a {metrics['machine']}; seed {metrics['seed']}; torch {metrics['versions']['torch']}",
+        f"on {metrics['threads']} thread(s) of a {metrics['machine']}; seed {metrics['seed']}",
         "- data: the package's own streams (memlens/streams/data/SOURCES.md): prose of numpy, scipy and scikit-learn docstrings with",
         "  planted facts; keys, digit images, voices and prose of the test streams were not trained on",
-        f"- weights sha256 `{metrics['weights_sha256'][:16]}`, code at `{metrics['commit'][:12]}`, {metrics['created']}",
+        f"- weights sha256 `{metrics['weights_sha256'][:16]}`, measured with torch {metrics['versions']['torch']} at "
+        f"`{metrics['commit'][:12]}`, {metrics['created']}",
         *(f"- {note}" for note in metrics.get("notes", [])),
         "",
         "## What it recalls",

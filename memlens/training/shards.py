@@ -23,12 +23,21 @@ def control_seed(seed: int, alternation: int) -> list[int]:
     return [seed, _CONTROL, alternation]
 
 
+def row_rng(seed: int, step: int, shard: int) -> np.random.Generator:
+    """For the rows of a shard."""
+    return _shard(seed, step, shard)[0]
+
+
 @contextmanager
-def shard_rng(
-    seed: int, step: int, shard: int, device: torch.device
-) -> Iterator[tuple[np.random.Generator, torch.Generator]]:
-    """For the rows of a shard, and for its loss. Inside of it torch's global numbers are the shard's too; they are put back."""
-    rng = np.random.default_rng([seed, _SHARD, step, shard])
+def shard_rng(seed: int, step: int, shard: int, device: torch.device) -> Iterator[torch.Generator]:
+    """For the loss of a shard. Inside of it torch's global numbers are the shard's too; they are put back."""
+    _, everywhere, own = _shard(seed, step, shard)
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
-        torch.manual_seed(int(rng.integers(2**63)))
-        yield rng, torch.Generator().manual_seed(int(rng.integers(2**63)))
+        torch.manual_seed(everywhere)
+        yield torch.Generator().manual_seed(own)
+
+
+def _shard(seed: int, step: int, shard: int) -> tuple[np.random.Generator, int, int]:
+    """The generator of a shard's rows, and the seeds of torch's global numbers and of its loss: drawn first, in this order."""
+    rng = np.random.default_rng([seed, _SHARD, step, shard])
+    return rng, int(rng.integers(2**63)), int(rng.integers(2**63))

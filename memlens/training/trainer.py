@@ -146,7 +146,7 @@ class Trainer:
     def _shard_loss(self, shard: int, batch: Batch, state: Any) -> tuple[Episode, MemoryLoss]:
         """The rows of a shard and their loss; the same each time."""
         c, device = self.config, self.ranks.device
-        with shard_rng(c.seed, self.step, shard, device) as (_, generator):
+        with shard_rng(c.seed, self.step, shard, device) as generator:
             episode = self.episodes.take(self.step, shard, batch).to(device)
             # rows full of facts do not tell what is important
             weights = c.weights if batch.stage.sparse else c.weights.model_copy(update={"importance": 0.0})
