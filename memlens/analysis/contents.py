@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from memlens.analysis.ancestry import Ancestry
 from memlens.analysis.result import column, first_segment, n_segments
 from memlens.analysis.vectors import featured, gather, refuse_nonfinite
 
@@ -71,21 +72,12 @@ def leaves(recording: "Recording") -> tuple[np.ndarray, np.ndarray]:
     merge, leaf
         Rows of the entries table, (pair,), in order of the merges' birth. A slot merged with itself counts once.
     """
-    table = recording.entries
-    sequence, entry, segment, place = (column(table, name, int) for name in ("sequence", "entry", "segment", "slot"))
-    parent = np.where(place[:, None] < 0, np.asarray(table["parent"].values).astype(int), -1)
-    row_of = {pair: row for row, pair in enumerate(zip(sequence.tolist(), entry.tolist(), strict=True))}
-    made_of: dict[int, list[int]] = {}
+    from scipy.sparse import csr_array
 
-    def down(row: int) -> list[int]:
-        """Rows of the leaves under a row; parents are older, so depth is bounded by the number of levels."""
-        if row not in made_of:
-            parents = [row_of.get((int(sequence[row]), int(p)), -1) for p in parent[row] if p >= 0]
-            made_of[row] = sorted({leaf for p in parents if p >= 0 for leaf in down(p)}) if parents else [row]
-        return made_of[row]
-
-    merges = np.flatnonzero((parent >= 0).any(1))
-    merges = merges[np.lexsort((segment[merges], sequence[merges]))]
-    pairs = [(int(merge), leaf) for merge in merges for leaf in down(int(merge))]
-    merge, leaf = np.array(pairs, int).reshape(-1, 2).T
-    return merge, leaf
+    tree = Ancestry(recording)
+    merges = np.flatnonzero(~tree.fresh & (tree.parent >= 0).any(1))
+    merges = merges[np.lexsort((tree.columns["segment"][merges], tree.columns["sequence"][merges]))]
+    chosen = csr_array((np.ones(merges.size), (np.arange(merges.size), merges)), shape=(merges.size, tree.n))
+    at, leaf = tree.sources(chosen).nonzero()
+    order = np.lexsort((leaf, at))
+    return merges[at[order]], leaf[order]
