@@ -78,8 +78,9 @@ class Episodes:
             yield
         except BrokenProcessPool:
             raise TrainingError(
-                f"a process that makes rows has ended before its time, at step {step}: it was killed, or memory ran out; go on from the "
-                f"last checkpoint with --resume and fewer workers than {self.config.workers}"
+                f"a process that makes rows has ended before its time, at step {step}: it was killed, memory ran out, or the script that "
+                "trains does so when imported; go on from the last checkpoint with --resume and fewer workers than "
+                f"{self.config.workers}, and train under if __name__ == '__main__'"
             ) from None
 
     def close(self) -> None:

@@ -1,10 +1,21 @@
 """The dashboard's pages run on a planted recording, from the first page to a picked slot."""
 
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 
+import pytest
 from streamlit.testing.v1 import AppTest
 
 APP = Path(__file__).parents[2] / "dashboard" / "app.py"
+
+
+@pytest.fixture(autouse=True)
+def main_module() -> Iterator[None]:
+    """Streamlit leaves the page as ``__main__``, which a process that is spawned later would import."""
+    main = sys.modules["__main__"]
+    yield
+    sys.modules["__main__"] = main
 
 
 def app(run: Path | str, page: str | None = None) -> AppTest:
