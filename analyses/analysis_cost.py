@@ -7,8 +7,8 @@ vectors
     the analyses call on the same array, and the same functions on Dask blocks of a file, in 64 MiB. Each arm runs in a process of its own,
     the arms of a part one after the other (analysis_cost_part.py).
 whole
-    ``memlens analyse RUN --all`` of a recording of nano over ``N_TOKEN`` of the built-in stream, with all its figures and pages, on one
-    thread, as the command runs by default. UMAP is not part of it.
+    ``memlens analyse RUN --all`` of a recording of base over ``N_TOKEN`` of the built-in stream, as in the demo, with all its figures and
+    pages, by ``WORKERS`` processes of one thread each. UMAP is not part of it.
 
 Ratios are of processor time: on a busy machine wall time measures the others too. Both are kept.
 """
@@ -28,11 +28,11 @@ from analysis_cost_part import ARMS, PARTS, planted
 from analysis_cost_verdict import DRAWINGS, STATED, summarise, verdict
 from study import ROOT, Claim, Run, run_study
 from study_provenance import digest, fingerprint
-from study_recall import NANO
+from study_recall import BASE
 
 N_ROW, QUICK_ROW = 2**20, 2**14
 N_TOKEN, QUICK_TOKEN = 100_000, 10_000
-THREADS = 1
+THREADS, WORKERS = 1, 2
 #: Sources of what the arms call.
 TIMED = ("blocks", "clustering", "block_clustering", "probing", "block_probe")
 
@@ -45,6 +45,7 @@ def measure(run: Run) -> Mapping[str, Any]:
         "n_row": QUICK_ROW if run.quick else N_ROW,
         "n_token": QUICK_TOKEN if run.quick else N_TOKEN,
         "threads": THREADS,
+        "workers": WORKERS,
     }
     source = [ROOT / "memlens" / "analysis" / f"{name}.py" for name in TIMED]
     source += [run.script, run.script.with_name("analysis_cost_part.py")]
@@ -84,12 +85,13 @@ def whole(seed: int, config: Mapping[str, Any], folder: Path) -> dict[str, Any]:
     from memlens.recording import record
     from memlens.streams import named
 
-    record(str(NANO), named("builtin", n_token=config["n_token"], seed=seed), folder / "run")
+    record(str(BASE), named("builtin", n_token=config["n_token"], seed=seed), folder / "run")
     command = [sys.executable, "-m", "memlens", "analyse", str(folder / "run"), "--all", "-o", str(folder / "out")]
-    threads = str(config["threads"])
+    threads, workers = str(config["threads"]), str(config["workers"])
     before, start = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
     subprocess.run(
-        [*command, "--threads", threads], check=True, capture_output=True, cwd=ROOT, env={**os.environ, "OMP_NUM_THREADS": threads}
+        [*command, "--threads", threads, "--workers", workers],
+        check=True, capture_output=True, cwd=ROOT, env={**os.environ, "OMP_NUM_THREADS": threads},
     )  # fmt: skip
     took = time.perf_counter() - start
     after = resource.getrusage(resource.RUSAGE_CHILDREN)

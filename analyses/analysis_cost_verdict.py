@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 STATED = (
     "PCA, mini-batch clusters and a linear probe over a million vectors of width 128 take at most 1.2 times the bare scikit-learn call on "
     "an array in memory and less than 4 GiB; by Dask blocks the same functions give the same numbers within 0.01. All analyses of "
-    "a recording of 100K tokens take at most 60 s on one thread, without UMAP."
+    "a recording of 100K tokens take at most 60 s on two cores, without UMAP."
 )
 MOST_RATIO, MOST_GIB, MOST_OFF, MOST_SECONDS = 1.2, 4.0, 0.01, 60.0
 NAMES = {"pca": "PCA", "clusters": "mini-batch clusters", "probe": "linear probe"}
@@ -78,7 +78,7 @@ def verdict(result: Result) -> Verdict:
         (
             f"{len(found) - len(missed)} of {len(found)} goals are reached. Missed: {'; '.join(missed) or 'none'}.",
             f"{config['n_row']:,} vectors, on one thread; ratios are of processor time, arm after arm in processes of their own.",
-            f"All {whole['analyses']} analyses of {config['n_token']:,} tokens, with figures and pages, on {config['threads']} thread, "
+            f"All {whole['analyses']} analyses of {config['n_token']:,} tokens, with figures and pages, by {config['workers']} processes, "
             f"once: {whole['seconds']:.0f} s of wall time and {whole['cpu']:.0f} s of processor time, under a load of {whole['load']:g} "
             f"on {result['provenance']['machine']['cpu_count']} cores, other work included. The slowest: {_slowest(whole)}. "
             f"Refused, for what the recording cannot support: {', '.join(whole['refused']) or 'none'}.",

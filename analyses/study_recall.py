@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 #: (name of a hook point, hook function), as ``MemoryModel.hooks`` takes them.
 Hooks = Sequence[tuple[str | Callable[..., Any], Callable[..., Any]]]
 Answers = dict[str, Any]
-NANO = ROOT / "trained_models" / "nano"
+NANO, BASE = (ROOT / "trained_models" / name for name in ("nano", "base"))
 N_DRAW = 2000
 
 

@@ -31,6 +31,7 @@ def add(commands: Any) -> None:
     arguments.add_model(parser)
     parser.add_argument("-o", "--out", metavar="DIR", help="folder for the results")
     arguments.add_threads(parser)
+    arguments.add_workers(parser)
     parser.set_defaults(run=run, interrupted="; run the same command again")
 
 
@@ -48,7 +49,9 @@ def run(args: Namespace) -> None:
     opened = recording.open(places.recording(args.recording))
     model = places.model_of(opened, args.model, chosen)
     with progress() as show:
-        written = report.write_report(opened, args.out, analyses=chosen, model=model, progress=show)
+        written = report.write_report(
+            opened, args.out, analyses=chosen, model=model, workers=args.workers, progress=show
+        )
     notes = json.loads((written / "manifest.json").read_text(encoding="utf-8"))["analyses"]
     for told in notes:
         if told["note"]:

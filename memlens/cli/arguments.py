@@ -60,6 +60,17 @@ def add_threads(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--threads", type=count, metavar="N", help="CPU threads to compute on (OMP_NUM_THREADS, or 1)")
 
 
+def add_workers(parser: argparse.ArgumentParser) -> None:
+    """Add ``--workers``, for analyses side by side."""
+    parser.add_argument(
+        "--workers",
+        type=count,
+        metavar="N",
+        default=min(2, os.cpu_count() or 1),
+        help="analyses that run side by side, each in a process of its own (%(default)s)",
+    )
+
+
 def use_threads(args: argparse.Namespace) -> None:
     """Compute on as many threads as were asked for. To be called before anything that computes is imported.
 

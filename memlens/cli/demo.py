@@ -26,6 +26,7 @@ def add(commands: Any) -> None:
     parser.add_argument("-o", "--out", metavar="DIR", default="runs/demo", help="folder of the run (runs/demo)")
     parser.add_argument("--overwrite", action="store_true", help="replace an earlier demo in DIR; never anything else")
     arguments.add_threads(parser)
+    arguments.add_workers(parser)
     parser.set_defaults(run=run, interrupted="; run the same command again with --overwrite")
 
 
@@ -45,7 +46,7 @@ def run(args: Namespace) -> None:
     with progress() as show:
         recording.record(model, stream, out / "recording", progress=show)
         recorded = recording.open(out / "recording")
-        written = report.write_report(recorded, out / "report", model=model, progress=show)
+        written = report.write_report(recorded, out / "report", model=model, workers=args.workers, progress=show)
     _summary(recorded.attrs, analysis.retention(recorded))
     print(f"\nreport:     {written / 'report.html'}")
     print(f"recording:  {out / 'recording'}")

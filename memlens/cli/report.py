@@ -17,6 +17,7 @@ def add(commands: Any) -> None:
     parser.add_argument("-o", "--out", metavar="DIR", required=True, help="folder for the report")
     arguments.add_model(parser)
     arguments.add_threads(parser)
+    arguments.add_workers(parser)
     parser.set_defaults(run=run, interrupted="; run the same command again")
 
 
@@ -32,5 +33,5 @@ def run(args: Namespace) -> None:
     opened = recording.open(path)
     model = places.model_of(opened, args.model)
     with progress() as show:
-        written = report.write_report(opened, args.out, model=model, progress=show)
+        written = report.write_report(opened, args.out, model=model, workers=args.workers, progress=show)
     print(f"report: {written / 'report.html'}")

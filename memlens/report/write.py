@@ -3,6 +3,7 @@
 import shutil
 import tempfile
 import time
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +11,8 @@ from memlens.errors import RecordingError
 from memlens.report.files import write_data, write_manifest
 from memlens.report.page import build_page
 from memlens.report.paper import write_paper
-from memlens.report.section import Choice, Progress, analyse, choose
+from memlens.report.section import Choice, Progress, choose
+from memlens.report.side_by_side import analyse_all
 
 if TYPE_CHECKING:
     from memlens.recording import Recording
@@ -22,6 +24,7 @@ def write_report(
     *,
     analyses: Choice = None,
     model: Any = None,
+    workers: int = 1,
     progress: Progress | None = None,
 ) -> Path:
     """Analyse a recording and write report.html, report.pdf, figures, data and manifest.json.
@@ -35,6 +38,8 @@ def write_report(
         recording cannot support becomes a note in the report.
     model
         The model that the recording was made with, for analyses that run it; without it these become notes.
+    workers
+        Analyses that run side by side, each in a process of its own that loads what it needs: as many times the memory.
     progress
         Called before each step as ``progress(done, total, what)``.
 
@@ -60,7 +65,7 @@ def write_report(
     except OSError as error:
         raise RecordingError(f"cannot write to '{directory}': {error.strerror}; choose another folder") from None
     try:
-        _fill(recording, made, chosen, model, progress or (lambda done, total, what: None))
+        _fill(recording, made, chosen, model, workers, progress or (lambda done, total, what: None))
         made.chmod(0o755)
         if directory.exists():
             raise RecordingError(f"'{directory}' was made by someone else meanwhile; choose another folder")
@@ -72,20 +77,26 @@ def write_report(
 
 
 def _fill(
-    recording: "Recording", folder: Path, chosen: dict[str, dict[str, object]], model: Any, progress: Progress
+    recording: "Recording",
+    folder: Path,
+    chosen: dict[str, dict[str, Any]],
+    model: Any,
+    workers: int,
+    progress: Progress,
 ) -> None:
     begin, total = time.perf_counter(), len(chosen) + 2
     sections = []
     made: dict[str, str] = {}
     files: dict[str, list[str]] = {}
-    for done, (name, params) in enumerate(chosen.items()):
-        progress(done, total, f"report: {name}")
-        section = analyse(recording, name, params, model)
-        sections.append(section)
-        if section.dataset is not None:
-            written = write_data(section.dataset, name, folder / "data")
-            files[name] = [path.relative_to(folder).as_posix() for path in written]
-            made |= dict.fromkeys(files[name], name)
+    with closing(analyse_all(recording, chosen, model, workers)) as found:
+        for done, name in enumerate(chosen):
+            progress(done, total, f"report: {name}")
+            section = next(found)
+            sections.append(section)
+            if section.dataset is not None:
+                written = write_data(section.dataset, name, folder / "data")
+                files[name] = [path.relative_to(folder).as_posix() for path in written]
+                made |= dict.fromkeys(files[name], name)
     progress(total - 2, total, "report: report.html")
     (folder / "report.html").write_text(build_page(recording, sections, files), encoding="utf-8")
     progress(total - 1, total, "report: report.pdf")

@@ -4,20 +4,17 @@ So a GPU need not wait for them. Rows follow from the seed and their place in th
 makes them; what a worker made for a stage that the run has left meanwhile is dropped.
 """
 
-import os
 import pickle
-import signal
-import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
-from multiprocessing import get_context, parent_process
 
 import torch
 
 from memlens.config import TrainConfig
 from memlens.errors import TrainingError
+from memlens.processes import pool
 from memlens.streams import default_tokenizer
 from memlens.training.curriculum import Batch, Curriculum
 from memlens.training.episodes import Episode, make_episode
@@ -47,8 +44,7 @@ class Episodes:
         if not c.workers:
             return
         if self._pool is None:
-            # spawned: a process that has a GPU must not be forked
-            self._pool = ProcessPoolExecutor(c.workers, get_context("spawn"), _start, (c,))
+            self._pool = pool(c.workers, _begin, c)
         ahead = range(step, min(step + _AHEAD * c.workers, c.steps))
         wanted = [(s, shard, curriculum.draw(batch_rng(c.seed, s))) for s in ahead for shard in shards]
         for key in [key for key in self._made if key not in wanted]:
@@ -96,19 +92,9 @@ class Episodes:
 _CONFIG: list[TrainConfig] = []
 
 
-def _start(config: TrainConfig) -> None:
-    """An interrupt is for the run to handle; a worker that is left alone ends."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+def _begin(config: TrainConfig) -> None:
     torch.set_num_threads(1)
     _CONFIG[:] = [config]
-
-
-def _end_with_parent() -> None:
-    parent = parent_process()
-    if parent is not None:
-        parent.join()
-        os._exit(1)
 
 
 def _make(step: int, shard: int, batch: Batch) -> bytes:

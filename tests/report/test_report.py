@@ -1,12 +1,14 @@
 import csv
 import hashlib
 import json
+import multiprocessing
 import re
 
 import pytest
 
 from memlens.errors import AnalysisError, RecordingError
 from memlens.report import write_report
+from memlens.testing import planted_recording
 
 CHOICE = {
     "retention": {},
@@ -116,6 +118,44 @@ def test_nothing_half_written_stays(recording, tmp_path):
     with pytest.raises(KeyboardInterrupt):
         write_report(recording, tmp_path / "report", analyses=["occupancy"], progress=stop)
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.fixture(scope="module")
+def on_disk(tmp_path_factory):
+    return planted_recording(tmp_path_factory.mktemp("recordings") / "run", n_segment=24)
+
+
+def test_analyses_side_by_side_give_the_same(on_disk, tmp_path):
+    chosen = {"lineage": {"shuffles": 19}, "occupancy": {}, "drift": {"point": "working.hook_slot"}}
+    found = [write_report(on_disk, tmp_path / f"{n}", analyses=chosen, workers=n) for n in (1, 2)]
+    told = [json.loads((folder / "manifest.json").read_text()) for folder in found]
+    kept = [[(row["analysis"], row["note"], row["params"]) for row in one["analyses"]] for one in told]
+    assert kept[0] == kept[1]
+    data = [{path.name: path.read_bytes() for path in (folder / "data").iterdir()} for folder in found]
+    assert data[0] == data[1] and data[0]
+    assert not multiprocessing.active_children()
+
+
+def test_a_worker_that_is_killed_is_an_error_and_an_interrupt_ends_them(on_disk, tmp_path):
+    def kill(done, total, what):
+        for child in multiprocessing.active_children():
+            child.kill()
+
+    def stop(done, total, what):
+        if done == 1:
+            raise KeyboardInterrupt
+
+    for what, expected in ((kill, AnalysisError), (stop, KeyboardInterrupt)):
+        with pytest.raises(expected) as raised:
+            write_report(on_disk, tmp_path / "report", analyses=CHOICE, workers=2, progress=what)
+        assert not multiprocessing.active_children()
+        assert list(tmp_path.iterdir()) == []
+        assert expected is KeyboardInterrupt or "take fewer workers than 2" in str(raised.value)
+
+
+def test_what_cannot_be_handed_to_another_process_is_refused(on_disk, tmp_path):
+    with pytest.raises(AnalysisError, match="take 1 worker"):
+        write_report(on_disk, tmp_path / "report", analyses=CHOICE, workers=2, model=lambda: 0)
 
 
 def test_wrong_choices_are_refused_before_any_work(recording, tmp_path):

@@ -39,7 +39,7 @@ def rows(ratio: float = 1.1, gib: float = 1.0, off: float = 0.0, seconds: float 
 )
 def test_goals_decide(measured: list[dict], status: str, missed: str) -> None:
     result = {
-        "summary": judged.summarise(measured), "config": {"n_row": 1000, "n_token": 1000, "threads": 2},
+        "summary": judged.summarise(measured), "config": {"n_row": 1000, "n_token": 1000, "threads": 1, "workers": 2},
         "provenance": {"machine": {"cpu_count": 2}},
     }  # fmt: skip
     verdict = judged.verdict(result)

@@ -1,0 +1,34 @@
+"""Processes that work beside this one. They are spawned: a process that has a GPU, or a recording open, must not be forked."""
+
+import os
+import signal
+import threading
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context, parent_process
+from typing import Any
+
+
+def pool(workers: int, begin: Callable[..., None], *args: Any) -> ProcessPoolExecutor:
+    """Start processes, each with ``begin(*args)``. They leave an interrupt to this one, and end when it is gone."""
+    return ProcessPoolExecutor(workers, get_context("spawn"), _start, (begin, args))
+
+
+def kill(started: ProcessPoolExecutor) -> None:
+    """End the processes of a pool in the midst of their work."""
+    # what Python 3.14 has as kill_workers
+    for process in list((started._processes or {}).values()):  # pyright: ignore[reportPrivateUsage]
+        process.kill()
+
+
+def _start(begin: Callable[..., None], args: tuple[Any, ...]) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    begin(*args)
+
+
+def _end_with_parent() -> None:
+    parent = parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)

@@ -1,0 +1,63 @@
+"""The analyses of a report, one after the other or some at a time, each in a process of its own."""
+
+import pickle
+from collections.abc import Generator, Mapping
+from concurrent.futures.process import BrokenProcessPool
+from typing import TYPE_CHECKING, Any
+
+from memlens.errors import AnalysisError
+from memlens.processes import kill, pool
+from memlens.report.section import Section, analyse
+
+if TYPE_CHECKING:
+    from memlens.recording import Recording
+
+
+def analyse_all(
+    recording: "Recording", chosen: Mapping[str, dict[str, Any]], model: Any = None, workers: int = 1
+) -> Generator[Section]:
+    """Run analyses, by names with their parameters; the sections come in that order. To be closed where it is left before its end.
+
+    Raises
+    ------
+    AnalysisError
+        When the recording or the model cannot be handed to another process, or one was killed.
+    """
+    n = min(workers, len(chosen))
+    if n < 2:
+        yield from (analyse(recording, name, params, model) for name, params in chosen.items())
+        return
+    try:
+        given = pickle.dumps((recording, model))
+    except (pickle.PicklingError, TypeError, AttributeError) as error:
+        raise AnalysisError(
+            f"the recording or the model cannot be handed to another process: {error}; take 1 worker"
+        ) from None
+    others = pool(n, _begin, given)
+    try:
+        for section in [others.submit(_analyse, name, params) for name, params in chosen.items()]:
+            yield section.result()
+    except BrokenProcessPool:
+        raise AnalysisError(
+            f"a process that analyses has ended before its time: it was killed, memory ran out, or the script that asks for the report does "
+            f"so when imported; take fewer workers than {n}, and write the report under if __name__ == '__main__'"
+        ) from None
+    except BaseException:
+        kill(others)
+        raise
+    finally:
+        others.shutdown(cancel_futures=True)
+
+
+# in a worker
+
+_GIVEN: list[Any] = []
+
+
+def _begin(given: bytes) -> None:
+    _GIVEN[:] = pickle.loads(given)
+
+
+def _analyse(name: str, params: dict[str, Any]) -> Section:
+    recording, model = _GIVEN
+    return analyse(recording, name, params, model)
