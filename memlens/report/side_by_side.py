@@ -39,7 +39,7 @@ def analyse_all(
             yield section.result()
     except BrokenProcessPool:
         raise AnalysisError(
-            f"a process that analyses has ended before its time: it was killed, memory ran out, or the script that asks for the report does "
+            "a process that analyses has ended before its time: it was killed, memory ran out, or the script that asks for the report does "
             f"so when imported; take fewer workers than {n}, and write the report under if __name__ == '__main__'"
         ) from None
     except BaseException:
