@@ -39,7 +39,7 @@ def write_report(
     model
         The model that the recording was made with, for analyses that run it; without it these become notes.
     workers
-        Analyses that run side by side, each in a process of its own that loads what it needs: as many times the memory.
+        Analyses that run side by side, each in a process of its own that loads what it needs.
     progress
         Called before each step as ``progress(done, total, what)``.
 
