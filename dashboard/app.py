@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-import shared
+from memlens.dashboard import shared
 from memlens.errors import MemlensError
 
 st.set_page_config(page_title="memlens", layout="wide")

@@ -24,10 +24,10 @@ def opened(path: str) -> "Recording":
 
 @st.cache_data(max_entries=64, show_spinner="Measuring")
 def measured(path: str, name: str, **params: Any) -> "xr.Dataset":
-    """Run an analysis of ``memlens.analysis`` by its name."""
-    from memlens import analysis
+    """Run an analysis by its name."""
+    from memlens import catalogue
 
-    return analysis.run(name, opened(path), **params)
+    return catalogue.run(name, opened(path), **params)
 
 
 @st.cache_data(max_entries=8)

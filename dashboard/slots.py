@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-import shared
+from memlens.dashboard import shared
 
 PLACE = ("sequence", "segment", "slot")
 

@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-import shared
+from memlens.dashboard import shared
 from memlens.errors import AnalysisError
 
 QUESTION_COLUMNS = ["segment", "position", "distance", "text", "answer", "predicted", "correct", "loss"]

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from memlens.recording import verify as verify
     from memlens.report import write_report as write_report
     from memlens.streams import Stream as Stream
+    from memlens.streams import builtin_stream as builtin_stream
     from memlens.streams import load as load_stream
-    from memlens.streams import named as named_stream
     from memlens.training import train as train
     from memlens.training.evaluate import evaluate as evaluate
 
@@ -28,7 +28,7 @@ _HOMES = {
     "evaluate": ("memlens.training.evaluate", "evaluate"),
     "load_model": ("memlens.model.checkpoint", "load_model"),
     "load_stream": ("memlens.streams", "load"),
-    "named_stream": ("memlens.streams", "named"),
+    "builtin_stream": ("memlens.streams", "builtin_stream"),
     "open": ("memlens.recording", "open"),
     "record": ("memlens.recording", "record"),
     "sweep": ("memlens.interventions.sweeps", "sweep"),
@@ -41,11 +41,11 @@ __all__ = [
     "Stream",
     "__version__",
     "at",
+    "builtin_stream",
     "compare",
     "evaluate",
     "load_model",
     "load_stream",
-    "named_stream",
     "open",
     "record",
     "sweep",

@@ -98,7 +98,7 @@ def test_controls_table(model) -> None:
 
 
 def test_analyses_table() -> None:
-    from memlens.analysis import CATALOGUE
+    from memlens.catalogue import CATALOGUE
 
     rows = dict(re.findall(r"^\| `(\w+)` \| (.*?) \|$", page("docs/analyses.md"), re.M))
     for analysis in CATALOGUE:
@@ -134,7 +134,7 @@ def test_evaluation_examples(model, tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
 def test_interventions_examples(model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """With a small untrained model in the place of the trained one."""
-    from memlens.interventions.kinds import KINDS
+    from memlens.interventions.registry import KINDS
     from memlens.model import save_model
 
     save_model(model, tmp_path / "trained_models" / "nano")

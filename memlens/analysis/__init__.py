@@ -1,10 +1,9 @@
-"""Measures of a recording: ``name(recording, *, params) -> xarray.Dataset``, listed in ``CATALOGUE``."""
+"""Measures of a recording: ``name(recording, *, params) -> xarray.Dataset``, listed in ``memlens.catalogue``."""
 
 from memlens.analysis.alignment import alignment
 from memlens.analysis.answer_sources import answer_sources
 from memlens.analysis.attention import attention
 from memlens.analysis.calibration import calibration
-from memlens.analysis.catalogue import CATALOGUE, Analysis, find, run
 from memlens.analysis.clusters import clusters
 from memlens.analysis.compression import compression
 from memlens.analysis.decision_factors import decision_factors
@@ -28,8 +27,6 @@ from memlens.analysis.slot_map import slot_map
 from memlens.analysis.survival import survival
 
 __all__ = [
-    "CATALOGUE",
-    "Analysis",
     "alignment",
     "answer_sources",
     "attention",
@@ -41,7 +38,6 @@ __all__ = [
     "dictionary",
     "drift",
     "efficiency",
-    "find",
     "geometry",
     "lineage",
     "margins",
@@ -52,7 +48,6 @@ __all__ = [
     "q_network",
     "regret",
     "retention",
-    "run",
     "similarity",
     "slot_history",
     "slot_map",

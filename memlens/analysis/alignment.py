@@ -5,11 +5,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 import xarray as xr
 
-from memlens.analysis.grid import grid
-from memlens.analysis.resampling import jackknife, time_blocks, time_orders
-from memlens.analysis.result import finish, same_stream
-from memlens.analysis.signatures import signature
-from memlens.analysis.statistics import p_value
+from memlens.analysis.support.resampling import jackknife, time_blocks, time_orders
+from memlens.analysis.support.result import finish, same_stream
+from memlens.analysis.support.segment_means import grid
+from memlens.analysis.support.signatures import signature
+from memlens.analysis.support.statistics import p_value
 from memlens.errors import AnalysisError
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ def alignment(
     """Match the places of two recordings of one stream by what they hold when.
 
     Each place is described by how alike what it holds in one segment is to what it holds in another (its linear-kernel
-    signature over segments, see `memlens.analysis.signatures`), so the two runs may use different axes: seeds, sizes, models.
+    signature over segments, see `memlens.analysis.support.signatures`), so the two runs may use different axes: seeds, sizes, models.
     Similarity of two places is the debiased CKA of their signatures; places are matched one to one for the largest
     sum (Kuhn, 1955; ``scipy.optimize.linear_sum_assignment``), as networks are in Li et al. (2015). The null shifts all places of
     the other run in time together and matches anew, so it has the optimum's own optimism.

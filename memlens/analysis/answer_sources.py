@@ -5,11 +5,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 import xarray as xr
 
-from memlens.analysis.ancestry import Ancestry
-from memlens.analysis.resampling import jackknife, time_blocks
-from memlens.analysis.result import column, finish
-from memlens.analysis.statistics import p_value
-from memlens.analysis.windows import token_names, vocabulary
+from memlens.analysis.support.ancestry import Ancestry
+from memlens.analysis.support.resampling import jackknife, time_blocks
+from memlens.analysis.support.result import column, finish
+from memlens.analysis.support.statistics import p_value
+from memlens.analysis.support.windows import token_names, vocabulary
 from memlens.errors import AnalysisError
 
 if TYPE_CHECKING:

@@ -5,12 +5,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 import xarray as xr
 
-from memlens.analysis.ancestry import Ancestry
-from memlens.analysis.resampling import jackknife, time_blocks
-from memlens.analysis.result import MODALITIES, column, finish, first_segment
-from memlens.analysis.statistics import p_value, ratio
-from memlens.analysis.vectors import gather
-from memlens.analysis.windows import window_positions
+from memlens.analysis.support.ancestry import Ancestry
+from memlens.analysis.support.resampling import jackknife, time_blocks
+from memlens.analysis.support.result import MODALITIES, column, finish, first_segment
+from memlens.analysis.support.statistics import p_value, ratio
+from memlens.analysis.support.vectors import gather
+from memlens.analysis.support.windows import window_positions
 from memlens.errors import AnalysisError
 
 if TYPE_CHECKING:

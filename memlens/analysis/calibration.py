@@ -5,11 +5,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 import xarray as xr
 
-from memlens.analysis.agents import Agents, agents, sign_flip_p
-from memlens.analysis.ancestry import Ancestry
-from memlens.analysis.reads_to_come import reads_to_come
-from memlens.analysis.resampling import jackknife, time_blocks
-from memlens.analysis.result import KINDS, finish, first_segment, n_segments
+from memlens.analysis.support.ancestry import Ancestry
+from memlens.analysis.support.decision_table import Agents, agents, sign_flip_p
+from memlens.analysis.support.reads_to_come import reads_to_come
+from memlens.analysis.support.resampling import jackknife, time_blocks
+from memlens.analysis.support.result import KINDS, finish, first_segment, n_segments
 from memlens.dims import Action
 from memlens.errors import AnalysisError
 
@@ -26,7 +26,7 @@ def calibration(
 ) -> xr.Dataset:
     """Compare Q of the executed action with the discounted reads to come, where the entry was kept or merged.
 
-    What an entry was worth to an answer is not recorded, how much it was read is (see `memlens.analysis.reads_to_come`): Q is in nats,
+    What an entry was worth to an answer is not recorded, how much it was read is (see `reads_to_come`): Q is in nats,
     reads are weights, so that ranks and the shape of the curve can be judged, and not its slope.
 
     Entries compete inside a segment, and what all of them share there, such as how many questions follow, says nothing about the

@@ -6,15 +6,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 import xarray as xr
 
-from memlens.analysis.blocks import MEMORY, Rows, blocks, mapped, moments
-from memlens.analysis.clustering import METHODS, Method, candidates, cluster, partition, principal
-from memlens.analysis.marks import class_tfidf
-from memlens.analysis.resampling import Units
-from memlens.analysis.result import finish
-from memlens.analysis.statistics import p_value
-from memlens.analysis.targets import target_of
-from memlens.analysis.vectors import Vectors, vectors
-from memlens.analysis.windows import picked_positions, token_names, vocabulary, window_tokens, write_attention
+from memlens.analysis.support.blocks import MEMORY, Rows, blocks, mapped, moments
+from memlens.analysis.support.cluster_tokens import class_tfidf
+from memlens.analysis.support.clustering import METHODS, Method, candidates, cluster, partition, principal
+from memlens.analysis.support.resampling import Units
+from memlens.analysis.support.result import finish
+from memlens.analysis.support.statistics import p_value
+from memlens.analysis.support.targets import target_of
+from memlens.analysis.support.vectors import Vectors, vectors
+from memlens.analysis.support.windows import picked_positions, token_names, vocabulary, window_tokens, write_attention
 from memlens.errors import AnalysisError, closest
 
 if TYPE_CHECKING:
@@ -38,13 +38,13 @@ def clusters(
 ) -> xr.Dataset:
     """Cluster slots and test the clusters against nulls.
 
-    Rows are a uniform sample of a point's vectors (see `memlens.analysis.vectors`), projected on at most 32 principal
+    Rows are a uniform sample of a point's vectors (see `memlens.analysis.support.vectors`), projected on at most 32 principal
     axes. The null of the silhouette asks whether one cloud would do: data of the same size are drawn in the directions of
     a Gaussian with the rows' mean and covariance, at the rows' own distances from the mean, so that heavy tails are no
     clusters; the whole procedure, the choice of k included, is run on them (in the manner of SigClust: Liu et al., 2008).
     Being drawn with the sample's own spread, it is conservative for round clouds, where p comes out near 1. The
     null of the agreement with labels takes the labels of other times, whole
-    segments at a time (see `memlens.analysis.resampling`).
+    segments at a time (see `memlens.analysis.support.resampling`).
 
     Parameters
     ----------
@@ -54,7 +54,7 @@ def clusters(
     k
         Number of clusters; None chooses it by silhouette from 2 to 12.
     target
-        Labels to compare clusters with: a name or a labelled array (see `memlens.analysis.targets.target_of`).
+        Labels to compare clusters with: a name or a labelled array (see `memlens.analysis.support.targets.target_of`).
     sample
         Rows, at most; None takes all.
     draws

@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 import xarray as xr
 
-from memlens.analysis import probing
-from memlens.analysis.contents import Contents, contents, leaves
 from memlens.analysis.probe import prepare
-from memlens.analysis.resampling import jackknife, time_blocks, time_orders
-from memlens.analysis.result import MODALITIES, column, finish
-from memlens.analysis.statistics import p_value
-from memlens.analysis.targets import Target
-from memlens.analysis.vectors import Vectors
+from memlens.analysis.support import probing
+from memlens.analysis.support.entry_vectors import Contents, contents, leaves
+from memlens.analysis.support.resampling import jackknife, time_blocks, time_orders
+from memlens.analysis.support.result import MODALITIES, column, finish
+from memlens.analysis.support.statistics import p_value
+from memlens.analysis.support.targets import Target
+from memlens.analysis.support.vectors import Vectors
 from memlens.errors import AnalysisError, closest
 
 if TYPE_CHECKING:

@@ -5,11 +5,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 import xarray as xr
 
-from memlens.analysis.agents import Agents, agents
-from memlens.analysis.ancestry import Ancestry
-from memlens.analysis.resampling import shuffles_within
-from memlens.analysis.result import ACTIONS, KINDS, MODALITIES, finish
-from memlens.analysis.statistics import holm, p_value, ratio, wilson
+from memlens.analysis.support.ancestry import Ancestry
+from memlens.analysis.support.decision_table import Agents, agents
+from memlens.analysis.support.resampling import shuffles_within
+from memlens.analysis.support.result import ACTIONS, KINDS, MODALITIES, finish
+from memlens.analysis.support.statistics import holm, p_value, ratio, wilson
 from memlens.errors import AnalysisError, closest
 
 if TYPE_CHECKING:

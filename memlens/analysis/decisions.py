@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import xarray as xr
 
-from memlens.analysis.result import ACTIONS, KINDS, MAX_BINS, column, finish, time_bins
-from memlens.analysis.statistics import ratio
+from memlens.analysis.support.result import ACTIONS, KINDS, MAX_BINS, column, finish, time_bins
+from memlens.analysis.support.statistics import ratio
 from memlens.errors import AnalysisError
 
 if TYPE_CHECKING:

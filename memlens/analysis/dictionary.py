@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 import xarray as xr
 
-from memlens.analysis.resampling import time_blocks
-from memlens.analysis.result import MODALITIES, finish
-from memlens.analysis.sparse_autoencoder import Autoencoder, train
-from memlens.analysis.statistics import p_value
-from memlens.analysis.vectors import Vectors, vectors
-from memlens.analysis.windows import picked_positions, token_names, vocabulary, window_tokens
+from memlens.analysis.support.resampling import time_blocks
+from memlens.analysis.support.result import MODALITIES, finish
+from memlens.analysis.support.sparse_autoencoder import Autoencoder, train
+from memlens.analysis.support.statistics import p_value
+from memlens.analysis.support.vectors import Vectors, vectors
+from memlens.analysis.support.windows import picked_positions, token_names, vocabulary, window_tokens
 from memlens.errors import AnalysisError
 
 if TYPE_CHECKING:

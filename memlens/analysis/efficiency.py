@@ -5,11 +5,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 import xarray as xr
 
-from memlens.analysis import attention_costs, costs
-from memlens.analysis.resampling import time_blocks
-from memlens.analysis.result import MAX_BINS, column, finish, n_segments, time_bins
-from memlens.analysis.run_costs import attention_flops, config_of, interactions, memory_flops, run_of
-from memlens.analysis.statistics import p_value, rank_correlation
+from memlens.analysis.support import attention_costs, costs
+from memlens.analysis.support.resampling import time_blocks
+from memlens.analysis.support.result import MAX_BINS, column, finish, n_segments, time_bins
+from memlens.analysis.support.run_costs import attention_flops, config_of, interactions, memory_flops, run_of
+from memlens.analysis.support.statistics import p_value, rank_correlation
 from memlens.errors import AnalysisError
 
 if TYPE_CHECKING:
@@ -34,13 +34,13 @@ def efficiency(
 ) -> xr.Dataset:
     """Count what a recorded run cost, by part, and what plain attention of as many parameters would have.
 
-    FLOPs, bytes and interactions are the formulas of `memlens.analysis.costs`, applied to the recorded sizes of the model and to what the
+    FLOPs, bytes and interactions are the formulas of `support/costs.py`, applied to the recorded sizes of the model and to what the
     run did: which modalities were encoded, when entries were recalled, what questions read. Compressed entries count as read in all their
     parts, and recalled ones as of the last level, so FLOPs are the most there can have been; padding of a batch counts nothing.
     The recording holds the wall time of each step and none of a part: ``seconds_by_flops`` deals the median step to the parts
     by their FLOPs, and is no measurement.
 
-    Plain attention is shown every position so far, as in the study analyses/efficiency.py. Its time is not told: it was not run.
+    Plain attention is shown every position so far, as in the study analyses/efficiency/study.py. Its time is not told: it was not run.
 
     Parameters
     ----------
@@ -49,7 +49,7 @@ def efficiency(
     layers
         Of plain attention.
     resamples
-        Draws of the bootstrap; whole stretches of time are drawn (see `memlens.analysis.resampling.time_blocks`).
+        Draws of the bootstrap; whole stretches of time are drawn (see `memlens.analysis.support.resampling.time_blocks`).
     shuffles
         Draws of the null of ``trend``: the least p is 1 / (shuffles + 1).
 

@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 import xarray as xr
 
-from memlens.analysis.grid import grid, slot_labels
-from memlens.analysis.resampling import jackknife, time_blocks, time_orders
-from memlens.analysis.result import finish
-from memlens.analysis.statistics import p_value
+from memlens.analysis.support.resampling import jackknife, time_blocks, time_orders
+from memlens.analysis.support.result import finish
+from memlens.analysis.support.segment_means import grid, slot_labels
+from memlens.analysis.support.statistics import p_value
 from memlens.errors import AnalysisError
 
 if TYPE_CHECKING:
-    from memlens.analysis.grid import Grid
+    from memlens.analysis.support.segment_means import Grid
     from memlens.recording import Recording
 
 #: Measures in order, and whether something planted makes them larger (1) or smaller (-1) than their null.

@@ -5,10 +5,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 import xarray as xr
 
-from memlens.analysis.ancestry import Ancestry
-from memlens.analysis.resampling import jackknife, shuffles_within, time_blocks
-from memlens.analysis.result import column, finish, first_segment, n_segments
-from memlens.analysis.statistics import p_value, ratio, wilson
+from memlens.analysis.support.ancestry import Ancestry
+from memlens.analysis.support.resampling import jackknife, shuffles_within, time_blocks
+from memlens.analysis.support.result import column, finish, first_segment, n_segments
+from memlens.analysis.support.statistics import p_value, ratio, wilson
 from memlens.dims import Action
 from memlens.errors import AnalysisError
 

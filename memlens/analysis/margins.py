@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import xarray as xr
 
-from memlens.analysis.agents import agents
-from memlens.analysis.resampling import jackknife, time_blocks
-from memlens.analysis.result import KINDS, finish
+from memlens.analysis.support.decision_table import agents
+from memlens.analysis.support.resampling import jackknife, time_blocks
+from memlens.analysis.support.result import KINDS, finish
 from memlens.errors import AnalysisError
 
 if TYPE_CHECKING:

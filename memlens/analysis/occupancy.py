@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import xarray as xr
 
-from memlens.analysis.result import MAX_BINS, attribute, column, finish, first_segment, n_segments, time_bins
+from memlens.analysis.support.result import MAX_BINS, attribute, column, finish, first_segment, n_segments, time_bins
 
 if TYPE_CHECKING:
     from memlens.recording import Recording

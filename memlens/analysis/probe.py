@@ -5,14 +5,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 import xarray as xr
 
-from memlens.analysis import probing
-from memlens.analysis.blocks import MEMORY
-from memlens.analysis.probing import Kind, Task
-from memlens.analysis.resampling import Units
-from memlens.analysis.result import finish
-from memlens.analysis.statistics import class_scores, p_value
-from memlens.analysis.targets import Target, target_of
-from memlens.analysis.vectors import Vectors, vectors
+from memlens.analysis.support import probing
+from memlens.analysis.support.blocks import MEMORY
+from memlens.analysis.support.probing import Kind, Task
+from memlens.analysis.support.resampling import Units
+from memlens.analysis.support.result import finish
+from memlens.analysis.support.statistics import class_scores, p_value
+from memlens.analysis.support.targets import Target, target_of
+from memlens.analysis.support.vectors import Vectors, vectors
 from memlens.errors import AnalysisError, closest
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ def probe(
     Parameters
     ----------
     target
-        A name or a labelled array: see `memlens.analysis.targets.target_of`.
+        A name or a labelled array: see `memlens.analysis.support.targets.target_of`.
     sample
         Rows, at most; None takes all.
     shuffles
@@ -60,7 +60,7 @@ def probe(
         ``fold_score(fold, metric)``; ``selectivity``; ``information``, ``information_null(shuffle)``, ``p``.
         For classes also ``confusion(true, predicted)``, ``class_score(true, class_metric)``, ``support(true)``, ``ece``,
         ``confidence(bin)``, ``bin_accuracy(bin)``, ``bin_n(bin)``, ``description_length`` and
-        ``description_length_base`` in bits (see `memlens.analysis.probing`), ``compression``, base over probe.
+        ``description_length_base`` in bits (see `memlens.analysis.support.probing`), ``compression``, base over probe.
 
     Raises
     ------

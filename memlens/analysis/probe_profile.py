@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 import xarray as xr
 
-from memlens.analysis import probing
-from memlens.analysis.clustering import principal
-from memlens.analysis.grid import grid
 from memlens.analysis.probe import prepare
-from memlens.analysis.probing import Kind, Task
-from memlens.analysis.result import finish
-from memlens.analysis.targets import Target, target_of
-from memlens.analysis.vectors import Vectors, vectors
+from memlens.analysis.support import probing
+from memlens.analysis.support.clustering import principal
+from memlens.analysis.support.probing import Kind, Task
+from memlens.analysis.support.result import finish
+from memlens.analysis.support.segment_means import grid
+from memlens.analysis.support.targets import Target, target_of
+from memlens.analysis.support.vectors import Vectors, vectors
 from memlens.errors import AnalysisError, closest
 
 if TYPE_CHECKING:

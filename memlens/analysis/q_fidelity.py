@@ -5,11 +5,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 import xarray as xr
 
-from memlens.analysis.agents import Agents, agents, sign_flip_p
 from memlens.analysis.calibration import centred_ranks
-from memlens.analysis.resampling import jackknife, time_blocks
-from memlens.analysis.result import ACTIONS, attribute, finish
-from memlens.analysis.statistics import wilson
+from memlens.analysis.support.decision_table import Agents, agents, sign_flip_p
+from memlens.analysis.support.resampling import jackknife, time_blocks
+from memlens.analysis.support.result import ACTIONS, attribute, finish
+from memlens.analysis.support.statistics import wilson
 from memlens.errors import AnalysisError
 
 if TYPE_CHECKING:

@@ -5,10 +5,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import xarray as xr
 
-from memlens.analysis.agents import Agents, agents, sign_flip_p
-from memlens.analysis.resampling import jackknife
-from memlens.analysis.result import ACTIONS, finish
-from memlens.analysis.statistics import holm, p_value
+from memlens.analysis.support.decision_table import Agents, agents, sign_flip_p
+from memlens.analysis.support.resampling import jackknife
+from memlens.analysis.support.result import ACTIONS, finish
+from memlens.analysis.support.statistics import holm, p_value
 from memlens.errors import AnalysisError
 
 if TYPE_CHECKING:

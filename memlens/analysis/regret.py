@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import xarray as xr
 
-from memlens.analysis.agents import sign_flip_p
-from memlens.analysis.resampling import jackknife, time_blocks
-from memlens.analysis.result import column, finish
-from memlens.analysis.statistics import holm
+from memlens.analysis.support.decision_table import sign_flip_p
+from memlens.analysis.support.resampling import jackknife, time_blocks
+from memlens.analysis.support.result import column, finish
+from memlens.analysis.support.statistics import holm
 from memlens.errors import AnalysisError
 
 if TYPE_CHECKING:

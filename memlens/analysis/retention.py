@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 import xarray as xr
 
-from memlens.analysis.holders import LOST, facts_before, holders
-from memlens.analysis.resampling import jackknife, time_blocks
-from memlens.analysis.result import MODALITIES, column, finish
-from memlens.analysis.statistics import p_value, ratio, wilson
+from memlens.analysis.support.fact_location import LOST, facts_before, holders
+from memlens.analysis.support.resampling import jackknife, time_blocks
+from memlens.analysis.support.result import MODALITIES, column, finish
+from memlens.analysis.support.statistics import p_value, ratio, wilson
 from memlens.errors import AnalysisError
 
 if TYPE_CHECKING:

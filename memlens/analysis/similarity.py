@@ -5,11 +5,11 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 import xarray as xr
 
-from memlens.analysis.grid import grid, summaries
-from memlens.analysis.resampling import jackknife, time_blocks, time_orders
-from memlens.analysis.result import finish, same_stream
-from memlens.analysis.signatures import MEASURES, Measure, alike, alike_null, signature
-from memlens.analysis.statistics import p_value
+from memlens.analysis.support.resampling import jackknife, time_blocks, time_orders
+from memlens.analysis.support.result import finish, same_stream
+from memlens.analysis.support.segment_means import grid, summaries
+from memlens.analysis.support.signatures import MEASURES, Measure, alike, alike_null, signature
+from memlens.analysis.support.statistics import p_value
 from memlens.errors import AnalysisError, closest
 
 if TYPE_CHECKING:

@@ -5,15 +5,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import xarray as xr
 
-from memlens.analysis.ancestry import Ancestry
-from memlens.analysis.result import ACTIONS, MODALITIES, column, finish, first_segment, n_segments, names
-from memlens.analysis.windows import (
-    token_names,
-    vocabulary,
-    window_positions,
-    window_tokens,
-    write_attention,
-)
+from memlens.analysis.support.ancestry import Ancestry
+from memlens.analysis.support.result import ACTIONS, MODALITIES, column, finish, first_segment, n_segments, names
+from memlens.analysis.support.windows import token_names, vocabulary, window_positions, window_tokens, write_attention
 from memlens.errors import AnalysisError
 
 if TYPE_CHECKING:

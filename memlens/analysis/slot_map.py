@@ -5,10 +5,10 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 import xarray as xr
 
-from memlens.analysis.blocks import MEMORY, blocks, few
-from memlens.analysis.clustering import candidates, partition, principal
-from memlens.analysis.result import finish
-from memlens.analysis.vectors import LABELS, vectors
+from memlens.analysis.support.blocks import MEMORY, blocks, few
+from memlens.analysis.support.clustering import candidates, partition, principal
+from memlens.analysis.support.result import finish
+from memlens.analysis.support.vectors import LABELS, vectors
 from memlens.errors import AnalysisError
 
 if TYPE_CHECKING:

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import xarray as xr
 
-from memlens.analysis.lifetimes import half_life, kaplan_meier, log_rank
-from memlens.analysis.result import MODALITIES, column, finish, first_segment, n_segments
-from memlens.analysis.statistics import holm
+from memlens.analysis.support.lifetimes import half_life, kaplan_meier, log_rank
+from memlens.analysis.support.result import MODALITIES, column, finish, first_segment, n_segments
+from memlens.analysis.support.statistics import holm
 from memlens.errors import AnalysisError, closest
 
 if TYPE_CHECKING:

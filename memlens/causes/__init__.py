@@ -1,6 +1,6 @@
 """What causes an answer: analyses that run the model again, ``name(recording, model, *, params) -> xarray.Dataset``.
 
-They are listed in ``memlens.analysis.CATALOGUE`` with all others.
+They are listed in ``memlens.catalogue.CATALOGUE`` with all others.
 """
 
 from memlens.causes.agreement import agreement

@@ -7,16 +7,16 @@ import numpy as np
 import torch
 import xarray as xr
 
-from memlens.analysis.result import finish
-from memlens.analysis.statistics import rank_correlation
+from memlens.analysis.support.result import finish
+from memlens.analysis.support.statistics import rank_correlation
 from memlens.causes.attribution import attributed, routes, windows
-from memlens.causes.contrast import contrast, settled
-from memlens.causes.filler import Filler
-from memlens.causes.route import Route
-from memlens.causes.stage import Asked, Stage
+from memlens.causes.differentiable_path import Route
+from memlens.causes.paired_effects import contrast, settled
+from memlens.causes.rerun import Asked, Stage
+from memlens.causes.token_replacement import Filler
 from memlens.errors import AnalysisError
 from memlens.model.model import MemoryModel
-from memlens.model.outputs import Segment
+from memlens.model.segment import Segment
 
 if TYPE_CHECKING:
     from memlens.recording import Recording

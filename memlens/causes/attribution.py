@@ -8,11 +8,11 @@ import torch
 import xarray as xr
 from torch import Tensor
 
-from memlens.analysis.result import finish
-from memlens.analysis.statistics import rank_correlation
-from memlens.causes.contrast import contrast
-from memlens.causes.route import Family, Route
-from memlens.causes.stage import Asked, Stage
+from memlens.analysis.support.result import finish
+from memlens.analysis.support.statistics import rank_correlation
+from memlens.causes.differentiable_path import Family, Route
+from memlens.causes.paired_effects import contrast
+from memlens.causes.rerun import Asked, Stage
 from memlens.errors import AnalysisError, closest
 from memlens.model.model import MemoryModel
 
@@ -47,7 +47,7 @@ def attribution(
 ) -> xr.Dataset:
     """Share out an answer's log-probability among the tokens that its entries were written from.
 
-    From f(tokens) - f(baseline), nats a token, on the route of memlens/causes/route.py: the entries that the answer read most are written
+    From f(tokens) - f(baseline), nats a token, on a differentiable path: the entries that the answer read most are written
     anew from their tokens, decisions held. The baseline is a token that could be any (the mean embedding) everywhere. Integrated gradients
     (Sundararajan et al., 2017): (x - b) times the mean gradient on the line from b to x; shares add up to the difference, and ``delta``
     is by how much they fail to. Ablation and occlusion replace windows of ``width`` tokens (occlusion's overlap by half; Zeiler and

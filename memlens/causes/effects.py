@@ -9,15 +9,16 @@ import torch
 import xarray as xr
 from torch import Tensor
 
-from memlens.analysis.result import ACTIONS, finish
-from memlens.causes.contrast import contrast, settled
-from memlens.causes.stage import Asked, Stage
+from memlens.analysis.support.result import ACTIONS, finish
+from memlens.causes.paired_effects import contrast, settled
+from memlens.causes.rerun import Asked, Stage
 from memlens.dims import Action
 from memlens.errors import AnalysisError, closest
+from memlens.interventions.branches import advance, fork
 from memlens.interventions.control import DECISIVE
-from memlens.interventions.forks import advance, fork
+from memlens.model.answers import Questions
 from memlens.model.model import MemoryModel
-from memlens.model.outputs import Memory, MemoryState, Questions
+from memlens.model.state import Memory, MemoryState
 
 if TYPE_CHECKING:
     from memlens.recording import Recording

@@ -7,13 +7,14 @@ import numpy as np
 import torch
 import xarray as xr
 
-from memlens.analysis.result import finish
-from memlens.causes.contrast import DRAWS, bootstrap, contrast, settled
-from memlens.causes.filler import Filler
-from memlens.causes.stage import Asked, Stage
+from memlens.analysis.support.result import finish
+from memlens.causes.paired_effects import DRAWS, bootstrap, contrast, settled
+from memlens.causes.rerun import Asked, Stage
+from memlens.causes.token_replacement import Filler
 from memlens.errors import AnalysisError
 from memlens.model.model import MemoryModel
-from memlens.model.outputs import MemoryState, Segment
+from memlens.model.segment import Segment
+from memlens.model.state import MemoryState
 
 if TYPE_CHECKING:
     from memlens.recording import Recording

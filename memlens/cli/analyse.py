@@ -43,11 +43,11 @@ def run(args: Namespace) -> None:
     chosen = choice(args)
     arguments.use_threads(args)
     from memlens import recording, report
-    from memlens.cli import places
+    from memlens.cli import locate
     from memlens.cli.progress import progress
 
-    opened = recording.open(places.recording(args.recording))
-    model = places.model_of(opened, args.model, chosen)
+    opened = recording.open(locate.recording(args.recording))
+    model = locate.model_of(opened, args.model, chosen)
     with progress() as show:
         written = report.write_report(
             opened, args.out, analyses=chosen, model=model, workers=args.workers, progress=show
@@ -97,7 +97,7 @@ def _value(text: str) -> Any:
 
 def show_list() -> None:
     """What each analysis answers, the points it reads, and what else it needs."""
-    from memlens.analysis import CATALOGUE
+    from memlens.catalogue import CATALOGUE
     from memlens.cli import table
 
     rows = [(one.name, one.answers, ", ".join(one.points) or "-", ", ".join(one.needs) or "-") for one in CATALOGUE]

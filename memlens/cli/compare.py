@@ -20,10 +20,10 @@ def add(commands: Any) -> None:
 def run(args: Namespace) -> None:
     """Print what differs."""
     from memlens import recording
-    from memlens.cli import places, table
+    from memlens.cli import locate, table
     from memlens.interventions import compare
 
-    parent, child = (recording.open(places.recording(folder)) for folder in (args.parent, args.child))
+    parent, child = (recording.open(locate.recording(folder)) for folder in (args.parent, args.child))
     found = compare(parent, child).summary()
     if args.json:
         import json

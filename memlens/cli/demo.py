@@ -37,12 +37,12 @@ def run(args: Namespace) -> None:
     _prepare(out, args.overwrite)
 
     from memlens import analysis, recording, report, streams
-    from memlens.cli import places
+    from memlens.cli import locate
     from memlens.cli.progress import progress
     from memlens.model.checkpoint import load_memory_model
 
-    model = load_memory_model(places.model(MODEL))
-    stream = streams.named(STREAM, n_token=N_TOKEN, seed=SEED)
+    model = load_memory_model(locate.model(MODEL))
+    stream = streams.builtin_stream(STREAM, n_token=N_TOKEN, seed=SEED)
     with progress() as show:
         recording.record(model, stream, out / "recording", progress=show)
         recorded = recording.open(out / "recording")

@@ -36,7 +36,7 @@ def add(commands: Any) -> None:
 def run(args: Namespace) -> None:
     """Evaluate and print one row a policy and slice, or everything as JSON."""
     arguments.use_threads(args)
-    from memlens.cli import places
+    from memlens.cli import locate
     from memlens.cli.progress import progress
     from memlens.errors import ConfigError
     from memlens.streams import options
@@ -44,7 +44,7 @@ def run(args: Namespace) -> None:
     if args.questions and not args.json:
         raise ConfigError("--questions adds to what --json prints; give both")
     given = options.parse(args.task, args.options)
-    folder = places.model(args.model)
+    folder = locate.model(args.model)
     from memlens.training.evaluate import evaluate
 
     with progress() as show:

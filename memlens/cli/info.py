@@ -21,15 +21,15 @@ def add(commands: Any) -> None:
 
 def run(args: Namespace) -> None:
     """Print names and values."""
-    from memlens.cli import places, table
+    from memlens.cli import locate, table
 
     if (Path(args.what) / "config.json").is_file() or not Path(args.what).exists():
-        folder = places.model(args.what)
+        folder = locate.model(args.what)
         table.pairs({"model": folder.name, **_read(folder / "config.json"), **_read(folder / "metrics.json")})
     else:
         from memlens import recording
 
-        table.pairs(recording.open(places.recording(args.what)).attrs)
+        table.pairs(recording.open(locate.recording(args.what)).attrs)
 
 
 def _read(path: Path) -> dict[str, object]:

@@ -24,13 +24,13 @@ def run(args: Namespace) -> None:
     import os
     import sys
 
-    from memlens.cli import places
+    from memlens.cli import locate
 
-    path = places.recording(args.recording).resolve()
+    path = locate.recording(args.recording).resolve()
     from memlens import recording
 
     recording.open(path)
-    app = places.bundled("dashboard") / "app.py"
+    app = locate.bundled("dashboard") / "app.py"
     settings = {
         "server.port": args.port,
         "server.address": "127.0.0.1",

@@ -13,7 +13,7 @@ def add(commands: Any) -> None:
 
 def run(args: Namespace) -> None:
     """Print one row a point."""
-    from memlens.cli import places, table
+    from memlens.cli import locate, table
     from memlens.config import ModelConfig
     from memlens.model.points import points
 
@@ -21,7 +21,7 @@ def run(args: Namespace) -> None:
     if args.model is not None:
         from memlens.model.checkpoint import load_config
 
-        config = load_config(places.model(args.model))
+        config = load_config(locate.model(args.model))
     rows = [
         (p.name, p.group, "(" + ", ".join(p.dims) + ")", p.unit, "yes" if p.recorded else "", p.meaning)
         for p in points(config)

@@ -63,20 +63,20 @@ def run(args: Namespace) -> None:
     """Record."""
     arguments.use_threads(args)
     from memlens import recording
-    from memlens.cli import places
+    from memlens.cli import locate
     from memlens.cli.progress import progress
     from memlens.errors import RecordingError
 
     if (args.stream is None) == (args.streams is None):
         raise RecordingError("give one of STREAM and --streams DIR")
-    folder = places.model(args.model)
+    folder = locate.model(args.model)
     options = {"points": tuple(args.points), "dtype": args.dtype, "attention_top": args.attention_top,
                "states_every": args.states_every, "commit_every": args.commit_every}  # fmt: skip
     if args.streams is not None:
         return _streams(args, folder, options)
     if args.workers or args.scheduler:
         raise RecordingError("--workers and --scheduler are for --streams")
-    stream = places.stream(args.stream, args.length, args.seed)
+    stream = locate.stream(args.stream, args.length, args.seed)
     if Path(args.out).exists() and not args.resume:
         raise RecordingError(f"'{args.out}' exists already; a recording is never overwritten: choose another folder")
     from memlens.model.checkpoint import load_memory_model
@@ -92,25 +92,25 @@ def _streams(args: Namespace, folder: Path, options: dict[str, Any]) -> None:
     """Record every stream of a folder; under torchrun, this rank's share of them."""
     from memlens.cli.progress import progress
     from memlens.errors import RecordingError
-    from memlens.recording import many
+    from memlens.recording.capture import batch
 
     if args.length is not None or args.seed is not None:
         raise RecordingError("--length and --seed are for built-in streams, not for --streams")
-    files, rank = many.stream_files(args.streams), many.torchrun_rank()
+    files, rank = batch.stream_files(args.streams), batch.torchrun_rank()
     if rank is not None and (args.workers or args.scheduler):
         raise RecordingError("torchrun starts the processes; leave out --workers and --scheduler")
     if rank is not None:
-        files = many.share(*rank, files)
-        results = many.record_here(str(folder), args.policy, files, args.out, options)
+        files = batch.share(*rank, files)
+        results = batch.record_here(str(folder), args.policy, files, args.out, options)
     else:
-        results = many.record_many(
+        results = batch.record_many(
             folder, files, args.out, workers=args.workers or 1, scheduler=args.scheduler or "", policy=args.policy,
             options=options,
         )  # fmt: skip
-    done: list[many.Recorded] = []
+    done: list[batch.Recorded] = []
     with progress() as show:
         for one in results:
             done.append(one)
             print(one, flush=True)
             show(len(done), len(files), "streams recorded")
-    many.failed(done)
+    batch.failed(done)

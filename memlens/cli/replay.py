@@ -28,15 +28,15 @@ def run(args: Namespace) -> None:
     """Replay into a new recording."""
     arguments.use_threads(args)
     from memlens import recording
-    from memlens.cli import places
+    from memlens.cli import locate
     from memlens.cli.progress import progress
 
-    opened = recording.open(places.recording(args.recording))
-    folder = places.model(args.model)
+    opened = recording.open(locate.recording(args.recording))
+    folder = locate.model(args.model)
     from memlens import interventions
     from memlens.model.checkpoint import load_memory_model
 
-    changes = interventions.of(opened)
+    changes = interventions.interventions_of(opened)
     changes += interventions.load(args.interventions) if args.interventions else []
     model = load_memory_model(folder, policy=opened.attrs["policy"])
     with progress() as show, arguments.warnings_in_one_line():

@@ -24,14 +24,14 @@ def add(commands: Any) -> None:
 def run(args: Namespace) -> None:
     """Write the report."""
     arguments.use_threads(args)
-    from memlens.cli import places
+    from memlens.cli import locate
     from memlens.cli.progress import progress
 
-    path = places.recording(args.recording)
+    path = locate.recording(args.recording)
     from memlens import recording, report
 
     opened = recording.open(path)
-    model = places.model_of(opened, args.model)
+    model = locate.model_of(opened, args.model)
     with progress() as show:
         written = report.write_report(opened, args.out, model=model, workers=args.workers, progress=show)
     print(f"report: {written / 'report.html'}")

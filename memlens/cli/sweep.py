@@ -33,12 +33,12 @@ def run(args: Namespace) -> None:
     """Sweep, write the effects, and print the largest."""
     arguments.use_threads(args)
     from memlens import interventions, recording
-    from memlens.cli import places, table
+    from memlens.cli import locate, table
     from memlens.cli.progress import progress
     from memlens.errors import InterventionError
 
-    opened = recording.open(places.recording(args.recording))
-    folder = places.model(args.model)
+    opened = recording.open(locate.recording(args.recording))
+    folder = locate.model(args.model)
     if Path(args.out).exists() or not Path(args.out).parent.is_dir():
         raise InterventionError(f"'{args.out}' exists already, or its folder does not; give a new file in a folder")
     kind, colon, number = args.places.partition(":")

@@ -19,7 +19,7 @@ def run(args: Namespace) -> None:
     """Train. Under torchrun the first process alone speaks."""
     from memlens import training
     from memlens.cli.progress import progress
-    from memlens.training.ranks import leads
+    from memlens.training.distributed import leads
 
     if not leads():
         training.train(args.config, args.out, resume=args.resume)

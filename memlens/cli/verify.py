@@ -22,13 +22,13 @@ def add(commands: Any) -> None:
 
 def run(args: Namespace) -> int:
     """Verify, print, and say by the exit code whether all is good."""
-    from memlens.cli import places
-    from memlens.recording.verify import verify
+    from memlens.cli import locate
+    from memlens.recording.integrity.verify import verify
 
     found = verify(
-        places.recording(args.run_folder),
-        model=places.model(args.model) if args.model else None,
-        parent=places.recording(args.parent) if args.parent else None,
+        locate.recording(args.run_folder),
+        model=locate.model(args.model) if args.model else None,
+        parent=locate.recording(args.parent) if args.parent else None,
     )
     print(json.dumps(found.to_dict(), indent=2) if args.json else found)
     return 0 if found.ok else 1

@@ -14,7 +14,7 @@ import xarray as xr
 from memlens.dims import Action
 from memlens.errors import RecordingError
 from memlens.recording import Recording
-from memlens.recording.schema import decoded
+from memlens.recording.format.schema import decoded
 
 #: Beginnings of points' names in the order in which a step fires them. Inside of a part, points are listed in that order.
 FIRING = (

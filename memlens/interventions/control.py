@@ -10,8 +10,8 @@ from torch import Tensor
 
 from memlens.dims import Action
 from memlens.errors import InterventionError, InterventionWarning, closest
-from memlens.interventions.at_point import absent
 from memlens.interventions.base import Index, Intervention
+from memlens.interventions.point_edit import absent
 from memlens.model.hooks import at
 from memlens.model.run import Result
 

@@ -9,9 +9,9 @@ from pydantic import Field, model_validator
 from torch import Tensor
 
 from memlens.errors import InterventionError
-from memlens.interventions.at_point import AtPoint, Now
 from memlens.interventions.base import Index
-from memlens.interventions.source import Source, drawn_from, mean_of, place_of, values_at
+from memlens.interventions.point_edit import AtPoint, Now
+from memlens.interventions.recorded_values import Source, drawn_from, mean_of, place_of, values_at
 from memlens.recording import Recording
 
 

@@ -7,10 +7,11 @@ import torch
 from torch import Tensor
 
 from memlens.errors import InterventionError
-from memlens.interventions.at_point import absent
 from memlens.interventions.base import Index, Intervention
-from memlens.interventions.source import Source, birth, content_of, prior_of
-from memlens.model.outputs import Entries, MemoryState
+from memlens.interventions.point_edit import absent
+from memlens.interventions.recorded_values import Source, birth, content_of, prior_of
+from memlens.model.entries import Entries
+from memlens.model.state import MemoryState
 from memlens.model.store import empty_entries
 
 

@@ -14,14 +14,16 @@ from torch import Tensor
 
 from memlens.dims import Action
 from memlens.errors import InterventionError
+from memlens.interventions.branches import BATCH, Forks, Read, advance, fork, is_same
 from memlens.interventions.control import DECISIVE, Force
-from memlens.interventions.forks import BATCH, Forks, Read, advance, fork, is_same
+from memlens.model.answers import Answers
 from memlens.model.model import MemoryModel
-from memlens.model.outputs import Answers, MemoryState, Segment
 from memlens.model.run import encode_questions, segment_of
+from memlens.model.segment import Segment
+from memlens.model.state import MemoryState
 from memlens.recording import Recording
-from memlens.recording.replay import state_before
-from memlens.recording.schema import decoded
+from memlens.recording.capture.replay import state_before
+from memlens.recording.format.schema import decoded
 from memlens.streams import EncodedStream
 
 Place = Force | tuple[int, int, str]

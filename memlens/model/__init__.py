@@ -1,11 +1,13 @@
 """The memory model: one step, its parts, its points, its checkpoints."""
 
+from memlens.model.answers import Questions
 from memlens.model.baseline import StreamReader, equal_config
 from memlens.model.checkpoint import load_memory_model, load_model, save_model
 from memlens.model.model import MemoryModel
-from memlens.model.outputs import MemoryState, Questions, Segment, StepOutputs
 from memlens.model.points import Point, points, select
 from memlens.model.run import run
+from memlens.model.segment import Segment, StepOutputs
+from memlens.model.state import MemoryState
 
 __all__ = [
     "MemoryModel",

@@ -16,14 +16,16 @@ from torch import Tensor, nn
 
 from memlens.config import BaselineConfig
 from memlens.dims import BOS, PAD, Modality
+from memlens.model.answers import Questions
 from memlens.model.backbone import Block
 from memlens.model.cache import Axes
 from memlens.model.encoders import Encoders
 from memlens.model.hooks import HookPoint
 from memlens.model.layers import MLP, RMSNorm, take
-from memlens.model.lens import StreamModel
 from memlens.model.model import answer_loss, exact, greedy, text_loss
-from memlens.model.outputs import Questions, Segment, Tensors
+from memlens.model.segment import Segment
+from memlens.model.stream_model import StreamModel
+from memlens.model.tensors import Tensors
 from memlens.model.window_attention import Sight, WindowAttention, question_sight, segment_sight
 
 

@@ -12,9 +12,9 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from memlens.config import ModelConfig
+from memlens.model.entries import Context
 from memlens.model.hooks import HookPoint
 from memlens.model.layers import mask_bias, take
-from memlens.model.outputs import Context
 
 
 class ContextWriter(nn.Module):

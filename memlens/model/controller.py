@@ -14,9 +14,9 @@ from torch import Tensor, nn
 from memlens.config import ModelConfig
 from memlens.dims import Action
 from memlens.errors import ConfigError, closest
+from memlens.model.entries import Entries
 from memlens.model.hooks import HookPoint
 from memlens.model.layers import MLP, RMSNorm
-from memlens.model.outputs import Entries
 
 #: Segments after which time stands still for the controller: streams may be far longer than those it learned from.
 LONGEST = 100.0

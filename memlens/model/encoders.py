@@ -8,7 +8,7 @@ from memlens.config import BaselineConfig, ModelConfig
 from memlens.dims import PAYLOAD, Modality
 from memlens.model.hooks import HookPoint
 from memlens.model.layers import MLP
-from memlens.model.outputs import Segment
+from memlens.model.segment import Segment
 
 
 class Encoders(nn.Module):

@@ -16,33 +16,25 @@ from torch import Tensor, nn
 from memlens.config import ModelConfig
 from memlens.dims import BOS, EOS, PAD, Action, Modality
 from memlens.model import store as stores
+from memlens.model.answers import Answers, Questions
 from memlens.model.backbone import Block
 from memlens.model.cache import Axes
 from memlens.model.compressor import Compressor
 from memlens.model.context import ContextWriter
 from memlens.model.controller import Controller, control_features, control_names
 from memlens.model.encoders import Encoders
+from memlens.model.entries import Births, Context, Decisions, Entries
 from memlens.model.hooks import HookPoint
 from memlens.model.importance import Importance
 from memlens.model.layers import RMSNorm
-from memlens.model.lens import StreamModel
 from memlens.model.lm_head import LMHead
-from memlens.model.outputs import (
-    Answers,
-    Births,
-    Context,
-    Decisions,
-    Entries,
-    Memory,
-    MemoryState,
-    Questions,
-    Segment,
-    StepOutputs,
-)
 from memlens.model.points import points
-from memlens.model.question import Decoder, QuestionMemory
+from memlens.model.question_memory import Decoder, QuestionMemory
 from memlens.model.retrieval import Read, Retrieval
-from memlens.model.working import WorkingMemory
+from memlens.model.segment import Segment, StepOutputs
+from memlens.model.state import Memory, MemoryState
+from memlens.model.stream_model import StreamModel
+from memlens.model.working_memory import WorkingMemory
 
 
 class MemoryModel(StreamModel):

@@ -17,7 +17,8 @@ from memlens.config import ModelConfig
 from memlens.model.compressor import Compressor
 from memlens.model.hooks import HookPoint
 from memlens.model.layers import NEVER, RMSNorm, take
-from memlens.model.outputs import Memory, Tensors
+from memlens.model.state import Memory
+from memlens.model.tensors import Tensors
 
 #: Inverse temperature of the cosine between query and key.
 SHARPNESS = 20.0

@@ -10,7 +10,9 @@ import numpy as np
 import torch
 
 from memlens.dims import BOS, EOS, PAD
-from memlens.model.outputs import Questions, Segment, Tensors
+from memlens.model.answers import Questions
+from memlens.model.segment import Segment
+from memlens.model.tensors import Tensors
 
 Outputs = TypeVar("Outputs", bound=Tensors, covariant=True)
 

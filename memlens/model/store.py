@@ -13,9 +13,10 @@ from torch import Tensor, nn
 from memlens.config import ModelConfig
 from memlens.dims import Action
 from memlens.model.compressor import Compressor
+from memlens.model.entries import Births, Entries
 from memlens.model.hooks import HookPoint
 from memlens.model.layers import marked, take
-from memlens.model.outputs import Births, Entries, Tensors
+from memlens.model.tensors import Tensors
 
 #: A resident can only be consolidated into a candidate when their keys match at least this well (cosine).
 CONSOLIDATE_ABOVE = 0.7

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from memlens.analysis import CATALOGUE, find, run
+from memlens.catalogue import CATALOGUE, find, run
 from memlens.errors import AnalysisError, PointError, RecordingError
 
 if TYPE_CHECKING:

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 from memlens.errors import RecordingError
 from memlens.report.files import write_data, write_manifest
-from memlens.report.page import build_page
-from memlens.report.paper import write_paper
+from memlens.report.html import build_page
+from memlens.report.parallel import analyse_all
+from memlens.report.pdf import write_paper
 from memlens.report.section import Choice, Progress, choose
-from memlens.report.side_by_side import analyse_all
 
 if TYPE_CHECKING:
     from memlens.recording import Recording

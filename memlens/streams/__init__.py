@@ -4,7 +4,7 @@ from memlens.streams.builtin import builtin
 from memlens.streams.encoded import AskedQuestion, EncodedStream
 from memlens.streams.facts import Fact, make_fact
 from memlens.streams.loaders import load
-from memlens.streams.named import named
+from memlens.streams.registry import builtin_stream
 from memlens.streams.scene import Query, Scene, Statement
 from memlens.streams.stream import Stream
 from memlens.streams.tasks import TASKS, Task, task
@@ -21,9 +21,9 @@ __all__ = [
     "Stream",
     "Task",
     "builtin",
+    "builtin_stream",
     "default_tokenizer",
     "load",
     "make_fact",
-    "named",
     "task",
 ]

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from memlens.errors import StreamError, closest
-from memlens.streams.named import NAMED
+from memlens.streams.registry import BUILTIN_STREAMS
 from memlens.streams.tasks import TASKS
 
 _WORDS = {"true": True, "false": False}
@@ -20,18 +20,20 @@ def options(name: str) -> dict[str, Any]:
     StreamError
         For an unknown name; the closest right ones are listed.
     """
-    if name not in NAMED:
-        raise StreamError(f"no task '{name}'; {closest(str(name), NAMED)}")
+    if name not in BUILTIN_STREAMS:
+        raise StreamError(f"no task '{name}'; {closest(str(name), BUILTIN_STREAMS)}")
     if name in TASKS:
         return {"n_fact": TASKS[name].n_fact, "filler": TASKS[name].filler, **TASKS[name].options}
-    parameters = inspect.signature(NAMED[name]).parameters.values()
+    parameters = inspect.signature(BUILTIN_STREAMS[name]).parameters.values()
     return {p.name: p.default for p in parameters if p.name not in ("n_token", "seed", "split")}
 
 
 def default_length(name: str) -> int:
     """Positions that a named stream has unless told otherwise; StreamError as ``options``."""
     options(name)
-    return TASKS[name].n_token if name in TASKS else inspect.signature(NAMED[name]).parameters["n_token"].default
+    return (
+        TASKS[name].n_token if name in TASKS else inspect.signature(BUILTIN_STREAMS[name]).parameters["n_token"].default
+    )
 
 
 def resolve(name: str, given: Mapping[str, Any]) -> dict[str, Any]:

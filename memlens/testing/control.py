@@ -8,7 +8,7 @@ import xarray as xr
 
 from memlens.dims import Action
 from memlens.recording import Recording
-from memlens.recording.schema import CANDIDATE, RESIDENT
+from memlens.recording.format.schema import CANDIDATE, RESIDENT
 from memlens.testing.write import write_recording
 
 FEATURES = ("importance", "novelty", "log_age", "hits", "occupancy_0")

@@ -46,11 +46,11 @@ def counted_run(path: str | Path, *, n_token: int = 3_000, seed: int = 0) -> Rec
     from memlens.model import MemoryModel
     from memlens.model.run import run
     from memlens.recording import record
-    from memlens.streams import default_tokenizer, named
+    from memlens.streams import builtin_stream, default_tokenizer
 
     torch.manual_seed(seed)
     model = MemoryModel(ModelConfig(policy="fifo"), default_tokenizer()).eval()
-    stream = named("builtin", n_token=n_token, seed=seed, n_text=0, n_image=2, n_audio=0, n_dna=0)
+    stream = builtin_stream("builtin", n_token=n_token, seed=seed, n_text=0, n_image=2, n_audio=0, n_dna=0)
     silent = replace(stream.encode(model.tokenizer), questions=())
     with FlopCounterMode(display=False) as counter:
         for _ in run(model, [silent]):

@@ -13,8 +13,8 @@ import numpy as np
 
 from memlens.dims import Action
 from memlens.errors import RecordingError, closest
-from memlens.recording import schema
-from memlens.recording.schema import RESIDENT, Group, Variable
+from memlens.recording.format import schema
+from memlens.recording.format.schema import RESIDENT, Group, Variable
 
 #: Positions in a segment, and how far a slot looks back, where nothing says otherwise.
 LENGTH, WINDOW = 64, 8

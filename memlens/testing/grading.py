@@ -47,7 +47,7 @@ class Case:
     name
         Unique among the cases of its analysis.
     analysis
-        As in `memlens.analysis.CATALOGUE`.
+        As in `memlens.catalogue.CATALOGUE`.
     kind
         "positive": something is planted, and every seed must be right. "negative": nothing is planted, and it may be found at ``rate``.
         "refusal": the data cannot support the analysis, and a typed error must say so.
@@ -105,9 +105,9 @@ def grade(case: Case, seeds: Sequence[int]) -> Grade:
     A positive case is silently wrong when any seed is; a negative one when the interval of the found share lies above ``case.rate``. Errors
     decide a case at once.
     """
-    from memlens.analysis import run
-    from memlens.analysis.result import attribute
-    from memlens.analysis.statistics import wilson
+    from memlens.analysis.support.result import attribute
+    from memlens.analysis.support.statistics import wilson
+    from memlens.catalogue import run
 
     verdicts: list[Verdict] = []
     outcome: Outcome
@@ -138,7 +138,7 @@ def _seeded(case: Case) -> bool:
 
     It then takes the seed of the recording: with one null for all recordings, how often something is found would be that null's luck.
     """
-    from memlens.analysis import find
+    from memlens.catalogue import find
 
     return "seed" in signature(find(case.analysis).function).parameters and "seed" not in case.params
 

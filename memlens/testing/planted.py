@@ -11,7 +11,7 @@ import numpy as np
 
 from memlens.dims import Action
 from memlens.recording import Recording, RecordingWriter, open
-from memlens.recording.schema import CANDIDATE, RESIDENT, Variable
+from memlens.recording.format.schema import CANDIDATE, RESIDENT, Variable
 from memlens.testing.fill import CAPACITIES, LENGTH, VOCAB, WINDOW
 
 SLOT, WIDTH, HEAD, READ = 16, 24, 2, 4

@@ -11,7 +11,8 @@ import xarray as xr
 
 from memlens import __version__
 from memlens.dims import Action
-from memlens.recording import Recording, RecordingWriter, open, schema
+from memlens.recording import Recording, RecordingWriter, open
+from memlens.recording.format import schema
 from memlens.testing.fill import CAPACITIES, VOCAB, Columns, Filled, fill
 
 #: Variables of /segments that all sequences share.

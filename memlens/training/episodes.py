@@ -12,7 +12,9 @@ from torch import Tensor
 from memlens.config import TaskConfig
 from memlens.dims import PAYLOAD_WIDTH, Modality
 from memlens.errors import TrainingError
-from memlens.model.outputs import Questions, Segment, Tensors
+from memlens.model.answers import Questions
+from memlens.model.segment import Segment
+from memlens.model.tensors import Tensors
 from memlens.streams.codecs import Columns, concatenate, encode_dna, text_ids
 from memlens.streams.facts import encode_pieces
 from memlens.streams.prose import prose

@@ -17,8 +17,8 @@ from memlens.model.model import MemoryModel
 from memlens.model.run import Result, Steps, run
 from memlens.provenance import git_commit, peak_rss
 from memlens.streams.encoded import AskedQuestion, EncodedStream
-from memlens.streams.named import NAMED
 from memlens.streams.options import default_length, resolve
+from memlens.streams.registry import BUILTIN_STREAMS
 from memlens.streams.tokenizer import decode_answer
 from memlens.training import scores
 from memlens.training.language import NOTHING, predict_streams, score_language, without
@@ -126,7 +126,7 @@ def evaluate(
     model
         A memory model or a baseline, or the folder of one.
     task
-        Name of a stream: "builtin" or a task (``memlens.streams.named.NAMED``).
+        Name of a stream: "builtin" or a task (``memlens.streams.registry.BUILTIN_STREAMS``).
     n_token
         Positions in a stream; the task's own number when not given.
     seeds
@@ -160,7 +160,7 @@ def evaluate(
     for i, seed in enumerate(seeds):
         if progress is not None:
             progress(i, len(seeds), f"evaluating: making the stream of seed {seed}")
-        made = NAMED[task](n_token=n_token, seed=seed, split=split, **resolved)
+        made = BUILTIN_STREAMS[task](n_token=n_token, seed=seed, split=split, **resolved)
         streams.append(made.encode(loaded.tokenizer))
     asks = any(stream.questions for stream in streams)
     memories = NOTHING if asks else without(loaded)

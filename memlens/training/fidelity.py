@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 
 from memlens.model.model import MemoryModel
-from memlens.model.outputs import Segment
+from memlens.model.segment import Segment
 from memlens.streams import builtin
 
 

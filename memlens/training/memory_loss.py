@@ -16,7 +16,8 @@ from memlens.model.baseline import ReaderState
 from memlens.model.compressor import fidelity_loss
 from memlens.model.layers import take
 from memlens.model.model import MemoryModel, answer_loss, next_text, working_memory
-from memlens.model.outputs import Memory, MemoryState, Segment
+from memlens.model.segment import Segment
+from memlens.model.state import Memory, MemoryState
 from memlens.training.episodes import Episode
 
 #: Of the terms, unless a config says otherwise.

@@ -12,8 +12,11 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from memlens.dims import Action
+from memlens.model.answers import Questions
+from memlens.model.entries import Entries
 from memlens.model.model import MemoryModel
-from memlens.model.outputs import Entries, MemoryState, Questions, Segment, StepOutputs
+from memlens.model.segment import Segment, StepOutputs
+from memlens.model.state import MemoryState
 from memlens.streams import EncodedStream
 from memlens.training.q_learning import FORCE
 

@@ -19,7 +19,7 @@ from memlens.config import ModelConfig, QConfig
 from memlens.dims import Action
 from memlens.errors import TrainingError
 from memlens.model.controller import QNetwork
-from memlens.model.outputs import Decisions
+from memlens.model.entries import Decisions
 
 #: Added to Q, it decides: returns are a few nats.
 FORCE = 100.0

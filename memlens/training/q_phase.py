@@ -10,12 +10,12 @@ from memlens.config import QConfig
 from memlens.dims import Action
 from memlens.model.controller import Controller
 from memlens.model.model import MemoryModel
-from memlens.model.outputs import Segment, StepOutputs
 from memlens.model.run import Encoded, Steps, encode_questions, run, segment_of
+from memlens.model.segment import Segment, StepOutputs
 from memlens.streams import EncodedStream
-from memlens.streams.named import named
+from memlens.streams.registry import builtin_stream
+from memlens.training.entry_value import entry_worth
 from memlens.training.q_learning import QLog, QLogger, exploration, regress
-from memlens.training.worth import entry_worth
 
 Progress = Callable[[int, int, str], None]
 
@@ -154,7 +154,7 @@ def streams_of(
     made = []
     for task in (config.tasks[int(i)] for i in which):
         prose = {"prose": split} if task.name == "builtin" else {}
-        stream = named(
+        stream = builtin_stream(
             task.name, n_token=config.n_token, seed=int(rng.integers(1, 2**31)), split=split, **prose, **task.options
         )
         made.append(stream.encode(model.tokenizer))

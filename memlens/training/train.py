@@ -12,9 +12,9 @@ from memlens.model.baseline import StreamReader
 from memlens.model.checkpoint import save_model
 from memlens.model.model import MemoryModel
 from memlens.training.card import write_card
-from memlens.training.monitor import Row
-from memlens.training.progress_file import Checkpoint, MetricsLog
-from memlens.training.ranks import Ranks, find_device, join
+from memlens.training.checkpoint import Checkpoint, MetricsLog
+from memlens.training.distributed import Ranks, find_device, join
+from memlens.training.metrics import Row
 from memlens.training.trainer import Progress, Trainer
 
 METRICS = "metrics.jsonl"

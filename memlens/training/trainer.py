@@ -15,15 +15,15 @@ from memlens.errors import MemlensError, TrainingError
 from memlens.model.baseline import StreamReader
 from memlens.model.model import MemoryModel
 from memlens.streams import default_tokenizer
-from memlens.training import finite
-from memlens.training.ahead import Episodes
+from memlens.training import nan_guard
 from memlens.training.curriculum import Batch, Curriculum
+from memlens.training.distributed import ALONE, Ranks
 from memlens.training.episodes import Episode
 from memlens.training.memory_loss import MemoryLoss, memory_loss
-from memlens.training.monitor import LEADING, Figures, Row, gradient_norms, loss_figures, merge, watch
+from memlens.training.metrics import LEADING, Figures, Row, gradient_norms, loss_figures, merge, watch
 from memlens.training.optimiser import Optimiser
+from memlens.training.prefetch import Episodes
 from memlens.training.q_phase import learn_control
-from memlens.training.ranks import ALONE, Ranks
 from memlens.training.reader_loss import reader_loss
 from memlens.training.shards import batch_rng, control_seed, shard_rng
 
@@ -106,7 +106,7 @@ class Trainer:
             if outcome.error is not None:
                 raise outcome.error
         self.ranks.sum_gradients(self.trained)
-        norm = finite.check_gradient(self.step, self.model, self.trained)
+        norm = nan_guard.check_gradient(self.step, self.model, self.trained)
         norms = gradient_norms(self.model) if watched else {}
         torch.nn.utils.clip_grads_with_norm_(self.trained, c.clip, norm)
         self.optimiser.step(share)
@@ -136,9 +136,9 @@ class Trainer:
         def again() -> MemoryLoss:
             return self._shard_loss(shard, batch, state)[1]
 
-        finite.check_loss(self.step, self.model, state, loss, again)
+        nan_guard.check_loss(self.step, self.model, state, loss, again)
         (loss.total / self.config.shards).backward()
-        finite.check_gradient(self.step, self.model, self.trained, again)
+        nan_guard.check_gradient(self.step, self.model, self.trained, again)
         self.carried[shard] = loss.state.detach()
         has_memory = isinstance(self.model, MemoryModel)
         return loss_figures(loss, episode, self.config.tasks, has_memory) | seen.figures()
@@ -191,7 +191,7 @@ class Trainer:
             if c.alternations and c.baseline is None:
                 for row in self.q_phase(progress):
                     keep({**row, "seconds": time.monotonic() - start})
-            finite.check_weights(self.step, self.model)
+            nan_guard.check_weights(self.step, self.model)
             self.alternation += 1
             self.seconds = time.monotonic() - start
             if save is not None:

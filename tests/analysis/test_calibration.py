@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from memlens.analysis import calibration
-from memlens.analysis.agents import agents
-from memlens.analysis.ancestry import Ancestry
-from memlens.analysis.reads_to_come import reads_to_come
+from memlens.analysis.support.ancestry import Ancestry
+from memlens.analysis.support.decision_table import agents
+from memlens.analysis.support.reads_to_come import reads_to_come
 from memlens.errors import AnalysisError
 from memlens.testing import write_recording
 from memlens.testing.control import planted_calibration

@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 
 from memlens.analysis import clusters
-from memlens.analysis.clustering import METHODS
-from memlens.analysis.marks import class_tfidf
+from memlens.analysis.support.cluster_tokens import class_tfidf
+from memlens.analysis.support.clustering import METHODS
 from memlens.errors import AnalysisError
 from memlens.testing import information, structure, write_recording
 from memlens.testing.information import target

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from memlens.analysis import compression
-from memlens.analysis.contents import leaves
+from memlens.analysis.support.entry_vectors import leaves
 from memlens.errors import AnalysisError
 from memlens.testing import structure, write_recording
 from memlens.testing.merges import merges

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from memlens.analysis import dictionary
-from memlens.analysis.sparse_autoencoder import train
+from memlens.analysis.support.sparse_autoencoder import train
 from memlens.errors import AnalysisError
 from memlens.testing import structure, write_recording
 from memlens.testing.structure import Shape

@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
 
-from memlens.analysis import costs, efficiency
+from memlens.analysis import efficiency
+from memlens.analysis.support import costs
 from memlens.config import ModelConfig
 from memlens.dims import Modality
 from memlens.errors import AnalysisError

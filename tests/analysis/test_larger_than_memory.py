@@ -6,9 +6,9 @@ import pytest
 from sklearn.metrics import adjusted_rand_score
 
 from memlens.analysis import clusters, probe, slot_map
-from memlens.analysis.blocks import blocks, moments
-from memlens.analysis.clustering import cluster, principal
-from memlens.analysis.probing import fit_predict
+from memlens.analysis.support.blocks import blocks, moments
+from memlens.analysis.support.clustering import cluster, principal
+from memlens.analysis.support.probing import fit_predict
 from memlens.errors import AnalysisError
 from memlens.testing import information, structure, write_recording
 from memlens.testing.information import target

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from memlens.analysis import answer_sources, lineage
-from memlens.analysis.graph import lineage_graph
+from memlens.analysis.support.graph import lineage_graph
 from memlens.errors import AnalysisError, RecordingError
 from memlens.testing import write_recording
 from memlens.testing.dynamics import planted_lineage

@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from memlens.analysis import probe, probing
+from memlens.analysis import probe
+from memlens.analysis.support import probing
 from memlens.errors import AnalysisError
 from memlens.testing import information, structure, write_recording
 from memlens.testing.information import target

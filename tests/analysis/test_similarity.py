@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from memlens.analysis import similarity
-from memlens.analysis.signatures import alike, signature
+from memlens.analysis.support.signatures import alike, signature
 from memlens.errors import AnalysisError, RecordingError
 from memlens.testing import structure, write_recording
 from memlens.testing.structure import Shape

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from memlens.analysis import survival
-from memlens.analysis.lifetimes import half_life, kaplan_meier, log_rank
+from memlens.analysis.support.lifetimes import half_life, kaplan_meier, log_rank
 from memlens.errors import AnalysisError
 from memlens.testing import write_recording
 from memlens.testing.dynamics import planted_lifetimes

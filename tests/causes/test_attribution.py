@@ -4,7 +4,7 @@ import torch
 
 from memlens.causes import agreement, attribution
 from memlens.causes.attribution import conducted, routes, windows
-from memlens.causes.stage import Stage
+from memlens.causes.rerun import Stage
 from memlens.errors import AnalysisError
 from memlens.testing.cases.causes import judge_agreement
 

@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 
 from memlens.causes import mediation
-from memlens.causes.filler import Filler
-from memlens.causes.stage import Stage
+from memlens.causes.rerun import Stage
+from memlens.causes.token_replacement import Filler
 from memlens.errors import AnalysisError
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from memlens.analysis import CATALOGUE
+from memlens.catalogue import CATALOGUE
 from memlens.cli.main import main
 from memlens.testing import planted_recording
 

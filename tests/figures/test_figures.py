@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from memlens.analysis import CATALOGUE, run
+from memlens.catalogue import CATALOGUE, run
 from memlens.errors import AnalysisError
 from memlens.figures import drawing, plot_slot_map
 from memlens.figures.plot_slot_map import _shown

@@ -13,7 +13,7 @@ from memlens.interventions.comparison import Divergence, firing_order
 from memlens.model import MemoryModel
 from memlens.model.points import points
 from memlens.recording import Recording, record
-from memlens.recording.kept import SPARSE
+from memlens.recording.capture.point_selection import SPARSE
 from memlens.streams import EncodedStream, Stream, default_tokenizer
 
 

@@ -10,7 +10,7 @@ from memlens.errors import InterventionError, InterventionWarning, MemlensError
 from memlens.interventions import Drop, Forbid, Force, Freeze, Insert
 from memlens.interventions.base import Intervention
 from memlens.model import MemoryModel
-from memlens.model.outputs import Entries
+from memlens.model.entries import Entries
 from memlens.model.run import Result
 from memlens.recording import Recording
 from memlens.streams import EncodedStream

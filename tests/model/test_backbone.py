@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from memlens.model.backbone import chunked_scan, sequential_scan
-from memlens.model.outputs import Segment
+from memlens.model.segment import Segment
 from tests.model.conftest import make_segment
 
 

@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 
 from memlens.model import MemoryModel
-from memlens.model.outputs import MemoryState
 from memlens.model.run import Change
+from memlens.model.state import MemoryState
 from memlens.streams import EncodedStream
 
 GATE = "working.hook_gate"

@@ -12,8 +12,8 @@ from torch import Tensor, nn
 
 from memlens.errors import ModelError
 from memlens.model.cache import Axes
+from memlens.model.hooked_module import TimedModule
 from memlens.model.hooks import HookPoint
-from memlens.model.timed import TimedModule
 
 # of torch's own compiler, about its own tensors
 pytestmark = pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor:UserWarning")

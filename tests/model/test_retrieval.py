@@ -4,8 +4,8 @@ import pytest
 import torch
 
 from memlens.model.layers import NEVER
-from memlens.model.outputs import Memory
 from memlens.model.retrieval import SUPERSEDED
+from memlens.model.state import Memory
 from tests.model.conftest import SMALL, make_questions, make_segment
 
 D = SMALL.d_model

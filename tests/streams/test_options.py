@@ -6,15 +6,15 @@ import pytest
 
 from memlens.errors import StreamError
 from memlens.streams import TASKS, builtin
-from memlens.streams.named import NAMED
 from memlens.streams.options import default_length, options, parse, resolve
+from memlens.streams.registry import BUILTIN_STREAMS
 
 
-@pytest.mark.parametrize("name", NAMED)
+@pytest.mark.parametrize("name", BUILTIN_STREAMS)
 def test_defaults_make_the_same_stream_as_nothing_given(name: str) -> None:
     length = min(default_length(name), 2000)
-    plain = NAMED[name](n_token=length, seed=3, split="test")
-    full = NAMED[name](n_token=length, seed=3, split="test", **options(name))
+    plain = BUILTIN_STREAMS[name](n_token=length, seed=3, split="test")
+    full = BUILTIN_STREAMS[name](n_token=length, seed=3, split="test", **options(name))
     assert [(p.kind, p.text, p.answer) for p in plain.parts] == [(p.kind, p.text, p.answer) for p in full.parts]
 
 

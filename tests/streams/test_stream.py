@@ -8,7 +8,7 @@ import pytest
 
 from memlens.dims import Modality
 from memlens.errors import StreamError
-from memlens.streams import Stream, builtin, default_tokenizer, named
+from memlens.streams import Stream, builtin, builtin_stream, default_tokenizer
 from memlens.streams.builtin import distance_targets
 
 TOKENIZER = default_tokenizer()
@@ -153,7 +153,7 @@ def test_builtin_is_bit_equal_by_seed_and_ignores_global_state():
 
 @pytest.mark.parametrize("n_token", [4_000, 30_000, 100_000, 400_000])
 def test_builtin_states_every_fact_before_it_is_asked_once(n_token):
-    encoded = named("builtin", n_token=n_token, seed=2).encode(TOKENIZER)
+    encoded = builtin_stream("builtin", n_token=n_token, seed=2).encode(TOKENIZER)
     assert n_token <= encoded.n_token < n_token + 600
     assert sum(encoded.config["planted"].values()) == len(encoded.facts) == len(encoded.questions)
     assert sorted(q.fact for q in encoded.questions) == sorted(encoded.facts)
@@ -193,9 +193,9 @@ def test_builtin_without_facts_is_prose():
 )
 def test_wrong_options_are_stream_errors(options):
     with pytest.raises(StreamError):
-        named("builtin", **options)
+        builtin_stream("builtin", **options)
 
 
 def test_unknown_name_lists_the_closest():
     with pytest.raises(StreamError, match="closest: builtin"):
-        named("bulitin")
+        builtin_stream("bulitin")

@@ -3,12 +3,12 @@
 from typing import Any
 
 import pytest
-import small
-import study_recall as recall
 import torch
-from study import plain
-from study_page import svg
 
+from analyses.common import recall
+from analyses.common import small_models as small
+from analyses.common.page import svg
+from analyses.common.runner import plain
 from memlens.config import ModelConfig
 from memlens.model import MemoryModel
 from memlens.streams import default_tokenizer

@@ -5,10 +5,11 @@ import subprocess
 import sys
 from pathlib import Path
 
-import analysis_cost
-import analysis_cost_part as part
-import analysis_cost_verdict as judged
 import pytest
+
+from analyses.analysis_cost import part
+from analyses.analysis_cost import study as analysis_cost
+from analyses.analysis_cost import verdict as judged
 
 from .conftest import check_drawings
 

@@ -6,12 +6,13 @@ import subprocess
 import sys
 from pathlib import Path
 
-import claims
 import pytest
-import study
-import study_provenance
-from study import RESULTS, Claim, Verdict
-from study_page import write_page
+
+from analyses.common import provenance as study_provenance
+from analyses.common import runner as study
+from analyses.common.page import write_page
+from analyses.common.runner import RESULTS, Claim, Verdict
+from analyses.publish import claims
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -20,7 +21,7 @@ SHA = re.compile(r"^[0-9a-f]{64}$")
 
 
 def test_claims_page_is_what_the_results_say() -> None:
-    assert claims.PAGE.read_text(encoding="utf-8") == claims.page(), "run `python analyses/claims.py`"
+    assert claims.PAGE.read_text(encoding="utf-8") == claims.page(), "run `python -m analyses.publish.claims`"
 
 
 def test_claims_are_numbered_apart() -> None:
@@ -32,7 +33,7 @@ def test_a_claim_without_a_result_is_not_measured_yet() -> None:
     toy = Claim(1, "Squares", "squares are positive", lambda result: Verdict("holds", ()))
     lines = claims.entry("toy", toy, claims.NOT_MEASURED, None)
     assert "**Verdict: not measured yet.**" in lines
-    assert lines[-1] == "Measure it: `python analyses/toy.py`"
+    assert lines[-1] == "Measure it: `python -m analyses.toy`"
     assert not any("svg" in line for line in lines)
 
 

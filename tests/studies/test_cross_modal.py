@@ -3,14 +3,14 @@
 from collections.abc import Callable
 from typing import Any
 
-import cross_modal
-import cross_modal_memories as memories
-import cross_modal_verdict
 import numpy as np
 import pytest
-import study_recall as recall
 import torch
 
+from analyses.common import recall
+from analyses.cross_modal import memories
+from analyses.cross_modal import study as cross_modal
+from analyses.cross_modal import verdict as cross_modal_verdict
 from memlens.dims import Modality
 from memlens.model import MemoryModel
 

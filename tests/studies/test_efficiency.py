@@ -2,17 +2,16 @@
 
 from itertools import pairwise
 
-import claims
-import efficiency_cost as cost
-import efficiency_ratio as ratio
-import efficiency_verdict as judged
 import pytest
 import torch
 import torch.nn.functional as F
-from study import plain
 from torch import nn
 
-from memlens.analysis import attention_costs, costs
+from analyses.common.runner import plain
+from analyses.efficiency import cost, ratio
+from analyses.efficiency import verdict as judged
+from analyses.publish import claims
+from memlens.analysis.support import attention_costs, costs
 from memlens.config import BaselineConfig, ModelConfig
 from memlens.model.layers import NEVER, Attention
 from memlens.model.window_attention import question_sight, segment_sight

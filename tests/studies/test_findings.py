@@ -2,20 +2,20 @@
 
 import json
 
-import findings
-import findings_words as said
 import pytest
-from findings_losses import ENDS, losses
-from findings_page import page
-from findings_sentences import SECTIONS
-from study import RESULTS, load
 
+from analyses.common.runner import RESULTS, load
+from analyses.findings import study as findings
+from analyses.findings import words as said
+from analyses.findings.losses import ENDS, losses
+from analyses.findings.page import page
+from analyses.findings.sentences import SECTIONS
 from memlens.testing import write_recording
 
 
 def test_the_page_is_what_the_result_says():
     assert findings.PAGE.read_text(encoding="utf-8") == page(load(RESULTS / "findings.json")), (
-        "run `python analyses/findings.py --redraw`"
+        "run `python -m analyses.findings --redraw`"
     )
 
 

@@ -1,11 +1,11 @@
 """Generalisation is judged on what was not trained on."""
 
-import generalisation
 import numpy as np
 import pytest
-from study import Result
 
-from memlens.streams import default_tokenizer, named
+from analyses.common.runner import Result
+from analyses.generalisation import study as generalisation
+from memlens.streams import builtin_stream, default_tokenizer
 from memlens.streams.symbols import symbols
 
 
@@ -48,7 +48,9 @@ def test_new_keys_were_values_in_training() -> None:
     asked = [
         question
         for seed in range(condition.n_stream)
-        for question in named("mqar", n_token=128, seed=seed, n_fact=8, vocab=310).encode(default_tokenizer()).questions
+        for question in builtin_stream("mqar", n_token=128, seed=seed, n_fact=8, vocab=310)
+        .encode(default_tokenizer())
+        .questions
     ]
     trained = symbols(generalisation.VOCAB)
     keys, values = trained[:128], trained[128:]

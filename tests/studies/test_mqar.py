@@ -1,9 +1,10 @@
 """Spikes are found where they are; recall and steadiness are judged by their goals."""
 
-import mqar
 import numpy as np
 import pytest
-from mqar_spikes import spikes as find
+
+from analyses.mqar import study as mqar
+from analyses.mqar.spikes import spikes as find
 
 
 def test_spikes_are_found_where_they_are() -> None:

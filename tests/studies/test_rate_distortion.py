@@ -2,18 +2,18 @@
 
 import numpy as np
 import pytest
-import rate_distortion
-import rate_distortion_levels as levels
-import rate_distortion_verdict as rated
 import torch
-from study import Result
 
+from analyses.common.runner import Result
+from analyses.rate_distortion import levels
+from analyses.rate_distortion import study as rate_distortion
+from analyses.rate_distortion import verdict as rated
 from memlens.config import ModelConfig
 from memlens.dims import Modality
 from memlens.model import MemoryModel, run
-from memlens.model.outputs import Births
+from memlens.model.entries import Births
 from memlens.model.store import pair_up
-from memlens.streams import default_tokenizer, named
+from memlens.streams import builtin_stream, default_tokenizer
 from memlens.streams.encoded import FactSpan
 
 SMALL = ModelConfig(
@@ -107,7 +107,7 @@ def test_lineage_follows_merges(tiny: MemoryModel) -> None:
 
 def test_forced_entries_come_to_their_level(tiny: MemoryModel) -> None:
     roomy = levels.roomy(tiny, (80, 40, 20))
-    stream = named("needle", n_token=512, seed=0, n_fact=6).encode(default_tokenizer())
+    stream = builtin_stream("needle", n_token=512, seed=0, n_fact=6).encode(default_tokenizer())
 
     for level in (0, 1, 2):
         with roomy.hooks(fwd_hooks=[("controller.hook_q", levels.forcing(roomy, level))]):

@@ -6,15 +6,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import recording_cost
-import recording_cost_arms as arms
-import recording_cost_verdict as judged
 import torch
 
+from analyses.recording_cost import arms
+from analyses.recording_cost import study as recording_cost
+from analyses.recording_cost import verdict as judged
 from memlens.config import ModelConfig
 from memlens.model import MemoryModel
-from memlens.recording.kept import choose
-from memlens.streams import default_tokenizer, named
+from memlens.recording.capture.point_selection import choose
+from memlens.streams import builtin_stream, default_tokenizer
 
 CONFIG = {
     "models": ("20 ms", "80 ms"),
@@ -84,7 +84,7 @@ def model() -> MemoryModel:
 
 
 def test_every_arm_leaves_the_states_as_they_are(model: MemoryModel, tmp_path: Path) -> None:
-    stream = named("needle", n_token=256, seed=0, n_fact=2).encode(model.tokenizer)
+    stream = builtin_stream("needle", n_token=256, seed=0, n_fact=2).encode(model.tokenizer)
     points = [kept.point.name for kept in choose(model.cfg, ["slots"])]
     spent, same = arms.in_turns(model, stream, arms.arms_of(model, points, with_nnsight=False))
     assert all(same.values()) and list(same) == [arms.BY_HAND, arms.IDLE, arms.APPEND, arms.WITH_HOOKS]
@@ -98,7 +98,7 @@ def test_every_arm_leaves_the_states_as_they_are(model: MemoryModel, tmp_path: P
 
 
 def test_an_arm_that_changes_a_state_is_noticed(model: MemoryModel) -> None:
-    stream = named("needle", n_token=128, seed=0, n_fact=2).encode(model.tokenizer)
+    stream = builtin_stream("needle", n_token=128, seed=0, n_fact=2).encode(model.tokenizer)
 
     @contextmanager
     def halved() -> Iterator[arms.Step]:

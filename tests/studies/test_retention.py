@@ -7,13 +7,13 @@ from typing import Any
 
 import numpy as np
 import pytest
-import retention
-import retention_figures
-import retention_hooks as taken
-import retention_summary
-import retention_verdict
-import study_recall as recall
 
+from analyses.common import recall
+from analyses.retention import figures as retention_figures
+from analyses.retention import hooks as taken
+from analyses.retention import study as retention
+from analyses.retention import summary as retention_summary
+from analyses.retention import verdict as retention_verdict
 from memlens.errors import ConfigError
 from memlens.model import MemoryModel, save_model
 

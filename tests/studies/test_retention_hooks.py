@@ -3,10 +3,10 @@
 from typing import Any
 
 import pytest
-import retention_hooks as taken
-import study_recall as recall
 import torch
 
+from analyses.common import recall
+from analyses.retention import hooks as taken
 from memlens.dims import Action
 from memlens.model import MemoryModel, run
 from memlens.model.layers import NEVER

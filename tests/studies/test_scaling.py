@@ -2,7 +2,8 @@
 
 import numpy as np
 import pytest
-import scaling
+
+from analyses.scaling import study as scaling
 
 
 def test_a_power_law_is_found_again() -> None:

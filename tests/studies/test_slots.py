@@ -4,13 +4,13 @@ from typing import Any
 
 import numpy as np
 import pytest
-import slots
-import slots_summary
-import slots_verdict
-import study_recall as recall
 import torch
-from slots_grouping import grouped
 
+from analyses.common import recall
+from analyses.slots import study as slots
+from analyses.slots import summary as slots_summary
+from analyses.slots import verdict as slots_verdict
+from analyses.slots.grouping import grouped
 from memlens.errors import ConfigError
 from memlens.model import MemoryModel
 

@@ -1,11 +1,11 @@
 """What studies of small models share: equal sizes, rivals trained alike, configs that fit."""
 
-import generalisation
 import pytest
-import scaling
-import small
 import torch
 
+from analyses.common import small_models as small
+from analyses.generalisation import study as generalisation
+from analyses.scaling import study as scaling
 from memlens.errors import ConfigError
 from memlens.model import MemoryModel
 from memlens.streams import default_tokenizer

@@ -8,11 +8,11 @@ from pathlib import Path
 import matplotlib
 import numpy as np
 import pytest
-import study_provenance
 from scipy.stats import binomtest
-from study import RESULTS, Claim, Drawing, Run, Table, Verdict, place, run_study
-from study_statistics import bootstrap, by_seed, paired, share, words
 
+from analyses.common import provenance as study_provenance
+from analyses.common.runner import RESULTS, Claim, Drawing, Run, Table, Verdict, place, run_study
+from analyses.common.statistics import bootstrap, by_seed, paired, share, words
 from memlens.errors import AnalysisError, ConfigError
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -196,7 +196,7 @@ def test_a_result_that_is_not_there_is_said(script: str) -> None:
 def test_commands_name_no_path_outside() -> None:
     argv = ["--quick", "-o", "/tmp/somewhere/mine", f"--model={ROOT}/trained_models/nano", "--out=/tmp/x/y", "3"]
     got = study_provenance.command_of(ROOT / "analyses" / "efficiency.py", argv)
-    assert got == "python analyses/efficiency.py --quick -o mine --model=trained_models/nano --out=y 3"
+    assert got == "python -m analyses.efficiency --quick -o mine --model=trained_models/nano --out=y 3"
 
 
 def test_fingerprint_of_files_sees_every_change(tmp_path: Path) -> None:

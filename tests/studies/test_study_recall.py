@@ -2,9 +2,9 @@
 
 import numpy as np
 import pytest
-import study_recall as recall
 import torch
 
+from analyses.common import recall
 from memlens.errors import AnalysisError, ConfigError
 from memlens.model import MemoryModel, run
 

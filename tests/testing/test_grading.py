@@ -3,12 +3,12 @@
 import json
 from dataclasses import replace
 
-import grading
 import numpy as np
 import pytest
-from study import RESULTS
 
-from memlens.analysis import CATALOGUE
+from analyses.common.runner import RESULTS
+from analyses.grading import study as grading
+from memlens.catalogue import CATALOGUE
 from memlens.testing import write_recording
 from memlens.testing.cases import cases
 from memlens.testing.grading import Case, Verdict, grade, passes
@@ -89,11 +89,11 @@ def test_a_case_comes_out_as_it_should(case):
 def test_the_kept_table_is_that_of_the_kept_result_and_covers_every_case():
     result = json.loads((RESULTS / "grading.json").read_text(encoding="utf-8"))
     kept = {(row["analysis"], row["name"], row["kind"]): row for row in result["rows"]}
-    assert set(kept) == {(c.analysis, c.name, c.kind) for c in cases()}, "run `python analyses/grading.py`"
-    assert grading.PAGE.read_text(encoding="utf-8") == grading.page(result), "run `python analyses/grading.py`"
+    assert set(kept) == {(c.analysis, c.name, c.kind) for c in cases()}, "run `python -m analyses.grading`"
+    assert grading.PAGE.read_text(encoding="utf-8") == grading.page(result), "run `python -m analyses.grading`"
     assert all(row["passes"] for row in result["rows"])
     assert all(row["n"] >= 200 for row in result["rows"] if row["kind"] == "negative" and not row["note"])
-    assert not result["quick"] and result["provenance"]["command"] == "python analyses/grading.py"
+    assert not result["quick"] and result["provenance"]["command"] == "python -m analyses.grading"
 
 
 def test_the_command_says_what_is_wrong(tmp_path, monkeypatch, capsys):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from memlens.analysis import run
+from memlens.catalogue import run
 from memlens.config import ModelConfig
 from memlens.errors import RecordingError
 from memlens.model.points import points

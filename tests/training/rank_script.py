@@ -14,9 +14,9 @@ import torch
 from memlens.config import TrainConfig
 from memlens.errors import TrainingError
 from memlens.training import card, train
+from memlens.training.checkpoint import Checkpoint
+from memlens.training.distributed import Ranks, join
 from memlens.training.fidelity import rate_distortion
-from memlens.training.progress_file import Checkpoint
-from memlens.training.ranks import Ranks, join
 from memlens.training.trainer import Trainer
 
 

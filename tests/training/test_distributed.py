@@ -11,7 +11,7 @@ from safetensors.torch import load_file
 
 from memlens.config import TrainConfig
 from memlens.training import fit
-from memlens.training.progress_file import Checkpoint
+from memlens.training.checkpoint import Checkpoint
 from memlens.training.trainer import Trainer
 
 from .conftest import MODEL, Q_PHASE, TINY

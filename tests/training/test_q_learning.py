@@ -9,9 +9,9 @@ from memlens.dims import Action
 from memlens.model import MemoryModel
 from memlens.model.controller import Controller, QNetwork, control_names
 from memlens.model.model import answer_loss
-from memlens.model.outputs import Memory
+from memlens.model.state import Memory
 from memlens.streams import default_tokenizer
-from memlens.training import worth
+from memlens.training import entry_value
 from memlens.training.q_learning import QLog, regress, replay_weights, returns
 from memlens.training.q_phase import learn, learn_control, streams_of, with_capacities
 from tests.model.conftest import SMALL, make_questions, make_segment
@@ -185,7 +185,7 @@ def test_other_capacities_hold_more_and_read_the_same() -> None:
 
 def test_worth_is_what_hiding_an_entry_costs(monkeypatch: pytest.MonkeyPatch) -> None:
     """Leave-one-out by brute force: every entry hidden in turn, all questions asked again."""
-    monkeypatch.setattr(worth, "MOST_LOSS", 50.0)  # an untrained model loses more than a loss counts
+    monkeypatch.setattr(entry_value, "MOST_LOSS", 50.0)  # an untrained model loses more than a loss counts
     torch.manual_seed(0)
     model = with_capacities(MemoryModel(SMALL, default_tokenizer()), (20, 4, 2))
     model.controller.policy = "store_all"
@@ -195,7 +195,7 @@ def test_worth_is_what_hiding_an_entry_costs(monkeypatch: pytest.MonkeyPatch) ->
         _, context, _ = model.perceive(make_segment(2), state)
         memory = model.memory(model.candidates(context, state), state)
         answers, _ = model.answer(questions, memory)
-        found = worth.leave_one_out(model, questions, memory, answers)
+        found = entry_value.leave_one_out(model, questions, memory, answers)
 
         def loss(memory: Memory) -> torch.Tensor:
             read, m_q, there = model.read(questions, memory)

@@ -19,7 +19,7 @@ from memlens.config import TrainConfig
 from memlens.errors import ConfigError, TrainingError
 from memlens.model import StreamReader, load_model
 from memlens.training import fit, train
-from memlens.training.progress_file import Checkpoint, MetricsLog
+from memlens.training.checkpoint import Checkpoint, MetricsLog
 from memlens.training.trainer import Trainer, phase_ends
 
 from .conftest import Q_PHASE

@@ -1,4 +1,4 @@
-"""The planted cases that `python analyses/grading.py` grades: one file a theme, each with a tuple ``CASES``."""
+"""The planted cases that `python -m analyses.grading` grades: one file a theme, each with a tuple ``CASES``."""
 
 from functools import cache
 from importlib import import_module
@@ -10,7 +10,7 @@ from memlens.testing.grading import Case
 @cache
 def cases() -> tuple[Case, ...]:
     """All cases, in the order of their analysis and kind, then of their files."""
-    from memlens.analysis import CATALOGUE
+    from memlens.catalogue import CATALOGUE
 
     files = sorted(module.name for module in iter_modules(__path__))
     found = [case for name in files for case in import_module(f"{__name__}.{name}").CASES]

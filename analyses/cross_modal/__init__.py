@@ -1,0 +1,1 @@
+"""Cross-modal recall, and one memory for all modalities against a memory for each."""

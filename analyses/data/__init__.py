@@ -1,0 +1,1 @@
+"""The data that ships with memlens, and how it was made."""

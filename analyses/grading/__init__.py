@@ -1,0 +1,1 @@
+"""Grade every analysis on every planted case: right, refused, or silently wrong."""

@@ -1,0 +1,1 @@
+"""Pages of the docs and blocks of the README, written from kept results."""

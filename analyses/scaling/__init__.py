@@ -1,0 +1,1 @@
+"""Scaling of recall in slots and in parameters, with a fitted law and what it misses."""

@@ -1,0 +1,1 @@
+"""What analyses share: tables, vectors, targets, arithmetic. None of it is an analysis."""

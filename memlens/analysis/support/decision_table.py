@@ -1,0 +1,126 @@
+"""Decisions as rows of numbers: what the controller saw, what it valued, and which rows belong together.
+
+Axes: row, a decision; feature, what the controller sees.
+"""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from memlens.analysis.support.resampling import time_blocks
+from memlens.analysis.support.result import column
+from memlens.dims import Action
+from memlens.errors import AnalysisError
+
+if TYPE_CHECKING:
+    from memlens.recording import Recording
+
+
+@dataclass(frozen=True)
+class Agents:
+    """Decisions of a recording, in the order of the table.
+
+    Attributes
+    ----------
+    control
+        float64, (row, feature), finite.
+    feature
+        Names of the features.
+    q
+        Nats, (row, action), NaN where an action was not allowed.
+    sequence, segment, entry, agent, kind, level, wanted, executed
+        int64, (row,).
+    """
+
+    control: np.ndarray
+    feature: list[str]
+    q: np.ndarray
+    sequence: np.ndarray
+    segment: np.ndarray
+    entry: np.ndarray
+    agent: np.ndarray
+    kind: np.ndarray
+    level: np.ndarray
+    wanted: np.ndarray
+    executed: np.ndarray
+
+    def at(self, rows: np.ndarray) -> "Agents":
+        """Some of the rows."""
+        return Agents(
+            self.control[rows],
+            self.feature,
+            *(
+                getattr(self, name)[rows]
+                for name in ("q", "sequence", "segment", "entry", "agent", "kind", "level", "wanted", "executed")
+            ),
+        )
+
+    @property
+    def owner(self) -> np.ndarray:
+        """Number of the entry that each row is about, 0 and up, (row,)."""
+        return np.unique(self.sequence << 40 | self.entry, return_inverse=True)[1]
+
+    def born(self) -> np.ndarray:
+        """Segment of the first decision on each row's entry, (row,)."""
+        owner = self.owner
+        first = np.full(int(owner.max(initial=-1)) + 1, np.iinfo(np.int64).max)
+        np.minimum.at(first, owner, self.segment)
+        return first[owner]
+
+    def blocks(self, blocks: int) -> np.ndarray:
+        """Stretches of time that entries were born in, (row,): all decisions on one entry are in one block."""
+        return time_blocks(self.sequence, self.born(), blocks)
+
+    def keep_advantage(self) -> np.ndarray:
+        """What the store ranks entries by, nats, (row,): the better of STORE and RETRIEVE over the better of COMPRESS and DISCARD."""
+        q = np.where(np.isnan(self.q), -np.inf, self.q)
+        keep, release = ([int(Action.STORE), int(Action.RETRIEVE)], [int(Action.COMPRESS), int(Action.DISCARD)])
+        return q[:, keep].max(1) - q[:, release].max(1)
+
+
+def agents(recording: "Recording", least: int) -> Agents:
+    """Read the decisions.
+
+    Raises
+    ------
+    AnalysisError
+        With fewer than ``least`` decisions, Q-values that are all missing, or a feature that is not finite (which, and where).
+    """
+    table = recording.decisions
+    n = table.sizes.get("decision", 0)
+    if n < least:
+        raise AnalysisError(f"the recording holds {n} decisions, expected {least} or more; record a longer stream")
+    control, q = column(table, "control", float), column(table, "q", float)
+    wrong = np.argwhere(~np.isfinite(control))
+    if wrong.size:
+        row, feature = wrong[0]
+        raise AnalysisError(
+            f"control[{row}, {feature}] is {control[row, feature]}, expected a finite number; record the run anew"
+        )
+    if not np.isfinite(q).any():
+        raise AnalysisError(
+            "q holds no number; record a policy that values actions: `memlens record MODEL STREAM -o RUN`"
+        )
+    names = [str(name) for name in table["feature"].values] if "feature" in table.coords else []
+    names = names or [f"control {i}" for i in range(control.shape[1])]
+    rest = (
+        column(table, name, np.int64)
+        for name in ("sequence", "segment", "entry", "agent", "kind", "level", "wanted", "executed")
+    )
+    return Agents(control, names, q, *rest)
+
+
+def sign_flip_p(values: np.ndarray, draws: int, seed: int) -> float:
+    """One-sided p that the mean of independent values is above 0, their signs turned at random.
+
+    Valid where a value and its negative are equally likely without an effect (Fisher, 1935). NaN are left out.
+    """
+    from memlens.analysis.support.statistics import p_value
+
+    values = values[np.isfinite(values)]
+    if values.size == 0:
+        return np.nan
+    signs = np.random.default_rng(seed).choice([-1.0, 1.0], (draws, values.size))
+    # a mean of 0 is no evidence: rounding must not rank it above its own negatives
+    return p_value(float(values.mean()) - 1e-12, (signs * values).mean(1))

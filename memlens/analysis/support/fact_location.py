@@ -1,0 +1,59 @@
+"""Where the fact that a question asks for was, when it was asked."""
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from memlens.analysis.support.ancestry import Ancestry
+from memlens.analysis.support.result import column
+
+if TYPE_CHECKING:
+    from memlens.recording import Recording
+
+#: Codes below those of the store's levels: nowhere, or in the slots of the segment that the question ends.
+LOST, CONTEXT = -2, -1
+
+
+def holders(recording: "Recording") -> np.ndarray:
+    """Level at which the fact of each question was held, (question,): LOST, CONTEXT or the level; of several, the lowest.
+
+    A fact is held by the slots whose window it ends in and by what these were merged into. A question of segment t reads the slots
+    of t and the store as t - 1 left it.
+    """
+    table = recording.questions
+    sequence, segment, fact = (column(table, name, int) for name in ("sequence", "segment", "fact"))
+    out = np.full(fact.size, LOST)
+    asked: dict[tuple[int, int], list[int]] = {}
+    for question in np.flatnonzero(fact >= 0):
+        asked.setdefault((int(sequence[question]), int(fact[question])), []).append(int(question))
+    tree = Ancestry(recording)
+    child, columns = tree.child(), tree.columns
+    for slot in np.flatnonzero(tree.fresh & (columns["fact"] >= 0)):
+        for question in asked.get((int(columns["sequence"][slot]), int(columns["fact"][slot])), []):
+            t, row = segment[question], int(slot)
+            if columns["segment"][slot] == t:
+                found = CONTEXT
+            else:
+                while 0 <= columns["died"][row] < t and child[row] >= 0:
+                    row = int(child[row])
+                there = columns["segment"][row] < t and not 0 <= columns["died"][row] < t
+                found = int(columns["level"][row]) if there else LOST
+            out[question] = (
+                found if out[question] == LOST else min(out[question], found if found != LOST else out[question])
+            )
+    return out
+
+
+def facts_before(recording: "Recording") -> np.ndarray:
+    """Facts stated in the stream before each question was asked, (question,)."""
+    table = recording.questions
+    sequence, position = column(table, "sequence", int), column(table, "position", int)
+    label = np.asarray(recording.positions["fact"].values)
+    start = int(np.asarray(recording.segments["start"].values).ravel()[0])
+    out = np.zeros(sequence.size, int)
+    for own in np.unique(sequence):
+        facts, first = np.unique(label[own], return_index=True)
+        ends = np.sort(first[facts >= 0]) + start
+        rows = sequence == own
+        out[rows] = np.searchsorted(ends, position[rows])
+    return out

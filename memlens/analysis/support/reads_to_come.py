@@ -1,0 +1,58 @@
+"""What keeping an entry came to, as far as a recording tells: how much it was read afterwards, discounted.
+
+The reward that Q was trained on, nats that an answer loses without the entry, is not recorded; reads are. Along the entry's way
+through the store the return is G_t = gamma s_t (r_{t+1} + G_{t+1}), cut after some segments: r is the weight with which the answers of a
+segment read the entry, and s_t is 1, or 1 / m where it was merged with m - 1 others. This is the return of `memlens.training.q_learning`
+with reads in the place of worth, and without rent.
+"""
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from memlens.analysis.support.ancestry import Ancestry
+from memlens.analysis.support.decision_table import Agents
+from memlens.analysis.support.result import column
+from memlens.dims import Action
+
+if TYPE_CHECKING:
+    from memlens.recording import Recording
+
+
+def reads_to_come(recording: "Recording", rows: Agents, tree: Ancestry, gamma: float, horizon: int) -> np.ndarray:
+    """Discounted read weight of what each decision left, over the ``horizon`` segments after it, (row,); 0 where it left nothing."""
+    birth = tree.rows(rows.sequence, rows.entry)
+    child = tree.child()
+    merged = rows.executed == int(Action.COMPRESS)
+    left = np.where(merged & (birth >= 0), child[birth], birth)
+    died = tree.columns["died"][birth]
+    gone = (birth < 0) | (left < 0) | (~merged & (died == rows.segment))
+    parents = np.maximum((tree.parent >= 0).sum(1), 1)
+    share = np.where(merged & ~gone, 1 / parents[left], 1.0)
+    key = _key(birth, rows.segment)
+    order = np.argsort(key, kind="stable")
+    wanted = _key(left, rows.segment + 1)
+    at = order[np.minimum(np.searchsorted(key, wanted, sorter=order), key.size - 1)]
+    after = np.where(~gone & (key[at] == wanted), at, -1)
+    read = _read(recording, tree, key, order)
+    value = np.zeros(key.size)
+    for _ in range(horizon):
+        value = np.where(after >= 0, gamma * share * (read[after] + value[after]), 0.0)
+    return value
+
+
+def _key(birth: np.ndarray, segment: np.ndarray) -> np.ndarray:
+    return np.maximum(birth, 0).astype(np.int64) << 32 | segment
+
+
+def _read(recording: "Recording", tree: Ancestry, key: np.ndarray, order: np.ndarray) -> np.ndarray:
+    """Weight with which the answers of a decision's segment read its entry in the store, (row,)."""
+    table = recording.questions
+    sequence, segment = column(table, "sequence", int), column(table, "segment", int)
+    weight, kind = np.nan_to_num(column(table, "read_weight", float)), column(table, "read_kind", int)
+    birth = tree.rows(sequence[:, None], column(table, "read_entry", int))
+    question, read = np.nonzero((birth >= 0) & (kind == 2) & (weight > 0))
+    wanted = _key(birth[question, read], segment[question])
+    at = order[np.minimum(np.searchsorted(key, wanted, sorter=order), key.size - 1)]
+    found = key[at] == wanted
+    return np.bincount(at[found], weight[question, read][found], minlength=key.size)

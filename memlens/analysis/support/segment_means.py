@@ -1,0 +1,115 @@
+"""A recorded point as a grid of places over time, for analyses that need to know which place and when.
+
+Axes: sequence, segment, place (slot, working slot, token or entry of the store), feature.
+"""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from memlens.analysis.support.result import column, first_segment, n_segments
+from memlens.analysis.support.vectors import featured, refuse_nonfinite
+from memlens.errors import AnalysisError
+
+if TYPE_CHECKING:
+    from memlens.recording import Recording
+
+#: Segments read at once.
+READ = 64
+
+
+@dataclass(frozen=True)
+class Grid:
+    """A point over time.
+
+    Attributes
+    ----------
+    value
+        float32, (sequence, segment, place, feature); 0 where nothing is held.
+    held
+        bool, (sequence, segment, place): whether there is a vector at all.
+    segment
+        Index of each segment in the stream.
+    place
+        What the places are: the name of their axis.
+    """
+
+    value: np.ndarray
+    held: np.ndarray
+    segment: np.ndarray
+    place: str
+
+
+def grid(recording: "Recording", point: str, most: int = 512) -> Grid:
+    """Read a point over at most ``most`` segments, evenly spaced.
+
+    Raises
+    ------
+    AnalysisError
+        For a point without places and features, or values that are not finite.
+    """
+    array = featured(recording, point)
+    at = chosen_segments(recording, most)
+    held = occupied(recording, str(array.dims[2]), array.shape)[:, at]
+    value = np.zeros((array.shape[0], at.size, *array.shape[2:]), np.float32)
+    for low in range(0, at.size, READ):
+        value[:, low : low + READ] = array.isel(segment=at[low : low + READ]).values
+    value[~held] = 0
+    whole = np.indices(held.shape).reshape(3, -1)
+    where = whole[0], at[whole[1]], whole[2]
+    refuse_nonfinite(value.reshape(-1, value.shape[-1]), point, [str(dim) for dim in array.dims], where)
+    return Grid(value, held, at + first_segment(recording), str(array.dims[2]))
+
+
+def summaries(recording: "Recording", point: str, most: int = 512) -> np.ndarray:
+    """The mean over the held places of a point in each segment, (sequence, segment, feature); never all places at once."""
+    array = featured(recording, point)
+    at = chosen_segments(recording, most)
+    held = occupied(recording, str(array.dims[2]), array.shape)[:, at]
+    out = np.zeros((array.shape[0], at.size, array.shape[3]))
+    for low in range(0, at.size, READ):
+        part = array.isel(segment=at[low : low + READ]).values.astype(np.float32)
+        use = held[:, low : low + READ, :, None]
+        out[:, low : low + READ] = np.where(use, part, 0).sum(2) / np.maximum(use.sum(2), 1)
+    index = np.indices(out.shape[:2]).reshape(2, -1)
+    refuse_nonfinite(
+        out.reshape(-1, out.shape[-1]), point, ("sequence", "segment", "feature"), (index[0], at[index[1]])
+    )
+    return out
+
+
+def chosen_segments(recording: "Recording", most: int) -> np.ndarray:
+    """Which segments are read, counted from the first recorded one; AnalysisError with fewer than 8."""
+    total = n_segments(recording)
+    if min(total, most) < 8:
+        raise AnalysisError(f"{min(total, most)} segments, expected 8 or more; record a longer stream")
+    return np.unique(np.linspace(0, total - 1, min(total, most)).astype(int))
+
+
+def occupied(recording: "Recording", place: str, shape: tuple[int, ...]) -> np.ndarray:
+    """Where a point with this axis of places holds a vector, bool (sequence, segment, place)."""
+    if place == "entry":
+        return np.asarray(recording.segments["entry_id"].values) >= 0
+    if place == "token":
+        return np.arange(shape[2]) < np.asarray(recording.segments["n_valid"].values)[:, :, None]
+    held = np.ones(shape[:3], bool)
+    if place == "slot":
+        table = recording.entries
+        sequence, segment, slot = (column(table, name, int) for name in ("sequence", "segment", "slot"))
+        segment = segment - first_segment(recording)
+        fresh = (slot >= 0) & (segment >= 0) & (segment < shape[1])
+        held[:] = False
+        held[sequence[fresh], segment[fresh], slot[fresh]] = True
+    return held
+
+
+def slot_labels(recording: "Recording", name: str, shape: tuple[int, ...]) -> np.ndarray:
+    """A column of the entries table at the slot each entry came from, int (sequence, segment, slot); -1 where none."""
+    table = recording.entries
+    sequence, segment, slot = (column(table, key, int) for key in ("sequence", "segment", "slot"))
+    segment = segment - first_segment(recording)
+    fresh = (slot >= 0) & (segment >= 0) & (segment < shape[1])
+    out = np.full(shape[:3], -1)
+    out[sequence[fresh], segment[fresh], slot[fresh]] = column(table, name, int)[fresh]
+    return out

@@ -1,0 +1,67 @@
+"""The tokens a context slot was written from, and how much it took from each."""
+
+import json
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from memlens.analysis.support.result import MODALITIES, column, first_segment
+from memlens.analysis.support.vectors import gather
+from memlens.dims import Modality
+
+if TYPE_CHECKING:
+    from memlens.recording import Recording
+
+
+def vocabulary(recording: "Recording") -> list[str]:
+    """Token strings as a reader should see them; byte-level BPE marks of space and newline become the characters."""
+    vocab = recording.positions.attrs.get("vocab", "[]")
+    strings = json.loads(vocab) if isinstance(vocab, str) else list(vocab)
+    return [str(text).replace("Ġ", " ").replace("Ċ", "\n").replace("▁", " ") for text in strings]
+
+
+def write_attention(recording: "Recording", sequence: np.ndarray, segment: np.ndarray, slot: np.ndarray) -> np.ndarray:
+    """Write attention of slots averaged over heads, (sample, window); window 0 is the picked position."""
+    pattern = recording["context.hook_pattern"]
+    rows = gather(pattern, sequence, segment - first_segment(recording), slot)
+    return rows.astype(np.float32).mean(1)
+
+
+def picked_positions(recording: "Recording", sequence: np.ndarray, entry: np.ndarray) -> np.ndarray:
+    """Stream position at which the slot of each entry was picked, from the entries table."""
+    table = recording.entries
+    ids, owner = column(table, "entry", int), column(table, "sequence", int)
+    span = int(ids.max()) + 1
+    known = owner * span + ids
+    order = np.argsort(known)
+    return column(table, "position", int)[order[np.searchsorted(known[order], sequence * span + entry)]]
+
+
+def window_positions(picked: np.ndarray, width: int) -> np.ndarray:
+    """Stream positions of each place in the windows, (sample, window); negative before the stream's start."""
+    return picked[:, None] - np.arange(width)[None, :]
+
+
+def window_tokens(
+    recording: "Recording", sequence: np.ndarray, picked: np.ndarray, width: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Token id and modality at each place of the windows, (sample, window); modality -1 outside the stream."""
+    first = int(np.asarray(recording.segments["start"].values).ravel()[0]) if "start" in recording.segments else 0
+    at = window_positions(picked, width) - first
+    token, modality = (np.asarray(recording.positions[name].values) for name in ("token", "modality"))
+    inside = (at >= 0) & (at < token.shape[1])
+    safe = np.where(inside, at, 0)
+    rows = sequence[:, None]
+    return token[rows, safe].astype(int), np.where(inside, modality[rows, safe].astype(int), -1)
+
+
+def token_names(tokens: np.ndarray, modality: np.ndarray, vocab: list[str]) -> np.ndarray:
+    """Strings for tokens: text by the vocabulary, anything else by its modality in angle quotes."""
+    out = np.empty(tokens.shape, dtype=object)
+    for index in np.ndindex(tokens.shape):
+        kind, token = int(modality[index]), int(tokens[index])
+        if kind == Modality.TEXT:
+            out[index] = vocab[token] if 0 <= token < len(vocab) else f"#{token}"
+        else:
+            out[index] = f"‹{MODALITIES[kind]}›" if kind >= 0 else ""
+    return out

@@ -1,0 +1,179 @@
+"""The recorded run, taken up again where a question is asked: the stream, the state before any segment, what reads it."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+
+from memlens.errors import AnalysisError
+from memlens.interventions.branches import Read
+from memlens.model.answers import Questions
+from memlens.model.model import MemoryModel
+from memlens.model.run import encode_questions, segment_of
+from memlens.model.segment import Segment
+from memlens.model.state import MemoryState
+from memlens.recording.capture.replay import refuse_other, state_before
+from memlens.recording.capture.resume import restored
+from memlens.recording.format.schema import decoded
+from memlens.streams import EncodedStream
+from memlens.streams.encoded import AskedQuestion
+
+if TYPE_CHECKING:
+    from memlens.recording import Recording
+
+#: Fewest questions, and fewest segments in which they are asked, that anything is said about.
+LEAST, LEAST_SEGMENTS = 10, 5
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A question of the stream.
+
+    ``row`` is its number among all questions, ``segment`` where it is answered, ``column`` its number among those of that segment.
+    """
+
+    row: int
+    segment: int
+    column: int
+    question: AskedQuestion
+
+
+class Stage:
+    """One sequence of a recording, with the model that it was made with.
+
+    Raises
+    ------
+    AnalysisError
+        When what is given is no memory model, the recording was made with interventions, or has no such sequence.
+    RecordingError
+        When the model is another, or no states were kept (with the option that keeps them).
+    """
+
+    def __init__(self, recording: "Recording", model: Any, sequence: int = 0):
+        if not isinstance(model, MemoryModel):
+            raise AnalysisError(
+                f"model is a {type(model).__name__}, expected the MemoryModel that the recording was made with"
+            )
+        refuse_other(recording, model)
+        if decoded(recording.attrs.get("interventions"), []):
+            raise AnalysisError(f"'{recording.path}' was made with interventions; analyse its parent")
+        n = recording.segments.sizes["sequence"]
+        if not 0 <= sequence < n:
+            raise AnalysisError(f"sequence is {sequence}; this recording has 0 to {n - 1}")
+        self.recording, self.model, self.sequence = recording, model, sequence
+        self.length = model.cfg.segment_length
+        first = int(recording.segments["segment"].values[0])
+        streams, at, state = state_before(recording, model, first)
+        self.stream: EncodedStream = streams[sequence]
+        self._now = at, self._own(state)
+
+    def _own(self, state: MemoryState) -> MemoryState:
+        return state.map(lambda x: x[self.sequence : self.sequence + 1])
+
+    def _kept(self, segment: int) -> int:
+        """The segment of the kept state nearest before one."""
+        kept = self.recording.states
+        return int(kept[np.searchsorted(kept, segment, side="right") - 1])
+
+    @property
+    def questions(self) -> list[Asked]:
+        """All questions, in the order of the stream."""
+        found: list[Asked] = []
+        for row, question in enumerate(self.stream.questions):
+            segment = max(-(-question.position // self.length) - 1, 0)
+            column = found[-1].column + 1 if found and found[-1].segment == segment else 0
+            found.append(Asked(row, segment, column, question))
+        return found
+
+    def choose(self, among: Sequence[tuple[Asked, Sequence[int]]], n: int, seed: int) -> list[Asked]:
+        """``n`` questions of as many segments as there are, drawn from those that cost least to go back to.
+
+        Parameters
+        ----------
+        among
+            Each with the segments whose state is needed. The fewer segments these lie after kept states, the earlier the question is
+            taken: where states are kept has nothing to do with what is asked. Questions that cost the same are drawn by ``seed``.
+
+        Returns
+        -------
+        list of Asked
+            In the order of the stream.
+
+        Raises
+        ------
+        AnalysisError
+            With fewer than 10 questions, or 5 segments in which they are asked.
+        """
+        if n < LEAST:
+            raise AnalysisError(f"questions is {n}; give {LEAST} or more")
+        cost = np.array([sum(segment - self._kept(segment) for segment in needed) for _, needed in among])
+        segment = np.array([asked.segment for asked, _ in among])
+        drawn = np.random.default_rng(seed).permutation(len(among))
+        # how many of the same segment come before each
+        turn = np.array([np.sum(segment[drawn[:at]] == segment[i]) for at, i in enumerate(drawn)], int)
+        order = drawn[np.lexsort((cost[drawn], turn))][:n]
+        chosen = sorted((among[i][0] for i in order), key=lambda asked: asked.row)
+        segments = len({asked.segment for asked in chosen})
+        if len(chosen) < LEAST or segments < LEAST_SEGMENTS:
+            raise AnalysisError(
+                f"{len(chosen)} questions in {segments} segments can be used, expected {LEAST} or more in {LEAST_SEGMENTS} or more; "
+                "record a longer stream that asks some, with `memlens record MODEL builtin -o RUN`"
+            )
+        return chosen
+
+    def states(self, segments: Sequence[int]) -> Iterator[tuple[int, MemoryState]]:
+        """The state before each of some segments, in ascending order; kept states are jumped to where one is nearer."""
+        for wanted in sorted(set(segments)):
+            at, state = self._now
+            if self._kept(wanted) > at or at > wanted:
+                at, tensors = self.recording.state(wanted)
+                state = self._own(
+                    restored(self.model.initial_state(self.recording.segments.sizes["sequence"]), tensors)
+                )
+            with torch.no_grad():
+                while at < wanted:
+                    state = self.after(at, state)
+                    at += 1
+            self._now = at, state
+            yield wanted, state
+
+    def after(self, segment: int, state: MemoryState, columns: Segment | None = None) -> MemoryState:
+        """The state after a segment, of every row of ``state``; ``columns`` (row, token) stand in the stream's place."""
+        n = len(state.segment)
+        _, asked = segment_of(self.stream, segment, self.length)
+        read = self.segment(segment, n) if columns is None else columns
+        return self.model.step(read, state, encode_questions(self.model, [asked] * n), predict=False)[1]
+
+    def again(
+        self, start: int, state: MemoryState, n: int, end: int, change: Callable[[int, Segment], Segment]
+    ) -> tuple[Segment, MemoryState]:
+        """Run ``n`` rows on from the state before ``start``, with what ``change`` makes of each segment's columns (row, token).
+
+        Returns
+        -------
+        The columns of segment ``end`` and the states before it.
+        """
+        rows = state.map(lambda x: x.repeat(n, *(1,) * (x.dim() - 1)))
+        for t in range(start, end):
+            rows = self.after(t, rows, change(t, self.segment(t, n)))
+        return change(end, self.segment(end, n)), rows
+
+    def question(self, asked: Asked, n: int = 1) -> Questions:
+        """A question by itself, ``n`` times."""
+        rows: list[list[Any]] = [[asked.question]] * n
+        found = encode_questions(self.model, rows)
+        assert found is not None
+        return found
+
+    def segment(self, segment: int, n: int = 1) -> Segment:
+        """A segment of the stream, ``n`` times."""
+        return Segment.stack([segment_of(self.stream, segment, self.length)[0]] * n, self.model.device)
+
+    def read(self, segment: int, state: MemoryState) -> Read:
+        """What the model makes of a segment, and what is asked at its end."""
+        columns = self.segment(segment)
+        hidden, context, _ = self.model.perceive(columns, state)
+        questions = encode_questions(self.model, [segment_of(self.stream, segment, self.length)[1]])
+        return Read(columns, hidden, context, state, questions)

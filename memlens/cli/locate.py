@@ -1,0 +1,88 @@
+"""Where things are: the checkout's top-level folders, trained models, recordings inside of runs, streams."""
+
+import shlex
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from memlens.errors import MemlensError, ModelError, RecordingError, StreamError, closest
+
+if TYPE_CHECKING:
+    from memlens.model import MemoryModel
+    from memlens.recording import Recording
+    from memlens.streams import Stream
+
+_PACKAGE = Path(__file__).resolve().parents[1]
+
+
+def bundled(name: str) -> Path:
+    """Folder ``name`` that travels with memlens: beside the package in a checkout, inside of it when installed."""
+    for root in (_PACKAGE.parent, _PACKAGE):
+        if (root / name).is_dir():
+            return root / name
+    raise MemlensError(f"this installation has no '{name}' folder; install memlens again from its checkout")
+
+
+def model(name: str) -> Path:
+    """Path of a model: a folder, or the name of a trained model that comes with memlens."""
+    if Path(name).exists():
+        return Path(name)
+    trained = {path.parent.name: path.parent for path in sorted(bundled("trained_models").glob("*/config.json"))}
+    if name in trained:
+        return trained[name]
+    known = f"trained models: {closest(name, trained)}" if trained else "no trained model comes with this installation"
+    raise ModelError(f"no model folder at '{name}'; {known}")
+
+
+def model_of(opened: "Recording", given: str | None, analyses: Iterable[str] | None = None) -> "MemoryModel | None":
+    """The model that a recording was made with, loaded; None where none of the analyses runs it, or it is not found.
+
+    Without ``given``, folders are tried that the recording command names and that come with memlens: one whose weights have the recorded
+    digest is the one.
+
+    Raises
+    ------
+    ModelError
+        When what is given is no memory model.
+    RecordingError
+        When it is another than the recording was made with.
+    """
+    from memlens.catalogue import find
+
+    if analyses is not None and not any("model" in find(name).needs for name in analyses):
+        return None
+    words = shlex.split(str(opened.attrs.get("command", "")))
+    trained = sorted(path.parent for path in bundled("trained_models").glob("*/config.json"))
+    folders = [model(given)] if given else [*(Path(word) for word in words), *trained]
+    wanted = opened.attrs.get("weights_sha256")
+    from memlens.model.checkpoint import WEIGHTS, file_sha256, load_memory_model
+    from memlens.recording.capture.replay import refuse_other
+
+    for folder in folders:
+        if given or ((folder / WEIGHTS).is_file() and file_sha256(folder / WEIGHTS) == wanted):
+            found = load_memory_model(folder, policy=opened.attrs["policy"])
+            refuse_other(opened, found)
+            return found
+    return None
+
+
+def recording(run: str) -> Path:
+    """Path of the recording of a run: the folder itself, or the ``recording`` folder that a demo puts into it."""
+    path = Path(run)
+    if not path.is_dir():
+        what = "it is a file" if path.exists() else "there is nothing"
+        raise RecordingError(f"no recording at '{run}': {what}; give the folder that 'memlens record -o' wrote")
+    return path / "recording" if (path / "recording").is_dir() else path
+
+
+def stream(name: str, n_token: int | None, seed: int | None) -> "Stream":
+    """A built-in stream by its name, or one read from a file or folder (``./name`` where the two are called alike)."""
+    from memlens import streams
+    from memlens.streams.registry import BUILTIN_STREAMS
+
+    if name not in BUILTIN_STREAMS and (Path(name).exists() or "/" in name or "." in name):
+        if n_token is not None or seed is not None:
+            raise StreamError(f"'{name}' is a file or folder: --length and --seed are for built-in streams")
+        return streams.load(name)
+    wishes = {"n_token": n_token, "seed": seed}
+    return streams.builtin_stream(name, **{key: value for key, value in wishes.items() if value is not None})

@@ -1,0 +1,106 @@
+"""Forks of a run: rows that have the same stream and another memory, advanced side by side.
+
+What no memory goes into is computed once for all rows: the backbone's hidden states, and the context slots of rows whose working memory is
+the factual one. Axes: row (a fork), the others as in ``memlens.model.state``.
+"""
+
+from dataclasses import dataclass, fields, replace
+
+import torch
+from torch import Tensor
+
+from memlens.model.answers import Answers, Questions
+from memlens.model.entries import Context, Decisions, Entries
+from memlens.model.model import MemoryModel
+from memlens.model.segment import Segment
+from memlens.model.state import MemoryState
+from memlens.model.tensors import Tensors
+
+#: Rows advanced in one call.
+BATCH = 16
+#: Difference up to which two memories are the same: the order in which a sum is taken changes last bits.
+SAME = 1e-5
+
+
+@dataclass(frozen=True)
+class Forks(Tensors):
+    """Memories of rows: working (row, working, feature) and the store's entries (row, entry)."""
+
+    working: Tensor
+    store: Entries
+
+    def __len__(self) -> int:
+        return len(self.working)
+
+    def joined(self, *others: "Forks") -> "Forks":
+        """All rows."""
+        parts = [one.flat() for one in (self, *others)]
+        return self.filled({name: torch.cat([part[name] for part in parts]) for name in parts[0]})
+
+    def rows(self, which: slice | Tensor) -> "Forks":
+        """Some of the rows."""
+        return self.map(lambda x: x[which])
+
+
+@dataclass(frozen=True)
+class Read(Tensors):
+    """What the factual run made of a segment, and what is asked at its end: all that the forks share."""
+
+    segment: Segment
+    hidden: Tensor
+    context: Context
+    before: MemoryState
+    questions: Questions | None
+
+
+def fork(state: MemoryState) -> Forks:
+    """One row for every sequence of a state."""
+    return Forks(state.working, state.store)
+
+
+def advance(model: MemoryModel, read: Read, forks: Forks, explore: Tensor) -> tuple[Answers | None, Decisions, Forks]:
+    """One segment of every row. ``explore`` (row, agent, action) is added to Q."""
+    n = len(forks)
+
+    before = replace(
+        read.before,
+        working=forks.working,
+        store=forks.store,
+        **{name: getattr(read.before, name).expand(n) for name in ("segment", "position", "since_question")},
+    )
+    questions = None if read.questions is None else read.questions.map(lambda x: x.expand(n, *x.shape[1:]))
+    answers, decisions, _, after = model.memorise(_contexts(model, read, forks.working), before, questions, explore)
+    return answers, decisions, fork(after)
+
+
+def _contexts(model: MemoryModel, read: Read, working: Tensor) -> Context:
+    """M_ctx of every row: the factual one, but where another working memory may allocate slots elsewhere."""
+    other = ((working - read.before.working).abs().flatten(1).amax(1) > SAME).nonzero()[:, 0]
+    context = read.context.map(lambda x: x.expand(len(working), *x.shape[1:]))
+    if not len(other):
+        return context
+    wide = {name: getattr(read.before, name) for name in ("tail", "tail_valid")}
+    wide = {name: x.expand(len(other), *x.shape[1:]) for name, x in wide.items()}
+    own = model.write_context(
+        read.hidden.expand(len(other), -1, -1),
+        read.segment.map(lambda x: x.expand(len(other), *x.shape[1:])),
+        replace(read.before, working=working[other], **wide),
+    )
+    return Context(*(getattr(context, f.name).index_copy(0, other, getattr(own, f.name)) for f in fields(context)))
+
+
+def is_same(forks: Forks, state: MemoryState, level: Tensor) -> Tensor:
+    """Which rows have the memory of a state again, bool (row,): the same entries in each level, in whatever places, all numbers alike."""
+    factual = fork(state)
+    near = (forks.working - factual.working).abs().flatten(1).amax(1) <= SAME
+    ours, theirs = _ordered(forks.store, level), _ordered(factual.store, level)
+    near = near & (ours.entry == theirs.entry).all(1)
+    for name in ("content", "prior", "age", "idle", "hits", "entropy"):
+        near = near & ((getattr(ours, name) - getattr(theirs, name)).abs().flatten(1).amax(1) <= SAME)
+    return near
+
+
+def _ordered(store: Entries, level: Tensor) -> Entries:
+    """The store with the entries of each level in the order of their ids."""
+    largest = store.entry.max().clamp_min(0) + 2
+    return store.at((store.entry + level * largest).argsort(1))

@@ -1,0 +1,87 @@
+"""Go on with a recording that was cut off: is it the same run, and where does it stand."""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+
+from memlens.errors import RecordingError
+from memlens.model.state import MemoryState
+from memlens.recording.capture.labels import EntryLabels
+from memlens.recording.format.schema import decoded
+from memlens.recording.reading.recording import Recording
+
+#: Root attributes that have to agree: what was run, on what, and how it is kept.
+SAME = (
+    "weights_sha256", "parameters_sha256", "model_config", "policy", "device", "stream", "interventions", "parent", "points",
+    "dtype", "states_every", "commit_every",
+)  # fmt: skip
+
+
+def check_same(recording: Recording, attrs: Mapping[str, Any], start: int) -> None:
+    """Compare a recording with the run that would go on with it, whose first segment is ``start``.
+
+    Raises
+    ------
+    RecordingError
+        When they differ; the message says in what.
+    """
+    first = int(recording.segments["segment"].values[0])
+    if first != start:
+        raise RecordingError(
+            f"'{recording.path}' begins with segment {first}, expected {start}; resume it as it was begun"
+        )
+    for name in SAME:
+        there, here = (_plain(attributes.get(name)) for attributes in (recording.attrs, attrs))
+        if there != here:
+            what = _differing(name, there, here)
+            raise RecordingError(
+                f"'{recording.path}' cannot be resumed: {what}; resume it with what it was recorded with"
+            )
+
+
+def restored(initial: MemoryState, tensors: Mapping[str, Any]) -> MemoryState:
+    """The state with the tensors of a recording, on the device and of the dtypes of another.
+
+    Raises
+    ------
+    RecordingError
+        When the tensors are those of another model.
+    """
+    flat = initial.flat()
+    found = {name: tuple(value.shape) for name, value in tensors.items()}
+    expected = {name: tuple(value.shape) for name, value in flat.items()}
+    if found != expected:
+        differ = sorted(name for name in {*found, *expected} if found.get(name) != expected.get(name))
+        raise RecordingError(f"the state is of another model or number of streams: it differs in {', '.join(differ)}")
+    return initial.filled({name: torch.from_numpy(tensors[name]).to(flat[name]) for name in flat})
+
+
+def remembered(recording: Recording, labels: list[EntryLabels]) -> None:
+    """Fill in the labels of the entries that were held when the recording ended."""
+    entries = recording.entries
+    rows = entries.isel(birth=entries["died"].values < 0)
+    for sequence, entry, modality, fact in zip(
+        *(rows[name].values.tolist() for name in ("sequence", "entry", "modality", "fact")), strict=True
+    ):
+        labels[sequence].alive[entry] = modality, fact
+
+
+def _plain(value: Any) -> Any:
+    """As JSON has it: tuples are lists."""
+    return decoded(value, value) if isinstance(value, str) else json.loads(json.dumps(value))
+
+
+def _differing(name: str, there: Any, here: Any) -> str:
+    if isinstance(there, dict) and isinstance(here, dict):
+        keys = [key for key in {**there, **here} if there.get(key) != here.get(key)]
+        return f"{name} differs in {', '.join(keys)} ({there.get(keys[0])} there, {here.get(keys[0])} here)"
+    if isinstance(there, list) and isinstance(here, list):
+        odd = [
+            one.get("name", one) if isinstance(one, dict) else one
+            for one in (*there, *here)
+            if (one in there) != (one in here)
+        ]
+        return f"{name} differ in {', '.join(dict.fromkeys(map(str, odd))) or 'their order'}"
+    return f"{name} is {there!r} there and {here!r} here"

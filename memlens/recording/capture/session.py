@@ -1,0 +1,195 @@
+"""One pass over streams, with hooks that copy what is kept; it may begin in the middle, or where a recording was cut off."""
+
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager, nullcontext
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from memlens.errors import RecordingError
+from memlens.model.model import MemoryModel
+from memlens.model.run import Change, Result, run
+from memlens.model.state import MemoryState
+from memlens.recording.capture.labels import EntryLabels
+from memlens.recording.capture.point_selection import Kept, variables
+from memlens.recording.capture.resume import remembered, restored
+from memlens.recording.capture.segment_rows import PATTERN, Part, Rows, tensors_of
+from memlens.recording.capture.unseen_entries import Births, Start
+from memlens.recording.capture.writer import RecordingWriter
+from memlens.recording.reading.recording import Recording
+from memlens.streams.encoded import EncodedStream
+
+
+class Seen(Change):
+    """Copies what passes points in a segment, and keeps the state before it: the last of all changes.
+
+    ``wants`` says whether a point is kept in a segment.
+    """
+
+    def __init__(self, names: Sequence[str], wants: Callable[[str, int], bool]):
+        self.names, self.wants = names, wants
+        self.tensors: dict[str, Tensor] = {}
+        self.before: MemoryState | None = None
+
+    def hooks(self, model: Any) -> Sequence[tuple[str, Any]]:
+        """One a point, which copies."""
+
+        def keep(tensor: Tensor, hook: Any) -> None:
+            if self.wants(hook.name, hook.segment):
+                self.tensors[hook.name] = tensor.detach().clone()
+
+        return [(name, keep) for name in self.names]
+
+    @contextmanager
+    def attached(self, model: MemoryModel) -> Iterator[None]:
+        """The same copies by torch's own hooks, which stay for the whole run: the cheapest way to see a tensor, and the last."""
+
+        def keep(point: Any, _: Any, tensor: Tensor) -> None:
+            if self.wants(point.name, point.clock.moment.segment):
+                self.tensors[point.name] = tensor.detach().clone()
+
+        handles = [model.hook_dict[name].register_forward_hook(keep) for name in self.names]
+        try:
+            yield
+        finally:
+            for handle in handles:
+                handle.remove()
+
+    def edit(self, model: Any, segment: int, state: MemoryState) -> MemoryState:
+        """The same state."""
+        self.before = state
+        return state
+
+    def taken(self) -> dict[str, Tensor]:
+        """What was copied since this was asked last."""
+        taken, self.tensors = self.tensors, {}
+        return taken
+
+
+class Pass:
+    """One pass over streams, from a state on.
+
+    Parameters
+    ----------
+    model, encoded, kept
+        What is run, on what, and what is kept of it.
+    start
+        The first segment to record, and the state before it.
+    states_every
+        Segments between the states that are kept; 0 keeps none.
+    interventions
+        Changes of the run.
+    parent
+        The recording that knows of the entries held at the start.
+    """
+
+    def __init__(
+        self,
+        model: MemoryModel,
+        encoded: Sequence[EncodedStream],
+        kept: Sequence[Kept],
+        start: Start,
+        states_every: int,
+        interventions: Sequence[Change] = (),
+        parent: Recording | None = None,
+    ):
+        self.model, self.encoded, self.kept, self.start = model, encoded, kept, start
+        self.states_every, self.interventions = states_every, interventions
+        self.total = max(one.n_segment(model.cfg.segment_length) for one in encoded)
+        self.labels = [EntryLabels(one.modality, one.fact) for one in encoded]
+        self.births = Births(model, encoded, self.labels, parent)
+        # segments before `todo` are recorded; the run begins at `begin`, which may be earlier
+        self.todo, self.begin = start.segment, start
+        self.shapes: dict[str, tuple[int, ...]] = {}
+        self.by_name = {one.point.name: one for one in kept}
+        self.always = {PATTERN, *(one.point.name for one in kept if one.always)}
+
+    def go_on(self, there: Recording) -> None:
+        """Begin where a recording ends: at the nearest state that it has, and record from there on where it has nothing."""
+        self.todo = self.start.segment + there.n_rows("segments")
+        # an intervention may carry something of its own from segment to segment, so it sees all of them
+        if len(there.states) and not self.interventions:
+            first, tensors = there.state(self.todo)
+            self.begin = Start(first, restored(self.start.state, tensors))
+        remembered(there, self.labels)
+        points = there.segments
+        self.shapes = {name: (len(self.encoded), *points[name].shape[2:]) for name in self.by_name}
+
+    def record(
+        self, path: Path, attrs: Mapping[str, Any], commit_every: int, dtype: str, resume: bool,
+        progress: Callable[[int, int, str], None] | None,
+    ) -> None:  # fmt: skip
+        """Run to the end. With ``resume``, what is at the path is gone on with."""
+        with closing(self._parts()) as parts:
+            # what a point's tensor looks like is known after the first segment
+            first = next(parts, None)
+            with self._writer(path, attrs, commit_every, dtype, resume) as writer:
+                for part in chain(() if first is None else (first,), parts):
+                    writer.put(part)
+                    if progress is not None:
+                        said = f"segments recorded: {writer.committed} committed"
+                        progress(part.result.segment + 1, self.total, said)
+
+    def _parts(self) -> Generator[Part]:
+        """Run, and give what is kept of each segment that is not recorded yet."""
+        names = sorted({PATTERN, *self.by_name})
+        seen = Seen(names, self._wants)
+        # what is kept is what leaves a point after every intervention
+        changes = [*self.interventions, seen] if self.interventions else []
+        with nullcontext() if self.interventions else seen.attached(self.model):
+            for result in run(
+                self.model, self.encoded, state=self.begin.state, first=self.begin.segment, changes=changes
+            ):
+                tensors = seen.taken()
+                if result.segment == self.begin.segment:
+                    _check_fired({name for name in names if self._wants(name, result.segment)}, tensors)
+                    self.shapes = self.shapes or {name: tuple(tensors[name].shape) for name in self.by_name}
+                if result.segment >= self.todo:
+                    yield Part(result, tensors, self._states(result), self._edited(result, seen))
+
+    def _wants(self, name: str, segment: int) -> bool:
+        """Whether a point is kept in a segment; at first all are, to see what they look like."""
+        return not self.shapes or name in self.always or self.by_name[name].at(segment)
+
+    def _states(self, result: Result) -> dict[int, MemoryState]:
+        """States to keep with a segment: the one after it, and before the first also that."""
+        every, before = self.states_every, result.segment + 1
+        if not every:
+            return {}
+        states = {result.segment: self.start.state} if result.segment == self.start.segment else {}
+        return {**states, before: result.state} if before % every == 0 or before == self.total else states
+
+    def _edited(self, result: Result, seen: Seen) -> tuple[MemoryState, ...]:
+        """States before a segment whose entries may be others than the segment before left."""
+        begins = [self.start.state] if 0 < result.segment == self.start.segment else []
+        return (*begins, *([seen.before] if self.interventions and seen.before is not None else []))
+
+    def _writer(
+        self, path: Path, attrs: Mapping[str, Any], commit_every: int, dtype: str, resume: bool
+    ) -> RecordingWriter:
+        model, cfg, tokenizer = self.model, self.model.cfg, self.model.tokenizer
+        rows = Rows(model, self.kept, self.labels, self.shapes, self.births.edited)
+        return RecordingWriter(
+            path,
+            points=variables(self.kept, self.shapes),
+            sizes={
+                "read": min(cfg.retrieve, cfg.n_slots + cfg.working_slots + sum(cfg.capacities)),
+                "feature": len(model.control_names),
+                "byte": sum(value.nbytes for value in tensors_of(self.start.state).values()),
+            },
+            coordinates={"entry_level": rows.level, "feature": list(model.control_names)},
+            attrs=attrs,
+            vocab=[tokenizer.id_to_token(i) or "" for i in range(tokenizer.get_vocab_size())],
+            commit_every=commit_every,
+            dtype=dtype,
+            rows=rows,
+            resume=resume,
+        )
+
+
+def _check_fired(expected: set[str], seen: Mapping[str, Tensor]) -> None:
+    silent = sorted(expected - set(seen))
+    if silent:
+        raise RecordingError(f"{', '.join(silent)} did not fire in the first segment; record the eager, whole model")

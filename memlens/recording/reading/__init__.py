@@ -1,0 +1,1 @@
+"""Open a recording and look at it. Nothing here needs torch."""

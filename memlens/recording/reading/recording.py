@@ -1,0 +1,268 @@
+"""Open a recording: labelled, lazy arrays and tables. Nothing here needs torch."""
+
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import xarray as xr
+from zarr.core.sync import sync
+
+from memlens.errors import RecordingError, closest
+from memlens.recording.format import schema
+from memlens.recording.format.limits import check
+from memlens.recording.format.repository import STORAGE_ERRORS, Commit, damaged, open_repository, reason
+from memlens.recording.format.states import unpack
+from memlens.recording.reading.export import datatree, write_parquet, write_zarr
+from memlens.recording.reading.lazy import Documents, dataset, documents
+from memlens.recording.reading.rebuild import rebuild
+from memlens.recording.reading.summary import describe
+from memlens.recording.reading.tables import frame
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    import pandas as pd
+
+    from memlens.model.model import MemoryModel
+    from memlens.model.run import Change, Result
+    from memlens.streams.encoded import EncodedStream
+
+
+def open(path: str | Path, *, snapshot: str = "") -> "Recording":
+    """Open a recording as it was at its last commit, or at the one that ``snapshot`` names (see ``verify``).
+
+    Raises
+    ------
+    RecordingError
+        When the folder is missing, is no recording, or is damaged.
+    """
+    path = Path(path)
+    try:
+        session = Commit(path, snapshot).session if snapshot else open_repository(path).readonly_session("main")
+        store: Any = session.store
+        attrs, found = documents(store)
+        check(attrs, found, path)
+    except STORAGE_ERRORS as error:
+        raise damaged(path, error) from error
+    return Recording(path, store, attrs, found)
+
+
+class Recording:
+    """What a memory did, over one or more streams, as it was when it was opened.
+
+    Attributes
+    ----------
+    path : Path
+    attrs : dict
+        Where it came from; lists and dicts are JSON text.
+    """
+
+    def __init__(self, path: Path, store: Any, attrs: dict[str, Any], found: Documents):
+        self.path, self.attrs = path, attrs
+        self._store, self._found = store, found
+
+    @cached_property
+    def tree(self) -> xr.DataTree:
+        """Every group as stored, lazy."""
+        groups = {f"/{group.name}": self._group(group.name) for group in schema.GROUPS}
+        return xr.DataTree.from_dict({"/": xr.Dataset(attrs=self.attrs), **groups})
+
+    @property
+    def id(self) -> str:
+        """Identity of this recording (uuid4)."""
+        return str(self.attrs["id"])
+
+    @cached_property
+    def segments(self) -> xr.Dataset:
+        """Dense arrays, dims (sequence, segment, ...): one variable a recorded point, lazy."""
+        return self._group("segments")
+
+    def segment(self, segment: int) -> xr.Dataset:
+        """All of one segment that has a place in ``segments``, in memory, dims (sequence, ...): its arrays are read side by side.
+
+        Raises
+        ------
+        RecordingError
+            When it was not recorded.
+        """
+        n = self.n_rows("segments")
+        if not self._first <= segment < self._first + n:
+            raise RecordingError(
+                f"segment {segment} is not in '{self.path}', which has {n} segments from {self._first} on"
+            )
+        return sync(self.segments.isel(segment=segment - self._first).load_async())
+
+    @cached_property
+    def positions(self) -> xr.Dataset:
+        """Columns of the streams, dims (sequence, position), lazy."""
+        return self._group("positions")
+
+    @cached_property
+    def questions(self) -> xr.Dataset:
+        """One row a question."""
+        return self._table("questions")
+
+    @cached_property
+    def payloads(self) -> xr.Dataset:
+        """One row a position that carries more than a token: of images, sounds and strands."""
+        return self._table("payloads")
+
+    @cached_property
+    def states(self) -> np.ndarray:
+        """Segments whose state before them was kept, ascending."""
+        return self._states["before"].values
+
+    def state(self, segment: int) -> tuple[int, dict[str, np.ndarray]]:
+        """Give the state that was kept nearest before a segment.
+
+        Returns
+        -------
+        segment : int
+            The one that it is the state before: ``segment``, or the nearest earlier one that was kept.
+        tensors : dict
+            Arrays by the names of ``MemoryState.flat()``, with a leading sequence axis.
+
+        Raises
+        ------
+        RecordingError
+            When none was kept at or before the segment.
+        """
+        at = int(np.searchsorted(self.states, segment, side="right")) - 1
+        if at < 0:
+            raise RecordingError(
+                f"'{self.path}' has no state at or before segment {segment}; it has {len(self.states)}: record it with "
+                "--states-every"
+            )
+        packed = self._states["tensors"][at].values
+        return int(self.states[at]), unpack(packed, schema.decoded(self.attrs["state_layout"], []))
+
+    def streams(self) -> "list[EncodedStream]":
+        """The streams it was made from, one a sequence; of a recording that is not complete, as much as it has."""
+        return rebuild(self)
+
+    def replay(
+        self,
+        model: "MemoryModel",
+        from_segment: int,
+        path: str | Path | None = None,
+        *,
+        interventions: "Sequence[Change]" = (),
+        **options: Any,
+    ) -> "Recording | Iterator[Result[Any]]":
+        """Go back to a segment and go on from there, to the end of the stream. On the same device all is bit for bit as it was.
+
+        Parameters
+        ----------
+        model
+            The model it was made with, loaded.
+        from_segment
+            The first segment to run again. What lies between it and the nearest kept state is run as well, and not given.
+        path
+            Folder of a new recording, with this one as its parent, of the same points; without it, results are yielded.
+        interventions
+            Changes from there on, after those that this recording was made with.
+        **options
+            As ``memlens.record`` takes them.
+
+        Returns
+        -------
+        Recording or iterator of Result
+            A recording that begins with ``from_segment``; its segments and positions are numbered as in the stream.
+
+        Raises
+        ------
+        RecordingError
+            When the model is another, the segment is not in the recording, or no state was kept at or before it.
+        """
+        from memlens.recording.capture.replay import replay
+
+        return replay(self, model, from_segment, path, interventions=interventions, **options)
+
+    @cached_property
+    def decisions(self) -> xr.Dataset:
+        """One row a live agent and segment."""
+        return self._table("decisions")
+
+    @cached_property
+    def entries(self) -> xr.Dataset:
+        """One row an entry that ever was, with the segment it ``died`` in and its ``fate``, -1 where it lives."""
+        born, gone = self._table("entries"), self._table("deaths")
+        n = born.sizes["birth"]
+        columns = [np.full(n, v.fill, v.dtype) for v in schema.JOINED]
+        known, lost = (t["sequence"].values.astype(np.int64) << 40 | t["entry"].values for t in (born, gone))
+        order = np.argsort(known, kind="stable")
+        # an entry that was put back by an intervention is born once more, and its second death is of that life
+        again = np.argsort(lost, kind="stable")
+        nth = np.empty_like(again)
+        nth[again] = np.arange(len(lost)) - np.searchsorted(lost[again], lost[again])
+        at = np.searchsorted(known, lost, sorter=order) + nth
+        if at.size and (at.max() >= n or not np.array_equal(known[order[at]], lost)):
+            raise RecordingError(f"'{self.path}' is damaged: an entry died that was never born; record it anew")
+        for v, column in zip(schema.JOINED, columns, strict=True):
+            column[order[at]] = gone[v.name].values
+        return born.assign({v.name: (v.dims, c, v.attrs) for v, c in zip(schema.JOINED, columns, strict=True)})
+
+    def n_rows(self, group: str) -> int:
+        """Rows of a group, without reading it."""
+        known = next(g for g in schema.GROUPS if g.name == group)
+        v = known.variables[0]
+        return int(self._found[f"{group}/{v.name}"]["shape"][v.dims.index(known.axis)])
+
+    def __getitem__(self, name: str) -> xr.DataArray:
+        """A recorded point or other variable of ``segments``; RecordingError says how to record a missing one."""
+        if name in self.segments.variables:
+            return self.segments[name]
+        names = {str(n) for n in self.segments.data_vars}
+        available = set(schema.decoded(self.attrs.get("points_available"), []))
+        wanted = name if name in available else "NAME"
+        raise RecordingError(
+            f"'{name}' is not in this recording; {closest(name, (names | available) - {name})}; "
+            f"`memlens record MODEL STREAM -o RUN --points default {wanted}` records it"
+        )
+
+    def to_datatree(self) -> xr.DataTree:
+        """All but the states as one labelled tree; ``entries`` have ``died`` and ``fate``."""
+        return datatree(self)
+
+    def to_dataframe(self, table: str) -> "pd.DataFrame":
+        """One of "questions", "decisions", "entries", "lineage", "positions" as a pandas table.
+
+        Array columns become one column a place. ``lineage`` has a row for each parent of an entry.
+
+        Raises
+        ------
+        RecordingError
+            For another name.
+        """
+        return frame(self, table)
+
+    def to_zarr(self, path: str | Path) -> None:
+        """Write ``to_datatree`` as a plain Zarr v3 store; RecordingError when something is at ``path``."""
+        write_zarr(self, Path(path))
+
+    def to_parquet(self, folder: str | Path) -> None:
+        """Write the tables of ``to_dataframe`` as Parquet files; RecordingError when something is at ``folder``."""
+        write_parquet(self, Path(folder))
+
+    def __repr__(self) -> str:
+        return describe(self)
+
+    @cached_property
+    def _first(self) -> int:
+        return int(self.segments["segment"][0]) if self.n_rows("segments") else 0
+
+    @cached_property
+    def _states(self) -> xr.Dataset:
+        return self._group("states")
+
+    def _group(self, name: str) -> xr.Dataset:
+        return dataset(self.path, self._store, name, self._found)
+
+    def _table(self, name: str) -> xr.Dataset:
+        """A table in memory, strings as Python strings."""
+        try:
+            table = self._group(name).load()
+        except STORAGE_ERRORS as error:
+            raise RecordingError(f"'{self.path}': the {name} are damaged: {reason(error)}; record it anew") from error
+        return table.assign({k: v.astype(object) for k, v in table.data_vars.items() if v.dtype.kind == "T"})

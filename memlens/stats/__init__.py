@@ -1,0 +1,1 @@
+"""Statistics that every room uses: intervals, nulls, tests, multiple comparisons."""

@@ -1,0 +1,106 @@
+"""Interventions are values: frozen, equal when they say the same, saved as JSON and back."""
+
+import json
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from memlens.errors import ConfigError, InterventionError
+from memlens.interventions import (
+    Ablate,
+    Clamp,
+    Drop,
+    Forbid,
+    Force,
+    Freeze,
+    Insert,
+    Noise,
+    Patch,
+    Scale,
+    Swap,
+    from_dict,
+    load,
+)
+from memlens.interventions.base import Intervention
+from memlens.interventions.registry import KINDS
+
+SOURCE = {"path": "runs/a", "id": "1"}
+ONE_OF_EACH = [
+    Ablate(point="context.hook_slot", by="resample", source="runs/a", seed=3),
+    Patch(point="store.hook_content", source=SOURCE, entry=3, from_segment=2, from_entry=9),
+    Clamp(point="context.hook_slot", low=0.5, places={"feature": 2}),
+    Noise(point="context.hook_slot", std=0.1, segment=[1, 4]),
+    Swap(point="context.hook_slot", first=1, second=2, sequence=0),
+    Scale(point="working.hook_gate", factor=0.5, slot=3),
+    Force(segment=3, entry=17, action="DISCARD"),
+    Forbid(action="COMPRESS"),
+    Drop(segment=4, entry=2),
+    Insert(segment=4, entry=2, source=SOURCE, instead_of=8),
+    Freeze(memory="store", segment=5),
+]
+segments = st.one_of(
+    st.none(), st.integers(0, 99), st.lists(st.integers(0, 99), min_size=1),
+    st.builds(lambda a, n, k: slice(a, a + n, k), st.integers(0, 99), st.integers(1, 9), st.integers(1, 3)),
+    st.builds(range, st.integers(0, 9), st.integers(10, 20)),
+)  # fmt: skip
+
+
+def test_one_of_each_is_here() -> None:
+    assert {one.kind() for one in ONE_OF_EACH} == set(KINDS)
+
+
+@pytest.mark.parametrize("one", ONE_OF_EACH, ids=[one.kind() for one in ONE_OF_EACH])
+@given(segment=segments)
+def test_to_json_and_back(one: Intervention, segment: object) -> None:
+    made = one if one.kind() in ("drop", "insert", "force") else type(one)(**{**dict(one), "segment": segment})
+    again = from_dict(json.loads(json.dumps(made.to_dict())))
+    assert again == made and type(again) is type(made)
+    assert again.to_dict() == made.to_dict()
+
+
+@given(segment=segments, t=st.integers(0, 120))
+def test_which_segments(segment: object, t: int) -> None:
+    def listed() -> bool:
+        if isinstance(segment, slice):
+            return t in range(segment.start, segment.stop, segment.step or 1)
+        return segment is None or t in ([segment] if isinstance(segment, int) else segment)  # pyright: ignore
+
+    assert Forbid(action="STORE", segment=segment).acts(t) == listed()  # pyright: ignore
+
+
+@pytest.mark.parametrize(
+    ("values", "error", "message"),
+    [
+        ({"kind": "ablat", "point": "x"}, InterventionError, "of kind 'ablat'; closest: ablate"),
+        ({"point": "x"}, InterventionError, "expected an object with a kind: ablate, patch"),
+        ({"kind": "ablate", "pont": "x"}, ConfigError, "intervention 'ablate'"),
+        ({"kind": "scale", "point": "x", "factr": 2, "factor": 1}, ConfigError, "unknown key 'factr'; closest: factor"),
+        ({"kind": "force", "action": "DISCRAD", "segment": 1, "slot": 1}, ConfigError, "closest: DISCARD"),
+        ({"kind": "force", "action": "STORE", "segment": 1}, ConfigError, "give slot or entry: whom to force"),
+        ({"kind": "force", "action": "STORE", "slot": 1}, ConfigError, "give segment"),
+        ({"kind": "ablate", "point": "x", "slot": 1, "entry": 2}, ConfigError, "a place is one of them"),
+        ({"kind": "ablate", "point": "x", "by": "resample"}, ConfigError, "takes a source"),
+        ({"kind": "clamp", "point": "x"}, ConfigError, "give low, high or both"),
+        ({"kind": "clamp", "point": "x", "low": 2, "high": 1}, ConfigError, "low is 2.0, above high"),
+        ({"kind": "ablate", "point": "x", "segment": -1}, ConfigError, "segment"),
+        ({"kind": "freeze", "memory": "stor"}, ConfigError, "memory"),
+        ({"kind": "patch", "point": "x", "source": "a", "from_slot": 1}, ConfigError, "give both"),
+    ],
+)  # fmt: skip
+def test_what_is_wrong_is_named(values: dict, error: type[Exception], message: str) -> None:
+    with pytest.raises(error, match=message):
+        from_dict(values)
+
+
+def test_files(tmp_path: Path) -> None:
+    path = tmp_path / "changes.json"
+    path.write_text(json.dumps([one.to_dict() for one in ONE_OF_EACH]))
+    assert load(path) == ONE_OF_EACH
+    for text, message in (("{", "is no JSON"), ('{"kind": "drop"}', "expected a list of interventions")):
+        path.write_text(text)
+        with pytest.raises(InterventionError, match=message):
+            load(path)
+    with pytest.raises(InterventionError, match="no file at"):
+        load(tmp_path / "none.json")
