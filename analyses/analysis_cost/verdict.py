@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from analyses.common.runner import Drawing, Result, Status, Table, Verdict
+from analyses.common.claim import Drawing, Result, Status, Table, Verdict
 from analyses.common.statistics import bootstrap, words
 from memlens.figures.style import ACTION_COLOUR, INK, NULL_COLOUR, label, sheet
 

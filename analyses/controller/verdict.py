@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from analyses.common.runner import Result, Status, Table, Verdict
+from analyses.common.claim import Result, Status, Table, Verdict
 from analyses.common.statistics import Interval, bootstrap, by_seed, paired, words
 
 #: Share of the span from random to oracle that the learned controller has to cover.
