@@ -10,8 +10,10 @@ if TYPE_CHECKING:
     from memlens.interventions.sweeps import sweep as sweep
     from memlens.model.checkpoint import load_model as load_model
     from memlens.model.hooks import at as at
+    from memlens.recording import RecordOptions as RecordOptions
     from memlens.recording import open as open
     from memlens.recording import record as record
+    from memlens.recording import replay as replay
     from memlens.recording import verify as verify
     from memlens.report import write_report as write_report
     from memlens.streams import Stream as Stream
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
 
 #: Public name -> the module that has it and its name there.
 _HOMES = {
+    "RecordOptions": ("memlens.recording", "RecordOptions"),
     "Stream": ("memlens.streams", "Stream"),
     "at": ("memlens.model.hooks", "at"),
     "compare": ("memlens.interventions.comparison", "compare"),
@@ -31,6 +34,7 @@ _HOMES = {
     "builtin_stream": ("memlens.streams", "builtin_stream"),
     "open": ("memlens.recording", "open"),
     "record": ("memlens.recording", "record"),
+    "replay": ("memlens.recording", "replay"),
     "sweep": ("memlens.interventions.sweeps", "sweep"),
     "train": ("memlens.training", "train"),
     "verify": ("memlens.recording", "verify"),
@@ -38,6 +42,7 @@ _HOMES = {
 }
 
 __all__ = [
+    "RecordOptions",
     "Stream",
     "__version__",
     "at",
@@ -48,6 +53,7 @@ __all__ = [
     "load_stream",
     "open",
     "record",
+    "replay",
     "sweep",
     "train",
     "verify",
