@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from memlens.errors import MemlensError, RecordingError, StreamError
+from memlens.recording.capture.options import RecordOptions
 
 
 @dataclass(frozen=True)
