@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from memlens.report import write_report as write_report
     from memlens.streams import Stream as Stream
     from memlens.streams import builtin_stream as builtin_stream
-    from memlens.streams import load as load_stream
+    from memlens.streams import load_stream as load_stream
     from memlens.training import train as train
     from memlens.training.evaluate import evaluate as evaluate
 
@@ -30,7 +30,7 @@ _HOMES = {
     "compare": ("memlens.interventions.comparison", "compare"),
     "evaluate": ("memlens.training.evaluate", "evaluate"),
     "load_model": ("memlens.model.checkpoint", "load_model"),
-    "load_stream": ("memlens.streams", "load"),
+    "load_stream": ("memlens.streams", "load_stream"),
     "builtin_stream": ("memlens.streams", "builtin_stream"),
     "open": ("memlens.recording", "open"),
     "record": ("memlens.recording", "record"),

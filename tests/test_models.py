@@ -9,7 +9,7 @@ import torch
 
 from memlens.config import TrainConfig
 from memlens.model import load_model, run
-from memlens.streams import builtin
+from memlens.streams import builtin_stream
 from memlens.training.card import render
 from memlens.training.evaluate import evaluate
 
@@ -55,7 +55,7 @@ def test_recalls_better_than_fifo(nano) -> None:
 def test_recording_changes_no_bit(nano, tmp_path) -> None:
     from memlens.recording import RecordOptions, record
 
-    stream = builtin(n_token=4000, seed=3).encode(nano.tokenizer)
+    stream = builtin_stream("builtin", n_token=4000, seed=3).encode(nano.tokenizer)
     plain = [r.outputs.flat() | r.state.flat() for r in run(nano, [stream])]
     recorded: list[dict[str, torch.Tensor]] = []
     step = nano.step

@@ -9,7 +9,7 @@ from memlens.errors import MemlensError, RecordingError
 from memlens.model import MemoryModel, run
 from memlens.recording import RecordOptions, record
 from memlens.recording.capture.point_selection import select_points
-from memlens.streams import builtin, default_tokenizer
+from memlens.streams import builtin_stream, default_tokenizer
 
 SLOT, PATTERN, HIDDEN = "context.hook_slot", "context.hook_pattern", "hook_hidden"
 
@@ -23,7 +23,7 @@ def model():
 
 @pytest.fixture(scope="module")
 def stream(model):
-    return builtin(n_token=2500, seed=1).encode(model.tokenizer)
+    return builtin_stream("builtin", n_token=2500, seed=1).encode(model.tokenizer)
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,7 @@ from memlens.config import ModelConfig
 from memlens.errors import ConfigError, MemlensError, RecordingError
 from memlens.model import MemoryModel, run
 from memlens.recording import RecordOptions, record
-from memlens.streams import Stream, builtin, default_tokenizer
+from memlens.streams import Stream, builtin_stream, default_tokenizer
 
 
 @pytest.fixture(scope="module")
@@ -19,7 +19,9 @@ def model():
 
 @pytest.fixture(scope="module")
 def streams(model):
-    return [builtin(n_token=n, seed=seed).encode(model.tokenizer) for n, seed in ((4000, 0), (2500, 1))]
+    return [
+        builtin_stream("builtin", n_token=n, seed=seed).encode(model.tokenizer) for n, seed in ((4000, 0), (2500, 1))
+    ]
 
 
 @pytest.fixture(scope="module")

@@ -15,7 +15,7 @@ from memlens.errors import RecordingError
 from memlens.model import MemoryModel
 from memlens.model.checkpoint import save_model
 from memlens.recording import RecordOptions, open, record
-from memlens.streams import builtin, default_tokenizer
+from memlens.streams import builtin_stream, default_tokenizer
 
 GROUPS = ("segments", "positions", "questions", "decisions", "entries", "payloads")
 N_KILL = 4
@@ -34,7 +34,9 @@ def model():
 
 @pytest.fixture(scope="module")
 def streams(model):
-    return [builtin(n_token=n, seed=seed).encode(model.tokenizer) for n, seed in ((4000, 0), (2500, 1))]
+    return [
+        builtin_stream("builtin", n_token=n, seed=seed).encode(model.tokenizer) for n, seed in ((4000, 0), (2500, 1))
+    ]
 
 
 def assert_same(one, other):
