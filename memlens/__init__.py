@@ -27,13 +27,15 @@ if TYPE_CHECKING:
     from memlens.model.checkpoint import load_model as load_model
     from memlens.model.checkpoint import save_model as save_model
     from memlens.model.hooks import at as at
+    from memlens.recording import RecordOptions as RecordOptions
     from memlens.recording import open as open
     from memlens.recording import record as record
+    from memlens.recording import replay as replay
     from memlens.recording import verify as verify
     from memlens.report import write_report as write_report
     from memlens.streams import Stream as Stream
     from memlens.streams import builtin_stream as builtin_stream
-    from memlens.streams import load as load_stream  # noqa: F401
+    from memlens.streams import load_stream as load_stream
     from memlens.training import train as train
     from memlens.training.evaluate import evaluate as evaluate
 
@@ -43,15 +45,17 @@ __getattr__, __dir__, __all__ = attach(
     __name__,
     {
         **{room: f"memlens.{room}" for room in _ROOMS.split()},
+        "RecordOptions": "memlens.recording:RecordOptions",
         "Stream": "memlens.streams:Stream",
         "at": "memlens.model.hooks:at",
         "builtin_stream": "memlens.streams:builtin_stream",
         "compare": "memlens.interventions.comparison:compare",
         "evaluate": "memlens.training.evaluate:evaluate",
         "load_model": "memlens.model.checkpoint:load_model",
-        "load_stream": "memlens.streams:load",
+        "load_stream": "memlens.streams:load_stream",
         "open": "memlens.recording:open",
         "record": "memlens.recording:record",
+        "replay": "memlens.recording:replay",
         "save_model": "memlens.model.checkpoint:save_model",
         "sweep": "memlens.interventions.sweeps:sweep",
         "train": "memlens.training:train",
