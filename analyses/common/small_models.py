@@ -19,8 +19,8 @@ from typing import TYPE_CHECKING, Any, Literal
 from analyses.common.provenance import digest, fingerprint, sources
 from analyses.common.results import ROOT
 from analyses.common.runner import Run
-from analyses.common.statistics import Interval, bootstrap, by_seed
 from memlens.figures.style import ACTION_COLOUR
+from memlens.stats.bootstrap import Interval, by_seed, nested_bootstrap
 
 if TYPE_CHECKING:
     from memlens.config import BaselineConfig, ModelConfig, TrainConfig
@@ -184,7 +184,7 @@ def ask(
 
 def over_seeds(rows: Iterable[Mapping[str, Any]], value: Callable[[Mapping[str, Any]], float]) -> Interval:
     """The mean of a value over rows, with its interval over training seeds."""
-    return bootstrap(by_seed([{"seed": row["seed"], "value": value(row)} for row in rows], "value"))
+    return nested_bootstrap(by_seed([{"seed": row["seed"], "value": value(row)} for row in rows], "value"))
 
 
 def flags(right: str) -> list[int]:

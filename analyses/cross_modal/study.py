@@ -30,8 +30,8 @@ import numpy as np
 from analyses.common.claim import Claim
 from analyses.common.recall import about, accuracy, make_streams, right, seeds_of
 from analyses.common.runner import Run
-from analyses.common.statistics import paired
 from analyses.cross_modal.verdict import DRAWINGS, STATED, verdict
+from memlens.stats.bootstrap import paired_bootstrap
 
 if TYPE_CHECKING:
     from memlens.model import MemoryModel
@@ -144,5 +144,5 @@ def summarise(rows: Sequence[Mapping[str, Any]], every: Sequence[Case]) -> dict[
                 some = [values[each == name] for values, each in zip(told[arrangement], kinds, strict=True)]
                 recalled.append({**key, "of": name, **accuracy(some)})
             if arrangement != "together":
-                ahead.append({**key, **paired(told["together"], told[arrangement])})
+                ahead.append({**key, **paired_bootstrap(told["together"], told[arrangement])})
     return {"recall": recalled, "ahead": ahead}

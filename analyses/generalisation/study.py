@@ -19,8 +19,9 @@ import numpy as np
 from analyses.common import small_models as small
 from analyses.common.claim import Claim, Drawing, Result, Status, Table, Verdict
 from analyses.common.runner import Run
-from analyses.common.statistics import paired, words
+from analyses.common.words import words
 from memlens.figures.style import label, sheet
+from memlens.stats.bootstrap import paired_bootstrap
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure as Sheet
@@ -137,14 +138,14 @@ def summarise(rows: Sequence[Mapping[str, Any]], names: Sequence[str]) -> dict[s
                 kind: small.over_seeds([r for r in rows if r["kind"] == kind], lambda r, n=name: r["asked"][n]["accuracy"])
                 for kind in small.KINDS
             },
-            "lead": {kind: paired(each["memory"], each[kind]) for kind in small.KINDS[1:]},
+            "lead": {kind: paired_bootstrap(each["memory"], each[kind]) for kind in small.KINDS[1:]},
         })  # fmt: skip
     tested = names[1:]
     return {
         "parameters": {kind: next(r["parameters"] for r in rows if r["kind"] == kind) for kind in small.KINDS},
         "conditions": conditions,
         "lead": {
-            kind: paired(
+            kind: paired_bootstrap(
                 [mean_over(rows, "memory", tested, seed) for seed in seeds(rows)],
                 [mean_over(rows, kind, tested, seed) for seed in seeds(rows)],
             )

@@ -24,9 +24,10 @@ import numpy as np
 from analyses.common import small_models as small
 from analyses.common.claim import Claim, Drawing, Result, Status, Table, Verdict
 from analyses.common.runner import Run
-from analyses.common.statistics import bootstrap, share, words
+from analyses.common.words import words
 from analyses.mqar.spikes import FLOOR, LEAST, SPIKE_SDS, WINDOW, spikes
 from memlens.figures.style import NULL_COLOUR, label, sheet
+from memlens.stats.bootstrap import nested_bootstrap, share_interval
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure as Sheet
@@ -87,14 +88,14 @@ def summarise(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         told[kind] = {
             "runs": len(own),
             "parameters": own[0]["parameters"],
-            "converged": share(sum(row["accuracy"] >= CONVERGED for row in own), len(own)),
-            "accuracy": bootstrap(final),
-            "loss": bootstrap([[row["loss"]] for row in own]),
-            "spread": bootstrap(final, np.std),
+            "converged": share_interval(sum(row["accuracy"] >= CONVERGED for row in own), len(own)),
+            "accuracy": nested_bootstrap(final),
+            "loss": nested_bootstrap([[row["loss"]] for row in own]),
+            "spread": nested_bootstrap(final, np.std),
             "least": min(row["accuracy"] for row in own),
             "spikes": sum(len(row["spikes"]) for row in own),
             "runs_with_spikes": sum(bool(row["spikes"]) for row in own),
-            "last_stage_begun": bootstrap([[row["stages_begun"][-1]] for row in own], np.median),
+            "last_stage_begun": nested_bootstrap([[row["stages_begun"][-1]] for row in own], np.median),
         }
     return told
 

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 
 from analyses.common.recall import accuracy, contrast, right
-from analyses.common.statistics import paired
 from analyses.retention.hooks import FULL
+from memlens.stats.bootstrap import paired_bootstrap
 
 #: Streams from this length on are long: those in which recall is to be flat in depth.
 LONG = 100_000
@@ -57,7 +57,7 @@ def summarise(rows: Sequence[Row], config: Mapping[str, Any]) -> dict[str, Any]:
             for group, values in groups(asked)
         ],
         "lost": [
-            {"length": length, "without": condition, **paired(needle[length, FULL].right, asked.right)}
+            {"length": length, "without": condition, **paired_bootstrap(needle[length, FULL].right, asked.right)}
             for (length, condition), asked in needle.items()
             if condition != FULL
         ],

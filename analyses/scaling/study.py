@@ -23,8 +23,9 @@ import numpy as np
 from analyses.common import small_models as small
 from analyses.common.claim import Claim, Drawing, Result, Status, Table, Verdict
 from analyses.common.runner import Run
-from analyses.common.statistics import words
+from analyses.common.words import words
 from memlens.figures.style import INK, label, sheet
+from memlens.stats.bootstrap import percentiles
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure as Sheet
@@ -168,7 +169,7 @@ def law(sweep: str, rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         power_law(x, table[rng.integers(len(seeds), size=len(seeds))].mean(0).tolist())["b"] for _ in range(N_DRAW)
     ]
     fit = power_law(x, [point["value"] for point in loss])
-    low, high = np.quantile(drawn, (0.025, 0.975))
+    low, high = percentiles(drawn)
     told = {
         "x": x, "loss": loss, "accuracy": accuracy, "fit": fit,
         "exponent": {"value": fit["b"], "low": float(low), "high": float(high), "n": table.size, "groups": len(seeds)},

@@ -1,10 +1,12 @@
-"""Statistics of lifetimes: the product-limit curve, half-lives with intervals, and the log-rank test."""
+"""Statistics of lifetimes: the product-limit curve, half-lives with intervals, and the log-rank test of any number of groups."""
+
+import warnings
 
 import numpy as np
 
 
 def kaplan_meier(duration: np.ndarray, died: np.ndarray, ages: np.ndarray) -> tuple[np.ndarray, ...]:
-    """Product-limit estimate of survival past each age, with its 95 % interval.
+    """Product-limit estimate of survival past each age, with its 95 % interval (``scipy.stats.ecdf`` of censored data).
 
     S(t) = prod over death times t_i <= t of (1 - d_i / n_i); the variance of log S is Greenwood's
     sum d_i / (n_i (n_i - d_i)); the interval is that of log(-log S), which stays inside 0 and 1
@@ -12,64 +14,95 @@ def kaplan_meier(duration: np.ndarray, died: np.ndarray, ages: np.ndarray) -> tu
 
     Parameters
     ----------
-    duration
+    duration : int [entry]
         Segments each entry was held, until it died or the recording ended.
-    died
+    died : bool [entry]
         Whether it died (False: censored, still held at the end).
-    ages
-        Ages at which the curve is returned, ascending.
+    ages : int [age]
+        Ages at which the curve is returned.
 
     Returns
     -------
-    survival, low, high, at_risk
-        Each of the shape of ``ages``; NaN past the longest duration.
+    survival, low, high, at_risk : float [age]
+        NaN past the longest duration; nothing is at risk there.
     """
     if duration.size == 0:
         empty = np.full(ages.shape, np.nan)
         return empty, empty, empty, np.zeros(ages.shape)
-    longest = int(duration.max())
-    leaving = np.bincount(duration.astype(int), minlength=longest + 1)
-    deaths = np.bincount(duration[died].astype(int), minlength=longest + 1)
-    risk = duration.size - np.concatenate([[0], np.cumsum(leaving)[:-1]])
-    survival = np.cumprod(1 - deaths / risk)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        greenwood = np.cumsum(deaths / (risk * (risk - deaths)))
-        spread = 1.959964 * np.sqrt(greenwood) / np.abs(np.log(survival))
-        low, high = survival ** np.exp(spread), survival ** np.exp(-spread)
-    inside = (survival > 0) & (survival < 1)
-    low, high = np.where(inside, low, survival), np.where(inside, high, survival)
-    known = ages <= longest
-    at = np.minimum(ages, longest).astype(int)
-    curves = [np.where(known, values[at], np.nan) for values in (survival, low, high)]
-    return *curves, np.where(known, risk[at], 0)
+    known = ages <= duration.max()
+    time, *curves = _curves(duration, died)
+    at = np.searchsorted(time, ages, side="right")
+    curves = [np.where(known, np.append(1.0, curve)[at], np.nan) for curve in curves]
+    at_risk = duration.size - np.searchsorted(np.sort(duration), ages)
+    return *curves, at_risk.astype(float)
 
 
 def half_life(duration: np.ndarray, died: np.ndarray) -> tuple[float, float, float]:
-    """Age at which half are gone, with its 95 % interval; NaN where the curve, or a limit of it, never falls to one half.
+    """Age at which half are gone, with its 95 % interval.
 
     The interval holds every age at which the limits of the curve lie around one half (Brookmeyer and Crowley, 1982,
     Biometrics 38, 29, with the log-log limits of `kaplan_meier`).
+
+    Parameters
+    ----------
+    duration : int [entry]
+        Segments each entry was held, until it died or the recording ended.
+    died : bool [entry]
+        Whether it died.
+
+    Returns
+    -------
+    half_life, low, high : float
+        Segments; NaN where the curve, or a limit of it, never falls to one half.
     """
-    ages = np.arange(int(duration.max(initial=0)) + 1)
-    survival, low, high, _ = kaplan_meier(duration, died, ages)
+    if duration.size == 0:
+        return np.nan, np.nan, np.nan
+
+    time, *curves = _curves(duration, died)
 
     def first(curve: np.ndarray) -> float:
         below = np.flatnonzero(curve <= 0.5)
-        return float(ages[below[0]]) if below.size else np.nan
+        return float(time[below[0]]) if below.size else np.nan
 
-    return first(survival), first(low), first(high)
+    survival, low, high = (first(curve) for curve in curves)
+    return survival, low, high
+
+
+def _curves(duration: np.ndarray, died: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Distinct durations, ascending, with the curve and its limits there; at survival 0 and 1 the limits are the curve."""
+    from scipy.stats import CensoredData, ecdf
+
+    survival = ecdf(CensoredData.right_censored(duration, ~died)).sf
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # at survival 0 and 1 the interval is not defined
+        interval = survival.confidence_interval(method="log-log")
+    curve = survival.probabilities
+    inside = (curve > 0) & (curve < 1)
+    low, high = (np.where(inside, limit.probabilities, curve) for limit in (interval.low, interval.high))
+    return survival.quantiles, curve, low, high
 
 
 def log_rank(duration: np.ndarray, died: np.ndarray, group: np.ndarray) -> tuple[float, int, float]:
-    """Test whether groups die at one rate at every age.
+    """Test whether groups die at one rate at every age; of two groups it is ``scipy.stats.logrank``, which takes no more.
 
     At each age with deaths, group j expects d n_j / n of the d deaths among the n at risk, with the hypergeometric covariance
     d (n - d) / (n - 1) (n_j / n) (delta_jk - n_k / n); the squared excess over all ages, in that covariance, is chi-square with one
     degree of freedom fewer than groups (Mantel, 1966; Peto and Peto, 1972; Kalbfleisch and Prentice, 2002, section 1.5).
 
+    Parameters
+    ----------
+    duration : int [entry]
+        Segments each entry was held, until it died or the recording ended.
+    died : bool [entry]
+        Whether it died.
+    group : int [entry]
+        Codes, in any order.
+
     Returns
     -------
-    statistic, degrees of freedom, p
+    statistic : float
+    degrees_of_freedom : int
+    p : float
         NaN, 0, NaN with fewer than two groups, or without a death.
     """
     from scipy.stats import chi2
