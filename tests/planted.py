@@ -2,10 +2,14 @@
 
 import json
 from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
 
 import numpy as np
 import xarray as xr
 
+from memlens.recording.reading.info import RecordingInfo
+from memlens.recording.reading.tables import Tables
 from memlens.testing import control, dynamics
 from memlens.testing.efficiency import planted_times
 
@@ -22,6 +26,22 @@ class InMemory:
     decisions: xr.Dataset
     entries: xr.Dataset
     attrs: dict = field(default_factory=dict)
+    path: Path = Path("planted")
+
+    @property
+    def id(self) -> str:
+        return self.info.id
+
+    @cached_property
+    def info(self) -> RecordingInfo:
+        return RecordingInfo.parse(self.attrs)
+
+    @cached_property
+    def tables(self) -> Tables:
+        return Tables(self)
+
+    def n_rows(self, group: str) -> int:
+        return len(getattr(self.tables, group))
 
     def __getitem__(self, name: str) -> xr.DataArray:
         return self.segments[name]
