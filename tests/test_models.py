@@ -53,7 +53,7 @@ def test_recalls_better_than_fifo(nano) -> None:
 
 
 def test_recording_changes_no_bit(nano, tmp_path) -> None:
-    from memlens.recording import record
+    from memlens.recording import RecordOptions, record
 
     stream = builtin_stream("builtin", n_token=4000, seed=3).encode(nano.tokenizer)
     plain = [r.outputs.flat() | r.state.flat() for r in run(nano, [stream])]
@@ -67,7 +67,7 @@ def test_recording_changes_no_bit(nano, tmp_path) -> None:
 
     nano.step = watched
     try:
-        record(nano, stream, tmp_path / "run", points=("all",))
+        record(nano, stream, tmp_path / "run", RecordOptions(points=("all",)))
     finally:
         del nano.step
     assert len(plain) == len(recorded)

@@ -6,7 +6,7 @@ import pytest
 
 from memlens.causes import effects, mediation
 from memlens.model import load_model
-from memlens.recording import record
+from memlens.recording import RecordOptions, record
 from memlens.streams import builtin_stream
 
 NANO = Path(__file__).parents[2] / "trained_models" / "nano"
@@ -19,7 +19,7 @@ def ran(tmp_path_factory):
         model,
         builtin_stream("builtin", n_token=14_000, seed=3),
         tmp_path_factory.mktemp("nano") / "run",
-        states_every=1,
+        RecordOptions(states_every=1),
     ), model
 
 
