@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from analyses.common.runner import ROOT
+from analyses.common.results import ROOT
 from memlens.errors import AnalysisError, ConfigError
 from memlens.stats.bootstrap import Interval, percentiles, share_interval
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from analyses.common.runner import Drawing, Result, Table, Verdict
+from analyses.common.claim import Drawing, Result, Table, Verdict
 from analyses.common.words import words
 from memlens.figures.style import ACTION_COLOUR, NULL_COLOUR, label, sheet
 from memlens.stats.bootstrap import nested_bootstrap, paired_bootstrap

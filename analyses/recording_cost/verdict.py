@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from analyses.common.runner import Drawing, Result, Status, Table, Verdict
+from analyses.common.claim import Drawing, Result, Status, Table, Verdict
 from analyses.common.words import words
 from memlens.figures.style import ACTION_COLOUR, INK, NULL_COLOUR, label, sheet
 from memlens.stats.bootstrap import nested_bootstrap

@@ -3,8 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from analyses.common.claim import Drawing, Result
 from analyses.common.recall import where
-from analyses.common.runner import Drawing, Result
 from analyses.common.words import words
 from analyses.retention.hooks import ALL_ALONG, AT_QUESTIONS, FULL, POLICIES, named_policy
 from analyses.retention.verdict import GOALS

@@ -21,7 +21,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from analyses.common import small_models as small
-from analyses.common.runner import Claim, Drawing, Result, Run, Status, Table, Verdict, run_study
+from analyses.common.claim import Claim, Drawing, Result, Status, Table, Verdict
+from analyses.common.runner import Run
 from analyses.common.words import words
 from memlens.figures.style import INK, label, sheet
 from memlens.stats.bootstrap import percentiles
@@ -305,6 +306,7 @@ def grid_caption(result: Result) -> str:
 
 
 CLAIM = Claim(
+    study="scaling",
     number=24,
     title="Scaling in slots and parameters",
     stated="The loss of recall falls with the number of slots and with the number of parameters, and a power law with an offset describes "
@@ -312,6 +314,3 @@ CLAIM = Claim(
     verdict=verdict,
     drawings=(Drawing("laws", draw_laws, laws_caption), Drawing("grid", draw_grid, grid_caption)),
 )
-
-if __name__ == "__main__":
-    run_study(__file__, CLAIM, measure, quick_seeds=(0,))
