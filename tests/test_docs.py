@@ -97,13 +97,16 @@ def test_controls_table(model) -> None:
         assert f"`{re.sub(r'[0-9]+$', '{l}', name)}`" in table
 
 
-def test_analyses_table() -> None:
+def test_every_analysis_has_its_paragraph() -> None:
     from memlens.catalogue import CATALOGUE
 
-    rows = dict(re.findall(r"^\| `(\w+)` \| (.*?) \|$", page("docs/analyses.md"), re.M))
-    for analysis in CATALOGUE:
-        assert rows.get(analysis.name) == analysis.answers
-        assert f"`{analysis.name}`" in page("README.md").split("## Change something")[0]
+    headings = re.findall(r"^### `(\w+)`: (.*)$", page("docs/analyses.md"), re.M)
+    assert sorted(headings) == sorted((analysis.name, analysis.question) for analysis in CATALOGUE)
+
+
+def test_readme_lists_the_themes_of_the_analyses() -> None:
+    themes = re.findall(r"^## (\w+)$", page("docs/analyses.md"), re.M)
+    assert re.findall(r"\(docs/analyses.md#(\w+)\)", page("README.md")) == [theme.lower() for theme in themes]
 
 
 def test_links_lead_somewhere() -> None:
@@ -193,11 +196,7 @@ if __name__ == "__main__":
 
 
 def test_readme_results_are_the_kept_ones() -> None:
-    import importlib.util
+    from analyses.publish import readme_results
 
-    spec = importlib.util.spec_from_file_location("readme_results", ROOT / "analyses" / "readme_results.py")
-    assert spec is not None and spec.loader is not None
-    script = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(script)
-    text = (ROOT / "README.md").read_text(encoding="utf-8")
-    assert text.partition(script.BEGIN)[2].partition(script.END)[0].strip() == script.block()
+    told = page("README.md").partition(readme_results.BEGIN)[2].partition(readme_results.END)[0]
+    assert told.strip() == readme_results.block(), "run `python -m analyses.publish.readme_results`"

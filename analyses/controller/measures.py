@@ -18,12 +18,13 @@ from memlens.model import MemoryModel, run
 from memlens.model.controller import HEURISTICS, Controller, QNetwork
 from memlens.model.run import Steps, encode_questions
 from memlens.model.segment import Segment
+from memlens.stats.correlation import rank_correlation
 from memlens.streams import EncodedStream
 from memlens.streams.registry import builtin_stream
 from memlens.training import bandit_budget
 from memlens.training.entry_value import leave_one_out
 from memlens.training.oracle import Oracle, Shuffled
-from memlens.training.q_learning import QLog, returns, values
+from memlens.training.q_learning import QLog, q_values, returns
 from memlens.training.q_phase import collect, learn_control, with_capacities
 
 Say = Callable[[str], None]
@@ -63,7 +64,7 @@ class Alone:
             controller = Controller(bandit_budget.CFG)
             rule, other = seed % bandit_budget.RULES, (seed + 5) % bandit_budget.RULES
             c, n = self.learning, self.n_candidate
-            told = bandit_budget.learn_budget(controller, c, rule, n, generator, self.n_relevant)
+            told = bandit_budget.learn_bandit(controller, c, rule, n, generator, self.n_relevant)
             say(f"alone, seed {seed}: validation {told[-1]['exact_validation']:.3f}")
             test = bandit_budget.draw(self.n_test, n, self.n_relevant, rule, generator)
             recall = self.recall(controller, test, generator)
@@ -76,7 +77,7 @@ class Alone:
             }  # fmt: skip
             longer = bandit_budget.draw(self.n_test, 2 * n, self.n_relevant, other, generator)
             before = self.recall(controller, longer, generator)
-            again = bandit_budget.learn_budget(controller, self.again, other, 2 * n, generator, self.n_relevant)
+            again = bandit_budget.learn_bandit(controller, self.again, other, 2 * n, generator, self.n_relevant)
             changed = {**before, "before": before["learned"], **self.recall(controller, longer, generator)}
         return {**found, "changed": changed, "again": again, "episodes": episodes(self.again, self.again.n_stream)}
 
@@ -245,8 +246,8 @@ def worth_correlation(gain: Tensor, worth: Tensor) -> dict[str, float]:
     Most candidates are worth exactly nothing: in what order a score puts those, its ranks differ where those of worth do not.
     """
     worth = torch.where(worth.abs() < LEAST_WORTH, 0.0, worth)
-    best = spearman(rankdata(worth.numpy(), method="ordinal"), worth.numpy())
-    found = spearman(gain.numpy(), worth.numpy())
+    best = rank_correlation(rankdata(worth.numpy(), method="ordinal"), worth.numpy())
+    found = rank_correlation(gain.numpy(), worth.numpy())
     return {
         "spearman": found,
         "ceiling": best,
@@ -255,20 +256,15 @@ def worth_correlation(gain: Tensor, worth: Tensor) -> dict[str, float]:
     }
 
 
-def spearman(a: np.ndarray, b: np.ndarray) -> float:
-    """Spearman's correlation: Pearson's, of ranks."""
-    return float(np.corrcoef(rankdata(a), rankdata(b))[0, 1])
-
-
 def return_correlation(log: QLog, network: QNetwork, gamma: float) -> dict[str, float]:
     """Pearson's and Spearman's correlation of Q of what was done with the Monte-Carlo return, over decisions drawn at random."""
     some = log.live.clone()
     some[-1] = False
-    q = values(log, network).gather(-1, log.action[..., None]).squeeze(-1)[some]
+    q = q_values(log, network).gather(-1, log.action[..., None]).squeeze(-1)[some]
     total = returns(log, gamma)[some]
     index = torch.randperm(len(q), generator=torch.Generator().manual_seed(0))[:MOST_DECISIONS]
     a, b = q[index].numpy(), total[index].numpy()
     return {
-        "pearson": float(np.corrcoef(a, b)[0, 1]), "spearman": spearman(a, b),
+        "pearson": float(np.corrcoef(a, b)[0, 1]), "spearman": rank_correlation(a, b),
         "mean_q": float(a.mean()), "mean_return": float(b.mean()), "n": len(a),
     }  # fmt: skip

@@ -8,15 +8,16 @@ import torch
 import xarray as xr
 
 from memlens.analysis.support.result import finish
-from memlens.analysis.support.statistics import rank_correlation
 from memlens.causes.attribution import attributed, routes, windows
 from memlens.causes.differentiable_path import Route
-from memlens.causes.paired_effects import contrast, settled
+from memlens.causes.loss_changes import settled
 from memlens.causes.rerun import Asked, Stage
 from memlens.causes.token_replacement import Filler
 from memlens.errors import AnalysisError
 from memlens.model.model import MemoryModel
 from memlens.model.segment import Segment
+from memlens.stats.correlation import rank_correlation
+from memlens.stats.paired_effects import paired_effects
 
 if TYPE_CHECKING:
     from memlens.recording import Recording
@@ -64,7 +65,7 @@ def agreement(
     xarray.Dataset
         Over ``(question, pair)``: ``rho``, Spearman's rank correlation over windows, and ``null_rho``; ``top``, whether both have the same
         window first, and ``null_top``; NaN where one of the two is the same everywhere. Over ``(pair)``: ``first``, ``second``, of ``rho``
-        what `contrast` gives, and of ``top`` the same as ``top_mean`` and so on. Over ``(question, window, way)``: ``importance``, NaN
+        what `paired_effects` gives, of ``top`` the same as ``top_mean`` etc. Over ``(question, window, way)``: ``importance``, NaN
         beyond a question's last window; ``row``, ``segment``.
 
     Raises
@@ -101,12 +102,12 @@ def agreement(
     importance = np.full((len(found), max(ways.shape[1] for ways in found), len(WAYS)), np.nan)
     for at, ways in enumerate(found):
         importance[at, : ways.shape[1]] = ways.T
-    top = {f"top_{name}": values for name, values in contrast(scores[:, 2], scores[:, 3], unit, seed).items()}
+    top = {f"top_{name}": values for name, values in paired_effects(scores[:, 2], scores[:, 3], unit, seed).items()}
     names = ("rho", "null_rho", "top", "null_top")
     dataset = xr.Dataset(
         {
             **{name: (("question", "pair"), scores[:, i]) for i, name in enumerate(names)},
-            **{name: ("pair", v) for name, v in (contrast(scores[:, 0], scores[:, 1], unit, seed) | top).items()},
+            **{name: ("pair", v) for name, v in (paired_effects(scores[:, 0], scores[:, 1], unit, seed) | top).items()},
             "first": ("pair", [WAYS[a] for a, _ in PAIRS]),
             "second": ("pair", [WAYS[b] for _, b in PAIRS]),
             "importance": (("question", "window", "way"), importance),

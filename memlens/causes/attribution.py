@@ -9,12 +9,12 @@ import xarray as xr
 from torch import Tensor
 
 from memlens.analysis.support.result import finish
-from memlens.analysis.support.statistics import rank_correlation
 from memlens.causes.differentiable_path import Family, Route
-from memlens.causes.paired_effects import contrast
 from memlens.causes.rerun import Asked, Stage
 from memlens.errors import AnalysisError, closest
 from memlens.model.model import MemoryModel
+from memlens.stats.correlation import rank_correlation
+from memlens.stats.paired_effects import paired_effects
 
 if TYPE_CHECKING:
     from memlens.recording import Recording
@@ -82,7 +82,7 @@ def attribution(
         Over ``(question, token)``: ``attribution`` (nats a token of the answer) and ``position`` in the stream. Over
         ``(question, source)``: ``slot_conductance``; ``(question, read)``: ``entry_conductance`` and ``read_weight``. All NaN, or -1,
         beyond a question's last. Over ``(question, measure)``: ``score``, ``null_score``. Over ``(measure)``: what
-        `contrast` gives. Over ``(question)``: ``difference`` f(tokens) - f(baseline), ``total`` of the attribution, ``delta`` and
+        `paired_effects` gives. Over ``(question)``: ``difference`` f(tokens) - f(baseline), ``total`` of the attribution, ``delta`` and
         ``conductance_delta``, ``loss``, ``row``, ``segment``. Over ``(quartile, rank)``: ``by_rank``, quartiles over questions of the
         attribution of the token ranked so, 0 beyond a question's last; ``even``, what each would have of the mean difference. ``missing``,
         the median of ``delta`` without its sign.
@@ -126,7 +126,7 @@ def attribution(
             "read_weight": (("question", "read"), _padded([np.array(row[1].reading.weight) for row in rows], np.nan)),
             "score": (("question", "measure"), score),
             "null_score": (("question", "measure"), null),
-            **{name: ("measure", v) for name, v in contrast(score, null, unit, seed).items()},
+            **{name: ("measure", v) for name, v in paired_effects(score, null, unit, seed).items()},
             "difference": ("question", difference),
             "total": ("question", total),
             "delta": ("question", total - difference),

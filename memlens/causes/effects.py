@@ -10,7 +10,7 @@ import xarray as xr
 from torch import Tensor
 
 from memlens.analysis.support.result import ACTIONS, finish
-from memlens.causes.paired_effects import contrast, settled
+from memlens.causes.loss_changes import settled
 from memlens.causes.rerun import Asked, Stage
 from memlens.dims import Action
 from memlens.errors import AnalysisError, closest
@@ -19,6 +19,7 @@ from memlens.interventions.control import DECISIVE
 from memlens.model.answers import Questions
 from memlens.model.model import MemoryModel
 from memlens.model.state import Memory, MemoryState
+from memlens.stats.paired_effects import paired_effects
 
 if TYPE_CHECKING:
     from memlens.recording import Recording
@@ -60,7 +61,7 @@ def effects(
     -------
     xarray.Dataset
         Over ``(question, cause)``: ``effect`` and ``null_effect``, nats a token (above 0: the answer is worse without), ``correct_change``
-        and ``null_correct_change`` (-1, 0, 1); NaN where an answer has no such cause. Over ``(cause)``: ``kind``, and what `contrast`
+        and ``null_correct_change`` (-1, 0, 1); NaN where an answer has no such cause. Over ``(cause)``: ``kind``, and what `paired_effects`
         gives.
         Over ``(question)``: ``row``, ``segment``, ``loss``, ``correct``, as they were.
 
@@ -113,11 +114,11 @@ def effects(
 
 
 def _summary(arrays: dict[str, np.ndarray], unit: np.ndarray, kinds: list[str], seed: int) -> dict[str, np.ndarray]:
-    """What `contrast` gives; p is adjusted for the causes of one kind, which are one question."""
+    """What `paired_effects` gives; p is adjusted for the causes of one kind, which are one question."""
     parts = []
     for kind in dict.fromkeys(kinds):
         own = np.array([each == kind for each in kinds])
-        parts.append(contrast(arrays["effect"][:, own], arrays["null_effect"][:, own], unit, seed))
+        parts.append(paired_effects(arrays["effect"][:, own], arrays["null_effect"][:, own], unit, seed))
     return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
 

@@ -8,13 +8,15 @@ import torch
 import xarray as xr
 
 from memlens.analysis.support.result import finish
-from memlens.causes.paired_effects import DRAWS, bootstrap, contrast, settled
+from memlens.causes.loss_changes import settled
 from memlens.causes.rerun import Asked, Stage
 from memlens.causes.token_replacement import Filler
 from memlens.errors import AnalysisError
 from memlens.model.model import MemoryModel
 from memlens.model.segment import Segment
 from memlens.model.state import MemoryState
+from memlens.stats.bootstrap import cluster_means, percentiles
+from memlens.stats.paired_effects import DRAWS, paired_effects
 
 if TYPE_CHECKING:
     from memlens.recording import Recording
@@ -58,7 +60,7 @@ def mediation(
     Returns
     -------
     xarray.Dataset
-        Over ``(question, path)``: ``alone``, ``restored``, ``null_alone``, nats a token. Over ``(path)``: of ``alone`` what `contrast`
+        Over ``(question, path)``: ``alone``, ``restored``, ``null_alone``, nats a token. Over ``(path)``: of ``alone`` as `paired_effects`
         gives, ``share`` and ``share_restored`` with ``_low``, ``_high``: ratios of means, bootstrap over segments, NaN where the total is
         not above that of the null. Over ``(question)``: ``total``, ``null_total``, ``row``, ``segment``, ``distance``. Of the total
         ``total_mean``, ``total_low``, ``total_high``, ``total_null_mean``, ``total_p``; and ``remainder`` with ``_low``, ``_high``.
@@ -95,13 +97,13 @@ def mediation(
         values[:, 0, 0], values[:, 1, 0], values[:, 0, 1:4], values[:, 0, 4:], values[:, 1, 1:4],
     )  # fmt: skip
     unit = np.array([asked.segment for asked in chosen])
-    whole = {name: v[0] for name, v in contrast(total[:, None], null_total[:, None], unit, seed).items()}
+    whole = {name: v[0] for name, v in paired_effects(total[:, None], null_total[:, None], unit, seed).items()}
     dataset = xr.Dataset(
         {
             "alone": (("question", "path"), alone),
             "restored": (("question", "path"), restored),
             "null_alone": (("question", "path"), null_alone),
-            **{name: ("path", v) for name, v in contrast(alone, null_alone, unit, seed).items()},
+            **{name: ("path", v) for name, v in paired_effects(alone, null_alone, unit, seed).items()},
             **_shares(total, alone, restored, unit, seed, whole),
             **{
                 f"total_{name}": whole[name]
@@ -185,7 +187,7 @@ def _shares(
 ) -> dict[str, Any]:
     """Shares of the mean total, with intervals; of no total there are none."""
     columns = np.concatenate((total[:, None], alone, restored), 1)
-    drawn = bootstrap(columns, unit, DRAWS, seed)
+    drawn = cluster_means(columns, unit, DRAWS, seed)
     if not (whole["p"] <= 0.05 and whole["mean"] > whole["null_mean"] and (drawn[:, 0] > 0).all()):
         mean, low, high = (np.full(7, np.nan) for _ in range(3))
     else:
@@ -193,7 +195,7 @@ def _shares(
         shares = np.concatenate((shares, 1 - shares[:, :3].sum(1, keepdims=True)), 1)
         own = columns.mean(0)
         mean = np.append(own[1:] / own[0], 1 - own[1:4].sum() / own[0])
-        low, high = np.quantile(shares, [0.025, 0.975], axis=0)
+        low, high = percentiles(shares, axis=0)
     out: dict[str, Any] = {}
     for end, values in (("", mean), ("_low", low), ("_high", high)):
         out |= {

@@ -25,15 +25,15 @@ SHORT_TEXT = 32
 
 
 @dataclass(frozen=True, eq=False)
-class Columns:
+class Encoding:
     """What ``n`` consecutive positions carry.
 
     Attributes
     ----------
     modality : int8 [position]
     token : int32 [position]
-        Token id for text, base code (A0 C1 G2 T3 N4) for DNA, else 0.
-    payload : float32 [position, PAYLOAD_WIDTH]
+        Token id for text, base code (A 0, C 1, G 2, T 3, N 4) for DNA, else 0.
+    payload : float32 [position, payload]
         Zeros for text.
     """
 
@@ -44,18 +44,22 @@ class Columns:
     def __len__(self) -> int:
         return len(self.token)
 
+    def __repr__(self) -> str:
+        kinds = ", ".join(Modality(int(m)).name.lower() for m in np.unique(self.modality))
+        return f"<Encoding: {len(self):,} positions ({kinds or 'nothing'})>"
 
-def _columns(modality: Modality, token: np.ndarray | None, payload: np.ndarray | None, n: int) -> Columns:
+
+def _encoding(modality: Modality, token: np.ndarray | None, payload: np.ndarray | None, n: int) -> Encoding:
     padded = np.zeros((n, PAYLOAD_WIDTH), dtype=np.float32)
     if payload is not None:
         padded[:, : PAYLOAD[modality]] = payload
     tokens = np.zeros(n, dtype=np.int32) if token is None else token
-    return Columns(np.full(n, int(modality), dtype=np.int8), tokens, padded)
+    return Encoding(np.full(n, int(modality), dtype=np.int8), tokens, padded)
 
 
-def concatenate(parts: Sequence[Columns]) -> Columns:
-    """Join columns in order."""
-    return Columns(
+def concatenate(parts: Sequence[Encoding]) -> Encoding:
+    """Join encodings in order."""
+    return Encoding(
         np.concatenate([part.modality for part in parts]),
         np.concatenate([part.token for part in parts]),
         np.concatenate([part.payload for part in parts]),
@@ -63,12 +67,22 @@ def concatenate(parts: Sequence[Columns]) -> Columns:
 
 
 def text_ids(tokenizer: Tokenizer, text: str) -> np.ndarray:
-    """Give the token ids of ``text``, int32 [position].
+    """Tokenize ``text``.
+
+    Parameters
+    ----------
+    tokenizer : tokenizers.Tokenizer
+    text : str
+
+    Returns
+    -------
+    int32 [position]
+        Token ids, without special tokens.
 
     Raises
     ------
     StreamError
-        When ``text`` is not a string or holds lone surrogates.
+        When ``text`` is not a string, or cannot be written as UTF-8 (it holds lone surrogates).
     """
     if not isinstance(text, str):
         raise StreamError(f"text is a {type(text).__name__}, expected a str")
@@ -79,27 +93,50 @@ def text_ids(tokenizer: Tokenizer, text: str) -> np.ndarray:
     return np.array(tokenizer.encode(text, add_special_tokens=False).ids, dtype=np.int32)
 
 
-def encode_text(tokenizer: Tokenizer, text: str) -> Columns:
-    """Encode ``text`` with a byte-level tokenizer; one token is one position."""
+def encode_text(tokenizer: Tokenizer, text: str) -> Encoding:
+    """Encode ``text`` with a byte-level tokenizer; one token is one position.
+
+    Parameters
+    ----------
+    tokenizer : tokenizers.Tokenizer
+    text : str
+
+    Returns
+    -------
+    Encoding
+        Its arrays may be shared between calls: those of a short text cannot be written to.
+
+    Raises
+    ------
+    StreamError
+        As ``text_ids``.
+    """
     if isinstance(text, str) and len(text) <= SHORT_TEXT:
         return _short_text(tokenizer, text)
     ids = text_ids(tokenizer, text)
-    return _columns(Modality.TEXT, ids, None, len(ids))
+    return _encoding(Modality.TEXT, ids, None, len(ids))
 
 
 @lru_cache(maxsize=2**14)
-def _short_text(tokenizer: Tokenizer, text: str) -> Columns:
-    """Streams of symbols say the same few words again and again. Arrays that are shared cannot be written to."""
+def _short_text(tokenizer: Tokenizer, text: str) -> Encoding:
+    """Encode a short text once: streams of symbols repeat the same few words. Shared arrays cannot be written to."""
     ids = text_ids(tokenizer, text)
-    columns = _columns(Modality.TEXT, ids, None, len(ids))
+    columns = _encoding(Modality.TEXT, ids, None, len(ids))
     for array in (columns.modality, columns.token, columns.payload):
         array.flags.writeable = False
     return columns
 
 
+def _array(values: object, what: str) -> np.ndarray:
+    try:
+        return np.asarray(values)
+    except ValueError as error:
+        raise StreamError(f"{what} is no array: {error}; give rows of equal length") from None
+
+
 def _grey(image: np.ndarray) -> np.ndarray:
-    """Check an image and give it as greys in [0, 1], float32 [row, column]."""
-    array = np.asarray(image)
+    """Check an image and return its grey values in [0, 1], float32 [row, column]."""
+    array = _array(image, "image")
     if array.ndim not in (2, 3) or (array.ndim == 3 and array.shape[2] != 3) or 0 in array.shape:
         raise StreamError(
             f"image has shape {array.shape}, expected (height, width) or (height, width, 3), none of them 0"
@@ -127,10 +164,10 @@ def _shrink(grey: np.ndarray) -> np.ndarray:
     return np.asarray(Image.fromarray(grey).resize(size, Image.Resampling.BILINEAR))
 
 
-def encode_image(image: np.ndarray) -> Columns:
-    """Encode an image as grey 8x8 patches, row by row; one patch is one position.
+def encode_image(image: np.ndarray) -> Encoding:
+    """Encode an image as grey 8 x 8 patches, row by row; one patch is one position.
 
-    An image larger than 64 x 64 is shrunk, its aspect kept; sides are padded with black to a multiple of 8.
+    An image larger than 64 x 64 is shrunk, its aspect kept; its sides are padded with black to a multiple of 8.
 
     Parameters
     ----------
@@ -138,7 +175,7 @@ def encode_image(image: np.ndarray) -> Columns:
 
     Returns
     -------
-    Columns
+    Encoding
         Payload: 64 numbers in [-1, 1], -1 is black.
 
     Raises
@@ -151,7 +188,7 @@ def encode_image(image: np.ndarray) -> Columns:
     canvas = np.zeros((rows * PATCH, columns * PATCH), dtype=np.float32)
     canvas[: grey.shape[0], : grey.shape[1]] = grey
     patches = canvas.reshape(rows, PATCH, columns, PATCH).swapaxes(1, 2).reshape(-1, PATCH * PATCH)
-    return _columns(Modality.IMAGE, None, np.clip(patches * 2 - 1, -1, 1), rows * columns)
+    return _encoding(Modality.IMAGE, None, np.clip(patches * 2 - 1, -1, 1), rows * columns)
 
 
 @cache
@@ -166,8 +203,8 @@ def _mel_bank() -> np.ndarray:
 
 
 def _wave(wave: np.ndarray, rate: int) -> np.ndarray:
-    """Check a wave and give it mono at 8 kHz, float64 [sample]."""
-    array = np.asarray(wave)
+    """Check a wave and return it as mono at 8 kHz, float64 [sample]."""
+    array = _array(wave, "audio")
     if array.ndim not in (1, 2) or 0 in array.shape:
         raise StreamError(
             f"audio has shape {array.shape}, expected (sample,) or (sample, channel) with at least 1 sample"
@@ -192,7 +229,10 @@ def _wave(wave: np.ndarray, rate: int) -> np.ndarray:
 
 
 def log_mel(wave: np.ndarray) -> np.ndarray:
-    """Log-mel energies of an 8 kHz wave: 16 bins, 25 ms Hann window, 10 ms hop, [frame, mel], normalised."""
+    """Log-mel energies of an 8 kHz wave [sample], normalised, float64 [frame, mel].
+
+    16 mel bins, a Hann window of 25 ms, a hop of 10 ms.
+    """
     n_frame = max(1, -(-(len(wave) - WINDOW) // HOP) + 1)
     padded = np.zeros((n_frame - 1) * HOP + WINDOW)
     padded[: min(len(wave), len(padded))] = wave[: len(padded)]
@@ -204,7 +244,7 @@ def log_mel(wave: np.ndarray) -> np.ndarray:
     return (np.log(np.concatenate(energies) + MEL_FLOOR) - MEL_MEAN) / MEL_STD
 
 
-def encode_audio(wave: np.ndarray, rate: int) -> Columns:
+def encode_audio(wave: np.ndarray, rate: int) -> Encoding:
     """Encode a sound as stacks of 8 log-mel frames; one position is 80 ms.
 
     Parameters
@@ -212,12 +252,12 @@ def encode_audio(wave: np.ndarray, rate: int) -> Columns:
     wave : int16 or float (-1 to 1), [sample] or [sample, channel]
         Channels are averaged.
     rate : int
-        Samples a second; anything but 8,000 is resampled.
+        Samples per second; anything but 8,000 is resampled.
 
     Returns
     -------
-    Columns
-        Payload: 128 numbers, frame-major (8 frames of 16 mel bins); the last position is padded with silence.
+    Encoding
+        Payload: 128 numbers, frame by frame (8 frames of 16 mel bins); the last position is padded with silence.
 
     Raises
     ------
@@ -228,11 +268,11 @@ def encode_audio(wave: np.ndarray, rate: int) -> Columns:
     n = -(-len(mel) // STACK)
     stacked = np.full((n * STACK, N_MEL), (np.log(MEL_FLOOR) - MEL_MEAN) / MEL_STD, dtype=np.float32)
     stacked[: len(mel)] = mel
-    return _columns(Modality.AUDIO, None, stacked.reshape(n, STACK * N_MEL), n)
+    return _encoding(Modality.AUDIO, None, stacked.reshape(n, STACK * N_MEL), n)
 
 
 def check_dna(letters: str) -> str:
-    """Give the letters in upper case; raise StreamError on the first that is not A, C, G, T or N."""
+    """Return the letters in upper case; raise StreamError at the first that is not A, C, G, T or N."""
     if not isinstance(letters, str) or not letters:
         raise StreamError(f"DNA is {letters!r}, expected a text of the letters {', '.join(BASES)}")
     upper = letters.upper()
@@ -247,22 +287,22 @@ _CODE[[ord(base) for base in BASES]] = range(len(BASES))
 _ONE_HOT = np.eye(len(BASES), len(BASES) - 1, dtype=np.float32)
 
 
-def encode_dna(letters: str) -> Columns:
+def encode_dna(letters: str) -> Encoding:
     """Encode a strand; one base is one position.
 
     Returns
     -------
-    Columns
-        Token: A0 C1 G2 T3 N4. Payload: one-hot of the last 8 bases of this strand, oldest first (8 x 4 numbers);
-        zeros before its start and for N.
+    Encoding
+        Token: A 0, C 1, G 2, T 3, N 4. Payload: one-hot of the last 8 bases of this strand, oldest first (8 x 4 numbers); zeros before
+        its start and for N.
 
     Raises
     ------
     StreamError
-        Naming the first letter that is none of A, C, G, T, N, and its index.
+        For the first letter that is not A, C, G, T or N, with its index.
     """
     codes = _CODE[np.frombuffer(check_dna(letters).encode("ascii"), dtype=np.uint8)]
     hot = np.zeros((len(codes) + BASE_WINDOW - 1, 4), dtype=np.float32)
     hot[BASE_WINDOW - 1 :] = _ONE_HOT[codes]
     windows = np.lib.stride_tricks.sliding_window_view(hot, BASE_WINDOW, axis=0)  # position, base, place
-    return _columns(Modality.DNA, codes, windows.swapaxes(1, 2).reshape(len(codes), -1), len(codes))
+    return _encoding(Modality.DNA, codes, windows.swapaxes(1, 2).reshape(len(codes), -1), len(codes))

@@ -29,7 +29,7 @@ BAD = {
         ["record", "nano", "./file.txt", "-o", "out", "--length", "1K"],
         "--length and --seed are for",
     ),
-    "no task": (["evaluate", "nano", "--task", "nedle"], "no task 'nedle'; closest: needle"),
+    "no task": (["evaluate", "nano", "--task", "nedle"], "no built-in stream or task 'nedle'; closest: needle"),
     "no option": (["evaluate", "nano", "--task", "needle", "--set", "naer=1"], "has no option 'naer'; closest: near"),
     "option in words": (["evaluate", "nano", "--task", "needle", "--set", "near=much"], "expected a number, such as"),
     "option without value": (["evaluate", "nano", "--set", "repeats"], "'repeats' sets nothing; give key=value"),
@@ -39,7 +39,7 @@ BAD = {
     "wrong dtype": (["record", "nano", "noise", "-o", "out", "--dtype", "float61"], "closest: float16"),
     "demo over data of another": (["demo", "-o", "taken", "--overwrite"], "'taken' was not written by 'memlens demo'"),
     "demo exists": (["demo", "-o", "taken"], "'taken' exists already"),
-    "damaged model": (["info", "damaged"], "is no JSON"),
+    "damaged model": (["info", "damaged"], "is not JSON"),
 }
 
 

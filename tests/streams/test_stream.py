@@ -8,7 +8,7 @@ import pytest
 
 from memlens.dims import Modality
 from memlens.errors import StreamError
-from memlens.streams import Stream, builtin, builtin_stream, default_tokenizer
+from memlens.streams import Stream, builtin_stream, default_tokenizer, find_task, make_fact
 from memlens.streams.builtin import distance_targets
 
 TOKENIZER = default_tokenizer()
@@ -143,12 +143,12 @@ def test_damaged_or_foreign_files_are_stream_errors(tmp_path):
 
 def test_builtin_is_bit_equal_by_seed_and_ignores_global_state():
     np.random.seed(1)  # noqa: NPY002
-    one = builtin(20_000, seed=5).encode(TOKENIZER)
+    one = builtin_stream("builtin", n_token=20_000, seed=5).encode(TOKENIZER)
     np.random.seed(2)  # noqa: NPY002
     np.random.random(10)  # noqa: NPY002
-    two = builtin(20_000, seed=5).encode(TOKENIZER)
+    two = builtin_stream("builtin", n_token=20_000, seed=5).encode(TOKENIZER)
     assert one.sha256 == two.sha256
-    assert builtin(20_000, seed=6).encode(TOKENIZER).sha256 != one.sha256
+    assert builtin_stream("builtin", n_token=20_000, seed=6).encode(TOKENIZER).sha256 != one.sha256
 
 
 @pytest.mark.parametrize("n_token", [4_000, 30_000, 100_000, 400_000])
@@ -167,7 +167,7 @@ def test_builtin_states_every_fact_before_it_is_asked_once(n_token):
 
 
 def test_builtin_repeats_a_share_and_spreads_depth_and_distance():
-    encoded = builtin(100_000, seed=0, repeats=0.25).encode(TOKENIZER)
+    encoded = builtin_stream("builtin", n_token=100_000, seed=0, repeats=0.25).encode(TOKENIZER)
     again = [f for f, span in encoded.facts.items() if (encoded.fact == f).sum() > span.end - span.start]
     assert len(again) == 40
     starts = np.array([span.start for span in encoded.facts.values()]) / encoded.n_token
@@ -183,7 +183,7 @@ def test_distance_targets_grow_with_the_stream():
 
 
 def test_builtin_without_facts_is_prose():
-    encoded = builtin(2_000, n_text=0, n_image=0, n_audio=0, n_dna=0).encode(TOKENIZER)
+    encoded = builtin_stream("builtin", n_token=2_000, n_text=0, n_image=0, n_audio=0, n_dna=0).encode(TOKENIZER)
     assert not encoded.questions and (encoded.modality == Modality.TEXT).all()
 
 
@@ -199,3 +199,30 @@ def test_wrong_options_are_stream_errors(options):
 def test_unknown_name_lists_the_closest():
     with pytest.raises(StreamError, match="closest: builtin"):
         builtin_stream("bulitin")
+
+
+def test_a_stream_says_its_sizes():
+    stream = everything()
+    said = "<Stream 'all': 3 text, 1 image, 1 audio, 1 dna parts, 2 facts, 3 questions, seed 3; "
+    assert repr(stream) == said + "positions are counted by encode(tokenizer)>"
+    encoded = stream.encode(TOKENIZER)
+    n_text = int((encoded.modality == Modality.TEXT).sum())
+    said = f"{n_text + 16} positions ({n_text} text, 2 image, 7 audio, 7 dna), 2 facts, 3 questions, seed 3"
+    assert repr(encoded) == f"<EncodedStream 'all': {said}>"
+    assert repr(Stream()).startswith("<Stream 'stream': no parts, 0 facts, 0 questions, seed None;")
+
+
+def test_what_a_stream_is_made_of_fits_a_line():
+    question, text, image, *_ = everything().parts
+    assert repr(question) == "<StreamPart question: 'Anything yet?' -> 'no' (13 characters)>"
+    assert repr(text) == "<StreamPart text: 'The picture of the gate:' (24 characters), fact 4>"
+    assert repr(image) == "<StreamPart image: 2 positions, fact 4>"
+    assert len(repr(Stream().text("word " * 10_000).parts[0])) < 120
+    scene = find_task("digits").draw(np.random.default_rng(0), "test", 3)
+    assert repr(scene) == "<Scene: 3 statements, 3 queries>"
+    assert repr(scene.statements[0]).endswith("(image 8 x 8)>") and len(repr(scene.statements[0])) < 120
+    fact = make_fact(np.random.default_rng(0), Modality.AUDIO, "test", "copper lantern")
+    assert repr(fact).startswith("<Fact 'copper lantern', recording (audio): ") and len(repr(fact)) < 240
+    assert repr(find_task("spoken")) == (
+        "<Task 'spoken': spoken digits, recalled by name; 16,384 positions, 32 facts, filler prose; options digits=1>"
+    )

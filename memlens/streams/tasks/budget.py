@@ -6,7 +6,7 @@ from memlens.dims import Modality
 from memlens.errors import StreamError
 from memlens.streams.facts import Fact, keys, make_fact
 from memlens.streams.scene import Query, Scene, Statement
-from memlens.streams.tasks.checks import pick, whole
+from memlens.streams.tasks.checks import check_whole, pick
 from memlens.streams.tasks.task import Task
 from memlens.streams.words import ADJECTIVES
 
@@ -26,8 +26,8 @@ def rule_of(rule: int) -> tuple[str, frozenset[str]]:
     return ATTRIBUTES[rule % 2], frozenset(adjectives)
 
 
-def is_relevant(attribute: str, key: str, rule: int) -> bool:
-    """Whether facts like this are asked for: both features of the rule must hold."""
+def _fits_rule(attribute: str, key: str, rule: int) -> bool:
+    """Whether such facts are asked for: both the attribute and the adjective must fit the rule."""
     right, adjectives = rule_of(rule)
     return attribute == right and key.split()[0] in adjectives
 
@@ -39,21 +39,32 @@ def _fact(rng: np.random.Generator, split: str, key: str, attribute: str) -> Fac
             return fact
 
 
-def scene(rng: np.random.Generator, split: str, n_fact: int, rule: int = 0) -> Scene:
+def budget_scene(rng: np.random.Generator, split: str, n_fact: int, rule: int = 0) -> Scene:
     """Text facts as in ``needle``, of which an eighth is relevant; only those are asked for.
 
-    A fact is relevant when two things that it says both hold: its attribute is the rule's ("access code"), and its key's adjective is
-    in the rule's quarter of the adjectives. Of the others some have the attribute only (3 in 7), some the adjective only (1 in 7),
-    some neither (3 in 7), as independent features would. Splits share no keys ("adjective noun", by a hash of the pair).
+    A fact is relevant when its attribute is the rule's ("access code") and the adjective of its key is in the rule's quarter of the
+    adjectives. Of the others some have only the attribute (3 in 7), some only the adjective (1 in 7), some neither (3 in 7), as if the two
+    were independent. Splits share no keys ("adjective noun", by a hash of the pair).
 
     Parameters
     ----------
+    rng : numpy.random.Generator
+    split : {"train", "validation", "test"}
     n_fact : int
         Candidates, in random order; an eighth of them (rounded, at least one) is relevant. All have different keys.
     rule : int
         0 to 7: which attribute and which quarter; a rule and the next differ in both.
+
+    Returns
+    -------
+    Scene
+
+    Raises
+    ------
+    StreamError
+        For another rule, or more candidates than the split has keys for.
     """
-    attribute, adjectives = rule_of(whole("rule", rule, 0, RULES - 1))
+    attribute, adjectives = rule_of(check_whole("rule", rule, 0, RULES - 1))
     other = ATTRIBUTES[1 - ATTRIBUTES.index(attribute)]
     n_relevant = min(n_fact, max(1, round(n_fact / ODDS)))
     n_adjective = round((n_fact - n_relevant) / (ODDS - 1))
@@ -71,9 +82,11 @@ def scene(rng: np.random.Generator, split: str, n_fact: int, rule: int = 0) -> S
     queries = [
         Query(fact.question, fact.answer, (i,))
         for i, fact in enumerate(facts)
-        if is_relevant(fact.attribute, fact.key, rule)
+        if _fits_rule(fact.attribute, fact.key, rule)
     ]
     return Scene(tuple(Statement(fact.pieces) for fact in facts), tuple(queries))
 
 
-BUDGET = Task("budget", "64 candidate facts, of which only the 8 that fit a rule are asked for", scene, 16_384, 64)
+BUDGET = Task(
+    "budget", "64 candidate facts, of which only the 8 that fit a rule are asked for", budget_scene, 16_384, 64
+)

@@ -10,7 +10,7 @@ import numpy as np
 from memlens.errors import StreamError
 from memlens.streams.facts import keys
 from memlens.streams.scene import Query, Scene, Statement
-from memlens.streams.tasks.checks import creatures, one_of, pick, whole
+from memlens.streams.tasks.checks import check_one_of, check_whole, creatures, pick
 from memlens.streams.tasks.task import Task
 from memlens.streams.words import PLACES, PORTABLE
 
@@ -114,7 +114,7 @@ def _queries(
     return queries
 
 
-def scene(
+def entity_scene(
     rng: np.random.Generator,
     split: str,
     n_fact: int,
@@ -123,30 +123,39 @@ def scene(
     objects: int = 3,
     places: int = 6,
 ) -> Scene:
-    """A story: actors move, take, drop and carry; where they are, where objects are, and where objects were.
+    """A story in which actors move, take, drop and carry things; asked is where they are, where objects are, and where objects were.
 
     Splits share neither actors ("amber fox", colour and animal) nor objects ("copper kettle"): a hash of the pair decides. All splits
-    share the places.
+    share the places. Support of a query: with 1 hop the actor's last move; with 2 hops the object's last take or drop, and the move that
+    says where that actor is (or was); with 3 hops the take, the move before and the move after (where an object came to a place twice, the
+    last time is meant). Groups: "1 hop", "2 hops", "3 hops".
 
     Parameters
     ----------
+    rng : numpy.random.Generator
+    split : {"train", "validation", "test"}
     n_fact : int
         Sentences of the story; at least as many as hops. A short story has fewer actors.
     hops : int
-        1: "Where is the amber fox?" and a story of nothing but moves; 2: "Where is the copper kettle?"; 3: "Where was the copper
-        kettle before the library?"; 0: all three.
+        1: "Where is the amber fox?" and a story of nothing but moves; 2: "Where is the copper kettle?"; 3: "Where was the copper kettle
+        before the library?"; 0: all three.
     actors, objects, places : int
         How many the story has (bAbI: 4, 3, 6).
 
-    Supports: 1 hop: the actor's last move. 2 hops: the object's last take or drop, and the move that says where that actor is (or
-    was). 3 hops: the take, the move before and the move after; of a place that an object came to twice, the last time is meant.
-    Groups: "1 hop", "2 hops", "3 hops".
+    Returns
+    -------
+    Scene
+
+    Raises
+    ------
+    StreamError
+        For an option out of range, or a story that is too short for a question.
     """
-    one_of("hops", hops, (0, 1, 2, 3))
-    whole("actors", actors, 1, len(creatures(split)))
-    whole("places", places, 2, len(PLACES))
+    check_one_of("hops", hops, (0, 1, 2, 3))
+    check_whole("actors", actors, 1, len(creatures(split)))
+    check_whole("places", places, 2, len(PLACES))
     portable = tuple(key for key in keys(split) if key.split()[1] in PORTABLE)
-    whole("objects", objects, 1, len(portable))
+    check_whole("objects", objects, 1, len(portable))
     if n_fact == 0:
         return Scene((), ())
     if n_fact < max(1, hops):
@@ -162,4 +171,4 @@ def scene(
             return Scene(tuple(Statement((("text", sentence),)) for sentence in story), tuple(queries))
 
 
-ENTITY = Task("entity", "who is where and who carries what (bAbI 1 to 3, Weston et al. 2015)", scene, 8_192, 16)
+ENTITY = Task("entity", "who is where and who carries what (bAbI 1 to 3, Weston et al. 2015)", entity_scene, 8_192, 16)
