@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import MISSING, dataclass, field, fields
+from dataclasses import MISSING, asdict, dataclass, field, fields
 from typing import Any, Self
 
 from memlens.recording.format.states import Layout
@@ -140,6 +140,14 @@ class RecordingInfo:
         values["stream"] = StreamInfo.parse(values.get("stream", {}))
         values["points"] = tuple(PointInfo.parse(one) for one in values.get("points", ()) if isinstance(one, Mapping))
         return cls(**values, extra={name: _plain(attrs[name]) for name in attrs if name not in known})
+
+    def to_dict(self) -> dict[str, Any]:
+        """As plain values for JSON, by the names of the root attributes."""
+        values = asdict(self)
+        extra = values.pop("extra")
+        if not self.stream.streams:
+            del values["stream"]["streams"]
+        return {**values, **extra}
 
     @property
     def streams(self) -> tuple[StreamInfo, ...]:
