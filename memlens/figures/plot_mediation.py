@@ -69,4 +69,7 @@ def caption(dataset: "xr.Dataset") -> str:
             dataset["path"].values, *(dataset[f"share{end}"].values for end in ("", "_low", "_high")), strict=True
         )
     ]
-    return f"{whole}; carried alone: {', '.join(parts)}. Shares need not add up to 100 %: what two parts both hold is not lost when one of them lacks it."
+    return (
+        f"{whole}; carried alone: {', '.join(parts)}. Shares need not add up to 100 %: what two parts both hold is not lost when one "
+        "of them lacks it."
+    )
