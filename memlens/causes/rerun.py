@@ -16,7 +16,6 @@ from memlens.model.segment import Segment
 from memlens.model.state import MemoryState
 from memlens.recording.capture.replay import refuse_other, state_before
 from memlens.recording.capture.resume import restored
-from memlens.recording.format.schema import decoded
 from memlens.streams import EncodedStream
 from memlens.streams.encoded import AskedQuestion
 
@@ -57,7 +56,7 @@ class Stage:
                 f"model is a {type(model).__name__}, expected the MemoryModel that the recording was made with"
             )
         refuse_other(recording, model)
-        if decoded(recording.attrs.get("interventions"), []):
+        if recording.info.interventions:
             raise AnalysisError(f"'{recording.path}' was made with interventions; analyse its parent")
         n = recording.segments.sizes["sequence"]
         if not 0 <= sequence < n:

@@ -14,7 +14,6 @@ import xarray as xr
 from memlens.dims import Action
 from memlens.errors import RecordingError
 from memlens.recording import Recording
-from memlens.recording.format.schema import decoded
 
 #: Beginnings of points' names in the order in which a step fires them. Inside of a part, points are listed in that order.
 FIRING = (
@@ -128,13 +127,10 @@ def compare(parent: Recording, child: Recording) -> Comparison:
 
 def refuse_unlike(parent: Recording, child: Recording) -> None:
     """RecordingError, naming what differs, when two recordings are not of one stream in segments of one length."""
-    streams = [decoded(r.attrs.get("stream"), {}) for r in (parent, child)]
-    prints = [[one.get("sha256") for one in stream.get("streams", [stream])] for stream in streams]
+    infos = [parent.info, child.info]
     found = {
-        "streams": [
-            f"{s.get('name')} ({', '.join(str(p)[:12] for p in ps)})" for s, ps in zip(streams, prints, strict=True)
-        ],
-        "segment lengths": [r.attrs["segment_length"] for r in (parent, child)],
+        "streams": [f"{info.stream.name} ({', '.join(one.sha256[:12] for one in info.streams)})" for info in infos],
+        "segment lengths": [info.segment_length for info in infos],
     }
     shared = _shared(parent, child)
     shapes = {name: [dict(r.segments[name].sizes) | {"segment": 0} for r in (parent, child)] for name in shared}
@@ -153,7 +149,7 @@ def firing_order(name: str) -> int:
 
 
 def _shared(parent: Recording, child: Recording) -> list[str]:
-    listed = [point["name"] for point in decoded(parent.attrs.get("points"), [])]
+    listed = [point.name for point in parent.info.points]
     return sorted((name for name in listed if name in child.segments and name in parent.segments), key=firing_order)
 
 

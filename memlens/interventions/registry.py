@@ -11,7 +11,6 @@ from memlens.interventions.control import Forbid, Force, Freeze
 from memlens.interventions.edits import Ablate, Clamp, Noise, Patch, Scale, Swap
 from memlens.interventions.entries import Drop, Insert
 from memlens.recording import Recording
-from memlens.recording.format.schema import decoded
 
 KINDS: dict[str, type[Intervention]] = {
     kind.kind(): kind for kind in (Ablate, Patch, Clamp, Noise, Swap, Scale, Force, Forbid, Drop, Insert, Freeze)
@@ -56,4 +55,4 @@ def read_list(path: str | Path) -> list[Any]:
 
 def interventions_of(recording: Recording) -> list[Intervention]:
     """The interventions that a recording was made with."""
-    return [from_dict(one) for one in decoded(recording.attrs.get("interventions"), [])]
+    return [from_dict(one) for one in recording.info.interventions]

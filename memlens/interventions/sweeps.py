@@ -23,7 +23,6 @@ from memlens.model.segment import Segment
 from memlens.model.state import MemoryState
 from memlens.recording import Recording
 from memlens.recording.capture.replay import state_before
-from memlens.recording.format.schema import decoded
 from memlens.streams import EncodedStream
 
 Place = Force | tuple[int, int, str]
@@ -74,7 +73,7 @@ def sweep(
     if not forces:
         raise InterventionError("no places were given; give at least one (segment, entry, action)")
     if isinstance(source, Recording):
-        if decoded(source.attrs.get("interventions"), []):
+        if source.info.interventions:
             raise InterventionError(f"'{source.path}' was made with interventions; sweep its parent, or its stream")
         streams, first, state = state_before(source, model, min(map(_segment, forces)))
         stream, state = streams[sequence], state.map(lambda x: x[sequence : sequence + 1])

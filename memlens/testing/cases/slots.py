@@ -108,7 +108,7 @@ def judge_three(found: xr.Dataset, truth: dict[str, Any]) -> Verdict:
 
     label = np.array(truth["label"])[(found["segment"].values * SLOT + found["place"].values).astype(int)]
     group = [np.bincount(label[found["label"].values == c]).argmax() for c in found["cluster"].values]
-    marks = [str(first).strip() for first in found["mark_token"].values[:, 0]]
+    marks = [str(first).strip() for first in found["cluster_token"].values[:, 0]]
     named = float(np.mean([mark == truth["token"][g] for mark, g in zip(marks, group, strict=True)]))
     numbers = {
         "k": found.attrs["chosen_k"],
