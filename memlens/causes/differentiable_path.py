@@ -45,7 +45,7 @@ class Family:
     def __init__(self, stage: Stage):
         self.tree = Ancestry(stage.recording)
         self._reads = self.tree.reads()
-        self._rows = np.flatnonzero(stage.recording.questions["sequence"].values == stage.sequence)
+        self._rows = np.flatnonzero(stage.recording.tables.questions.sequence == stage.sequence)
 
     def leaves(self, entry: int, share: float = 1.0) -> list[tuple[int, float]]:
         """Rows of the fresh slots that an entry came from, with the part that each is of it: parents count alike."""

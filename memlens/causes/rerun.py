@@ -63,7 +63,7 @@ class Stage:
             raise AnalysisError(f"sequence is {sequence}; this recording has 0 to {n - 1}")
         self.recording, self.model, self.sequence = recording, model, sequence
         self.length = model.cfg.segment_length
-        first = int(recording.segments["segment"].values[0])
+        first = recording.tables.segments.first
         streams, at, state = state_before(recording, model, first)
         self.stream: EncodedStream = streams[sequence]
         self._now = at, self._own(state)

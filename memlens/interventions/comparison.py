@@ -106,7 +106,7 @@ def compare(parent: Recording, child: Recording) -> Comparison:
         When they cannot be compared: another stream, another length of segments, other sizes, or no segment in common.
     """
     refuse_unlike(parent, child)
-    common = np.intersect1d(parent.segments["segment"].values, child.segments["segment"].values)
+    common = np.intersect1d(parent.tables.segments.segment, child.tables.segments.segment)
     if not common.size:
         raise RecordingError(f"'{parent.path}' and '{child.path}' have no segment in common; record more of one")
     points = _points(parent, child, common)

@@ -50,10 +50,9 @@ def values_at(recording: Recording, point: str, segment: int, sequence: int) -> 
     InterventionError
         When that segment or sequence is not in the recording.
     """
-    array = recording[point]
-    at = np.flatnonzero(recording.segments["segment"].values == segment)
+    array, known = recording[point], recording.tables.segments.segment
+    at = np.flatnonzero(known == segment)
     if not at.size or sequence >= array.sizes["sequence"]:
-        known = recording.segments["segment"].values
         raise InterventionError(
             f"'{recording.path}' has no segment {segment} of sequence {sequence}; it has segments {known.min()} to {known.max()} of "
             f"{array.sizes['sequence']} sequences"
@@ -94,13 +93,12 @@ def drawn_from(recording: Recording, point: str, draw: np.random.Generator) -> n
 
 def birth(recording: Recording, entry: int, sequence: int) -> xr.Dataset:
     """The row of ``entries`` of one entry. InterventionError when there is none."""
-    table = recording.entries
-    at = np.flatnonzero((table["entry"].values == entry) & (table["sequence"].values == sequence))
-    if not at.size:
+    at = int(recording.tables.entries.index.rows(sequence, entry))
+    if at < 0:
         raise InterventionError(
             f"'{recording.path}' knows no entry {entry} of sequence {sequence}; see recording.entries"
         )
-    return table.isel(birth=int(at[0]))
+    return recording.entries.isel(birth=at)
 
 
 def place_of(recording: Recording, entry: int, segment: int, sequence: int, axis: str) -> int:
@@ -109,9 +107,8 @@ def place_of(recording: Recording, entry: int, segment: int, sequence: int, axis
         ids = values_at(recording, "entry_id", segment, sequence)
         found = np.flatnonzero(ids == entry)
     else:
-        rows = recording.decisions
-        same = (rows["entry"].values == entry) & (rows["segment"].values == segment)
-        found = rows["agent"].values[same & (rows["sequence"].values == sequence)]
+        rows = recording.tables.decisions
+        found = rows.agent[(rows.entry == entry) & (rows.segment == segment) & (rows.sequence == sequence)]
     if not found.size:
         raise InterventionError(f"'{recording.path}' has no entry {entry} in segment {segment} of sequence {sequence}")
     return int(found[0])
