@@ -10,9 +10,9 @@ from torch import Tensor
 
 from memlens.analysis.support.result import finish
 from memlens.analysis.support.statistics import rank_correlation
-from memlens.causes.differentiable_path import Family, Route
-from memlens.causes.paired_effects import contrast
-from memlens.causes.rerun import Asked, Stage
+from memlens.causes.differentiable_path import DifferentiablePath, ReadAncestry
+from memlens.causes.paired_effects import paired_effects
+from memlens.causes.rerun import Rerun, StreamQuestion
 from memlens.errors import AnalysisError, closest
 from memlens.model.model import MemoryModel
 
@@ -82,7 +82,7 @@ def attribution(
         Over ``(question, token)``: ``attribution`` (nats a token of the answer) and ``position`` in the stream. Over
         ``(question, source)``: ``slot_conductance``; ``(question, read)``: ``entry_conductance`` and ``read_weight``. All NaN, or -1,
         beyond a question's last. Over ``(question, measure)``: ``score``, ``null_score``. Over ``(measure)``: what
-        `contrast` gives. Over ``(question)``: ``difference`` f(tokens) - f(baseline), ``total`` of the attribution, ``delta`` and
+        `paired_effects` gives. Over ``(question)``: ``difference`` f(tokens) - f(baseline), ``total`` of the attribution, ``delta`` and
         ``conductance_delta``, ``loss``, ``row``, ``segment``. Over ``(quartile, rank)``: ``by_rank``, quartiles over questions of the
         attribution of the token ranked so, 0 beyond a question's last; ``even``, what each would have of the mean difference. ``missing``,
         the median of ``delta`` without its sign.
@@ -100,18 +100,18 @@ def attribution(
         raise AnalysisError(
             f"sources is {sources}, steps {steps}, width {width}, draws {draws}, reach {reach}; give 1 or more of each, 0 or more of reach"
         )
-    stage = Stage(recording, model, sequence)
-    other = untrained(model, seed)
+    rerun = Rerun(recording, model, sequence)
+    other = _untrained(model, seed)
     rows = []
-    for asked, route in routes(stage, questions, sources, reach, seed):
+    for asked, path in followed_paths(rerun, questions, sources, reach, seed):
         random = np.random.default_rng([seed, asked.row])
-        found = attributed(route, method, steps, width)
-        measured = _measured(stage, route, asked, found, random, draws)
-        blind = attributed(route.with_weights(other), method, steps, width)
+        found = token_attribution(path, method, steps, width)
+        measured = _measured(rerun, path, asked, found, random, draws)
+        blind = token_attribution(path.with_weights(other), method, steps, width)
         measured[:, MEASURES.index("random_weights")] = _alike(found, blind, random, draws)
         with torch.no_grad():
-            given, without = route(torch.cat((route.given(), route.nothing()))).double().tolist()
-        rows.append((asked, route, found, measured, *conducted(route, steps), given - without, -given))
+            given, without = path(torch.cat((path.given(), path.nothing()))).double().tolist()
+        rows.append((asked, path, found, measured, *conductance(path, steps), given - without, -given))
     unit = np.array([row[0].segment for row in rows])
     score, null = (np.stack([row[3][side] for row in rows]) for side in (0, 1))
     difference, loss = (np.array([row[i] for row in rows]) for i in (6, 7))
@@ -126,7 +126,7 @@ def attribution(
             "read_weight": (("question", "read"), _padded([np.array(row[1].reading.weight) for row in rows], np.nan)),
             "score": (("question", "measure"), score),
             "null_score": (("question", "measure"), null),
-            **{name: ("measure", v) for name, v in contrast(score, null, unit, seed).items()},
+            **{name: ("measure", v) for name, v in paired_effects(score, null, unit, seed).items()},
             "difference": ("question", difference),
             "total": ("question", total),
             "delta": ("question", total - difference),
@@ -144,127 +144,132 @@ def attribution(
         "method": method, "questions": questions, "sources": sources, "reach": reach, "steps": steps, "width": width, "draws": draws,
         "sequence": sequence, "seed": seed,
     }  # fmt: skip
-    return finish(dataset, "attribution", recording, len(rows), params, asked=len(stage.questions), unit="nat/token")
+    return finish(dataset, "attribution", recording, len(rows), params, asked=len(rerun.questions), unit="nat/token")
 
 
-def routes(
-    stage: Stage, questions: int, sources: int, reach: int, seed: int, within: int | None = None
-) -> list[tuple[Asked, Route]]:
-    """Questions whose reads can be followed, each with its route; ``within`` so many segments of it, where that is given."""
-    family = Family(stage)
-    reading = {asked.row: family.reading(asked, sources) for asked in stage.questions}
+def followed_paths(
+    rerun: Rerun, questions: int, sources: int, reach: int, seed: int, within: int | None = None
+) -> list[tuple[StreamQuestion, DifferentiablePath]]:
+    """Questions whose reads can be followed, each with its path; ``within`` so many segments of it, where that is given."""
+    ancestry = ReadAncestry(rerun)
+    reading = {asked.row: ancestry.reading(asked, sources) for asked in rerun.questions}
     among = []
-    for asked in stage.questions:
+    for asked in rerun.questions:
         found = reading[asked.row]
         if found is not None:
-            needed = family.segments(found)
+            needed = ancestry.segments(found)
             if within is None or asked.segment - min(needed) <= within:
                 among.append((asked, [*needed, asked.segment]))
-    chosen = stage.choose(among, questions, seed)
+    chosen = rerun.choose(among, questions, seed)
     wanted = {asked.row: needed for asked, needed in among}
-    states = dict(stage.states([segment for asked in chosen for segment in wanted[asked.row]]))
+    states = dict(rerun.states([segment for asked in chosen for segment in wanted[asked.row]]))
     out = []
     for asked in chosen:
         found = reading[asked.row]
         assert found is not None
-        out.append((asked, Route(stage, family, asked, found, states, reach)))
+        out.append((asked, DifferentiablePath(rerun, ancestry, asked, found, states, reach)))
     return out
 
 
-def untrained(model: MemoryModel, seed: int) -> MemoryModel:
+def _untrained(model: MemoryModel, seed: int) -> MemoryModel:
     """A model of the same sizes whose weights are drawn anew."""
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         return MemoryModel(model.cfg, model.tokenizer, "untrained").to(model.device).eval()
 
 
-def attributed(route: Route, method: str, steps: int, width: int) -> np.ndarray:
-    """Attribution of each token of a route, nats, (token,)."""
+def token_attribution(path: DifferentiablePath, method: str, steps: int, width: int) -> np.ndarray:
+    """Attribution of each token of a path, nats, (token,)."""
     from captum.attr import FeatureAblation, IntegratedGradients, Occlusion
 
-    x, nothing = route.given(), route.nothing()
+    x, nothing = path.given(), path.nothing()
     if method == "integrated_gradients":
-        found = IntegratedGradients(route).attribute(x, nothing, n_steps=steps, internal_batch_size=BATCH)
+        found = IntegratedGradients(path).attribute(x, nothing, n_steps=steps, internal_batch_size=BATCH)
         return _plain(found.sum(-1))
     with torch.no_grad():
         if method == "ablation":
-            window = windows(route, width)
+            window = token_windows(path, width)
             mask = torch.from_numpy(window)[None, :, None].expand_as(x)
-            kinds = FeatureAblation(route).attribute(x, nothing, feature_mask=mask, perturbations_per_eval=BATCH)
+            kinds = FeatureAblation(path).attribute(x, nothing, feature_mask=mask, perturbations_per_eval=BATCH)
             # a window's change is given to each feature of each of its tokens: shared out, it is given once
             return _plain(kinds[..., 0]) / np.bincount(window)[window]
         shape = (min(width, x.shape[1]), x.shape[2])
-        kinds = Occlusion(route).attribute(
+        kinds = Occlusion(path).attribute(
             x, shape, strides=(max(width // 2, 1), x.shape[2]), baselines=nothing, perturbations_per_eval=BATCH
         )
         return _plain(kinds[..., 0]) / width
 
 
-def windows(route: Route, width: int) -> np.ndarray:
+def token_windows(path: DifferentiablePath, width: int) -> np.ndarray:
     """Number of the window of ``width`` tokens that each token is in, (token,); none holds tokens of two slices."""
-    number, out = 0, np.empty(len(route.position), int)
-    for source in range(len(route.slices)):
-        own = np.flatnonzero(route.source == source)
+    number, out = 0, np.empty(len(path.position), int)
+    for source in range(len(path.slices)):
+        own = np.flatnonzero(path.source == source)
         # counted from the end, where the slot is
         out[own] = number + np.arange(own.size)[::-1] // width
         number += -(-own.size // width)
     return out
 
 
-def conducted(route: Route, steps: int) -> tuple[np.ndarray, np.ndarray]:
+def conductance(path: DifferentiablePath, steps: int) -> tuple[np.ndarray, np.ndarray]:
     """Conductance of slots and of entries, nats: sum over nodes of (gradient at the layer) x (how the layer moves along the line).
 
     As captum's LayerConductance, which takes the layer's moves from one node to the next: where an answer hangs on a short part of the
     line, as here, that misses up to half of the difference. The moves at the nodes themselves miss no more than integrated gradients do.
     """
-    x, nothing = route.given(), route.nothing()
+    x, nothing = path.given(), path.nothing()
     node, weight = (torch.from_numpy(y).to(x)[:, None, None] / 2 for y in np.polynomial.legendre.leggauss(steps))
     parts = []
     for at, share in zip(node.split(BATCH), weight.split(BATCH), strict=True):
         rows = [nothing + (at + 0.5 + move) * (x - nothing) for move in (0.0, -MOVE, MOVE)]
-        out, here = _layers(route, rows[0])
+        out, here = _layers(path, rows[0])
         slope = torch.autograd.grad(out.sum(), here)
         with torch.no_grad():
-            before, after = (_layers(route, moved)[1] for moved in rows[1:])
+            before, after = (_layers(path, moved)[1] for moved in rows[1:])
         moves = [(b - a) / (2 * MOVE) for a, b in zip(before, after, strict=True)]
         parts.append([(share * g * v).sum((0, 2)).double().cpu().numpy() for g, v in zip(slope, moves, strict=True)])
     slots, entries = (np.sum(layer, 0) for layer in zip(*parts, strict=True))
     return slots, entries
 
 
-def _layers(route: Route, x: Tensor) -> tuple[Tensor, list[Tensor]]:
-    """What a route gives, and what passes its slots and its entries."""
+def _layers(path: DifferentiablePath, x: Tensor) -> tuple[Tensor, list[Tensor]]:
+    """What a path gives, and what passes its slots and its entries."""
     passed: list[Tensor] = []
 
     def note(_: object, __: object, y: Tensor) -> None:
         passed.append(y)
 
-    hooks = [layer.register_forward_hook(note) for layer in (route.slots, route.entries)]
+    hooks = [layer.register_forward_hook(note) for layer in (path.slots, path.entries)]
     try:
-        return route(x), passed
+        return path(x), passed
     finally:
         for hook in hooks:
             hook.remove()
 
 
 def _measured(
-    stage: Stage, route: Route, asked: Asked, found: np.ndarray, random: np.random.Generator, draws: int
+    rerun: Rerun,
+    path: DifferentiablePath,
+    asked: StreamQuestion,
+    found: np.ndarray,
+    random: np.random.Generator,
+    draws: int,
 ) -> np.ndarray:
     """Scores and null scores, (2, measure)."""
     out = np.full((2, len(MEASURES)), np.nan)
-    fact = (stage.stream.fact[route.position] == asked.question.fact) & (asked.question.fact >= 0)
+    fact = (rerun.stream.fact[path.position] == asked.question.fact) & (asked.question.fact >= 0)
     positive = np.clip(found, 0, None)
     if fact.any() and positive.sum() > 0:
         out[:, 0] = positive[fact].sum() / positive.sum(), fact.mean()
     rankings = [np.argsort(-found, kind="stable"), *(random.permutation(found.size) for _ in range(draws))]
-    scores = _erased(route, rankings)
+    scores = _erased(path, rankings)
     out[0, 1:3], out[1, 1:3] = scores[0], scores[1:].mean(0)
     return out
 
 
-def _erased(route: Route, rankings: Sequence[np.ndarray]) -> np.ndarray:
+def _erased(path: DifferentiablePath, rankings: Sequence[np.ndarray]) -> np.ndarray:
     """Comprehensiveness and sufficiency of each ranking of the tokens, (ranking, 2)."""
-    x, nothing = route.given(), route.nothing()
+    x, nothing = path.given(), path.nothing()
     n = x.shape[1]
     kept = [torch.ones(n, dtype=torch.bool)]
     for ranking in rankings:
@@ -274,7 +279,7 @@ def _erased(route: Route, rankings: Sequence[np.ndarray]) -> np.ndarray:
             kept += [~top, top]
     mask = torch.stack(kept)[..., None].to(x.device)
     with torch.no_grad():
-        rows = [route(torch.where(part, x, nothing)) for part in mask.split(BATCH)]
+        rows = [path(torch.where(part, x, nothing)) for part in mask.split(BATCH)]
     probability = torch.cat(rows).double().exp().cpu().numpy()
     return (probability[0] - probability[1:]).reshape(len(rankings), len(BINS), 2).mean(1)
 

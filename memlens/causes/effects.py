@@ -10,11 +10,11 @@ import xarray as xr
 from torch import Tensor
 
 from memlens.analysis.support.result import ACTIONS, finish
-from memlens.causes.paired_effects import contrast, settled
-from memlens.causes.rerun import Asked, Stage
+from memlens.causes.paired_effects import paired_effects, without_rounding
+from memlens.causes.rerun import Rerun, StreamQuestion
 from memlens.dims import Action
 from memlens.errors import AnalysisError, closest
-from memlens.interventions.branches import advance, fork
+from memlens.interventions.branches import advance, branch
 from memlens.interventions.control import DECISIVE
 from memlens.model.answers import Questions
 from memlens.model.model import MemoryModel
@@ -60,7 +60,7 @@ def effects(
     -------
     xarray.Dataset
         Over ``(question, cause)``: ``effect`` and ``null_effect``, nats a token (above 0: the answer is worse without), ``correct_change``
-        and ``null_correct_change`` (-1, 0, 1); NaN where an answer has no such cause. Over ``(cause)``: ``kind``, and what `contrast`
+        and ``null_correct_change`` (-1, 0, 1); NaN where an answer has no such cause. Over ``(cause)``: ``kind``, and what `paired_effects`
         gives.
         Over ``(question)``: ``row``, ``segment``, ``loss``, ``correct``, as they were.
 
@@ -77,9 +77,9 @@ def effects(
             raise AnalysisError(f"what has '{kind}', which is no kind of cause; {closest(kind, KINDS)}")
     if lag < 1 or not what:
         raise AnalysisError(f"lag is {lag} and what is {what}; give a lag of 1 or more, and one of {', '.join(KINDS)}")
-    stage = Stage(recording, model, sequence)
+    rerun = Rerun(recording, model, sequence)
     lag = lag if "action" in what else 0
-    chosen = stage.choose([(q, [q.segment - lag]) for q in stage.questions if q.segment >= lag], questions, seed)
+    chosen = rerun.choose([(q, [q.segment - lag]) for q in rerun.questions if q.segment >= lag], questions, seed)
     causes = _Causes(model, what)
     random = np.random.default_rng([seed, 1])
     found: dict[str, list[np.ndarray]] = {
@@ -88,8 +88,8 @@ def effects(
     told: dict[str, list[float]] = {name: [] for name in ("loss", "correct")}
     starts = {asked.segment - lag: [q for q in chosen if q.segment == asked.segment] for asked in chosen}
     with torch.no_grad():
-        for start, state in stage.states(list(starts)):
-            for one in _segment(stage, causes, start, state, starts[start], random):
+        for start, state in rerun.states(list(starts)):
+            for one in _segment(rerun, causes, start, state, starts[start], random):
                 for name, values in found.items():
                     values.append(one[name])
                 for name, values in told.items():
@@ -109,15 +109,15 @@ def effects(
         coords={"cause": causes.names},
     )
     params = {"what": what, "questions": questions, "lag": lag, "sequence": sequence, "seed": seed}
-    return finish(dataset, "effects", recording, len(chosen), params, asked=len(stage.questions), unit="nat/token")
+    return finish(dataset, "effects", recording, len(chosen), params, asked=len(rerun.questions), unit="nat/token")
 
 
 def _summary(arrays: dict[str, np.ndarray], unit: np.ndarray, kinds: list[str], seed: int) -> dict[str, np.ndarray]:
-    """What `contrast` gives; p is adjusted for the causes of one kind, which are one question."""
+    """What `paired_effects` gives; p is adjusted for the causes of one kind, which are one question."""
     parts = []
     for kind in dict.fromkeys(kinds):
         own = np.array([each == kind for each in kinds])
-        parts.append(contrast(arrays["effect"][:, own], arrays["null_effect"][:, own], unit, seed))
+        parts.append(paired_effects(arrays["effect"][:, own], arrays["null_effect"][:, own], unit, seed))
     return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
 
@@ -170,18 +170,23 @@ class _Causes:
 
 
 def _segment(
-    stage: Stage, causes: _Causes, start: int, state: MemoryState, asked: list[Asked], random: np.random.Generator
+    rerun: Rerun,
+    causes: _Causes,
+    start: int,
+    state: MemoryState,
+    asked: list[StreamQuestion],
+    random: np.random.Generator,
 ) -> list[dict[str, Any]]:
     """Every cause of every one of the questions of a segment; ``state`` is that before segment ``start``."""
     before = [(start, state)]
     while before[-1][0] < asked[0].segment:
         t, last = before[-1]
-        before.append((t + 1, stage.after(t, last)))
-    read = stage.read(*before[-1])
-    memory = stage.model.memory(stage.model.candidates(read.context, read.before), read.before)
+        before.append((t + 1, rerun.state_after(t, last)))
+    read = rerun.read(*before[-1])
+    memory = rerun.model.memory(rerun.model.candidates(read.context, read.before), read.before)
     questions = read.questions
     assert questions is not None
-    answers, _ = stage.model.answer(questions, memory)
+    answers, _ = rerun.model.answer(questions, memory)
     there = memory.valid[0].cpu().numpy()
     index, weights = (x[0].cpu().numpy() for x in (answers.read_index, answers.read_weight))
     out = []
@@ -190,9 +195,9 @@ def _segment(
         weight = np.zeros(there.size)
         np.add.at(weight, index[one.column], weights[one.column])
         factual = float(answers.loss[0, one.column]), float(answers.correct[0, one.column])
-        rows = [_asked_without(stage.model, own, memory, causes.dropped(there, weight * there, random), factual)]
+        rows = [_asked_without(rerun.model, own, memory, causes.dropped(there, weight * there, random), factual)]
         if "action" in causes.what:
-            rows.append(_forced(stage, before, one, memory, weight * there, factual, random))
+            rows.append(_forced(rerun, before, one, memory, weight * there, factual, random))
         names = ("effect", "null_effect", "correct_change", "null_correct_change")
         joined = np.concatenate(rows, 1)
         out.append({**dict(zip(names, joined, strict=True)), "loss": factual[0], "correct": factual[1]})
@@ -219,7 +224,7 @@ def _asked_without(
 
 def _changes(loss: Tensor, correct: Tensor, factual: tuple[float, float]) -> np.ndarray:
     """Changes of loss and of exactness, (2, row)."""
-    return np.stack((settled(_plain(loss) - factual[0]), _plain(correct) - factual[1]))
+    return np.stack((without_rounding(_plain(loss) - factual[0]), _plain(correct) - factual[1]))
 
 
 def _plain(x: Tensor) -> np.ndarray:
@@ -227,19 +232,19 @@ def _plain(x: Tensor) -> np.ndarray:
 
 
 def _forced(
-    stage: Stage, before: list[tuple[int, MemoryState]], asked: Asked, memory: Memory, weight: np.ndarray,
+    rerun: Rerun, before: list[tuple[int, MemoryState]], asked: StreamQuestion, memory: Memory, weight: np.ndarray,
     factual: tuple[float, float], random: np.random.Generator,
 ) -> np.ndarray:  # fmt: skip
     """The same of forcing each action, ``lag`` segments before, on the stored entry that was read most."""
-    out, model = np.full((4, len(ACTIONS)), np.nan), stage.model
+    out, model = np.full((4, len(ACTIONS)), np.nan), rerun.model
     stored = (memory.kind[0] == 2).cpu().numpy() & memory.valid[0].cpu().numpy()
     ids, level = memory.entry[0].cpu().numpy(), memory.level[0].cpu().numpy()
     if not (weight * stored).any():
         return out
     most = int((weight * stored).argmax())
-    reads = [stage.read(t, state) for t, state in before]
+    reads = [rerun.read(t, state) for t, state in before]
     still = torch.zeros(1, model.cfg.n_slots + len(model.entry_level), len(Action), device=model.device)
-    _, decisions, _ = advance(model, reads[0], fork(before[0][1]), still)
+    _, decisions, _ = advance(model, reads[0], branch(before[0][1]), still)
     agents = decisions.entry[0].cpu().numpy()
     alike = ids[stored & (level == level[most]) & (weight <= 0)]
     alike = alike[np.isin(alike, agents)]
@@ -249,11 +254,11 @@ def _forced(
     explore = still.repeat(2 * len(ACTIONS), 1, 1)
     for row in range(len(explore)):
         explore[row, agent[row // len(ACTIONS)], row % len(ACTIONS)] = DECISIVE
-    forks = fork(before[0][1]).map(lambda x: x.expand(len(explore), *x.shape[1:]))
-    _, forced, forks = advance(model, reads[0], forks, explore)
+    branches = branch(before[0][1]).map(lambda x: x.expand(len(explore), *x.shape[1:]))
+    _, forced, branches = advance(model, reads[0], branches, explore)
     for read in reads[1:-1]:
-        _, _, forks = advance(model, read, forks, torch.zeros_like(explore))
-    answers, _, _ = advance(model, reads[-1], forks, torch.zeros_like(explore))
+        _, _, branches = advance(model, read, branches, torch.zeros_like(explore))
+    answers, _, _ = advance(model, reads[-1], branches, torch.zeros_like(explore))
     assert answers is not None
     changes = _changes(answers.loss[:, asked.column], answers.correct[:, asked.column], factual)
     out = changes.reshape(4, len(ACTIONS))

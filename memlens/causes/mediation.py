@@ -8,9 +8,9 @@ import torch
 import xarray as xr
 
 from memlens.analysis.support.result import finish
-from memlens.causes.paired_effects import DRAWS, bootstrap, contrast, settled
-from memlens.causes.rerun import Asked, Stage
-from memlens.causes.token_replacement import Filler
+from memlens.causes.paired_effects import DRAWS, bootstrap, paired_effects, without_rounding
+from memlens.causes.rerun import Rerun, StreamQuestion
+from memlens.causes.token_replacement import TokenReplacement
 from memlens.errors import AnalysisError
 from memlens.model.model import MemoryModel
 from memlens.model.segment import Segment
@@ -58,8 +58,8 @@ def mediation(
     Returns
     -------
     xarray.Dataset
-        Over ``(question, path)``: ``alone``, ``restored``, ``null_alone``, nats a token. Over ``(path)``: of ``alone`` what `contrast`
-        gives, ``share`` and ``share_restored`` with ``_low``, ``_high``: ratios of means, bootstrap over segments, NaN where the total is
+        Over ``(question, path)``: ``alone``, ``restored``, ``null_alone``, nats a token. Over ``(path)``: of ``alone`` what
+        `paired_effects` gives, ``share`` and ``share_restored`` with ``_low``, ``_high``: ratios of means, bootstrap over segments, NaN where the total is
         not above that of the null. Over ``(question)``: ``total``, ``null_total``, ``row``, ``segment``, ``distance``. Of the total
         ``total_mean``, ``total_low``, ``total_high``, ``total_null_mean``, ``total_p``; and ``remainder`` with ``_low``, ``_high``.
 
@@ -72,36 +72,36 @@ def mediation(
     """
     if within < 1:
         raise AnalysisError(f"within is {within}; give 1 or more segments")
-    stage = Stage(recording, model, sequence)
-    filler = Filler(stage)
-    stated = {asked.row: _stated(stage, asked) for asked in stage.questions}
-    start = {row: int(positions[0]) // stage.length for row, positions in stated.items() if positions.size}
+    rerun = Rerun(recording, model, sequence)
+    replacement = TokenReplacement(rerun)
+    stated = {asked.row: _stated(rerun, asked) for asked in rerun.questions}
+    start = {row: int(positions[0]) // rerun.length for row, positions in stated.items() if positions.size}
     among = [
         (asked, [start[asked.row]])
-        for asked in stage.questions
+        for asked in rerun.questions
         if asked.row in start
         and asked.segment - start[asked.row] <= within
-        and stated[asked.row][-1] // stage.length < asked.segment
+        and stated[asked.row][-1] // rerun.length < asked.segment
     ]
-    chosen = stage.choose(among, questions, seed)
+    chosen = rerun.choose(among, questions, seed)
     found: dict[int, np.ndarray] = {}
     with torch.no_grad():
-        for segment, state in stage.states([start[asked.row] for asked in chosen]):
+        for segment, state in rerun.states([start[asked.row] for asked in chosen]):
             for asked in (asked for asked in chosen if start[asked.row] == segment):
                 random = np.random.default_rng([seed, asked.row])
-                found[asked.row] = _paths(stage, filler, asked, stated[asked.row], segment, state, random)
+                found[asked.row] = _paths(rerun, replacement, asked, stated[asked.row], segment, state, random)
     values = np.stack([found[asked.row] for asked in chosen])
     total, null_total, alone, restored, null_alone = (
         values[:, 0, 0], values[:, 1, 0], values[:, 0, 1:4], values[:, 0, 4:], values[:, 1, 1:4],
     )  # fmt: skip
     unit = np.array([asked.segment for asked in chosen])
-    whole = {name: v[0] for name, v in contrast(total[:, None], null_total[:, None], unit, seed).items()}
+    whole = {name: v[0] for name, v in paired_effects(total[:, None], null_total[:, None], unit, seed).items()}
     dataset = xr.Dataset(
         {
             "alone": (("question", "path"), alone),
             "restored": (("question", "path"), restored),
             "null_alone": (("question", "path"), null_alone),
-            **{name: ("path", v) for name, v in contrast(alone, null_alone, unit, seed).items()},
+            **{name: ("path", v) for name, v in paired_effects(alone, null_alone, unit, seed).items()},
             **_shares(total, alone, restored, unit, seed, whole),
             **{
                 f"total_{name}": whole[name]
@@ -116,20 +116,20 @@ def mediation(
         coords={"path": list(PATHS)},
     )
     params = {"questions": questions, "within": within, "sequence": sequence, "seed": seed}
-    return finish(dataset, "mediation", recording, len(chosen), params, asked=len(stage.questions), unit="nat/token")
+    return finish(dataset, "mediation", recording, len(chosen), params, asked=len(rerun.questions), unit="nat/token")
 
 
-def _stated(stage: Stage, asked: Asked) -> np.ndarray:
+def _stated(rerun: Rerun, asked: StreamQuestion) -> np.ndarray:
     """Positions before the question that state its fact."""
     if asked.question.fact < 0:
         return np.zeros(0, int)
-    return np.flatnonzero(stage.stream.fact[: asked.question.position] == asked.question.fact)
+    return np.flatnonzero(rerun.stream.fact[: asked.question.position] == asked.question.fact)
 
 
 def _paths(
-    stage: Stage,
-    filler: Filler,
-    asked: Asked,
+    rerun: Rerun,
+    replacement: TokenReplacement,
+    asked: StreamQuestion,
     stated: np.ndarray,
     start: int,
     state: MemoryState,
@@ -140,43 +140,48 @@ def _paths(
 
     def without(t: int, columns: Segment) -> Segment:
         nonlocal room
-        own = stated[(stated >= t * stage.length) & (stated < (t + 1) * stage.length)]
+        own = stated[(stated >= t * rerun.length) & (stated < (t + 1) * rerun.length)]
         if not own.size:
             return columns
-        columns = filler.without(columns, COUNTER, t, own, random)
-        other = filler.elsewhere(t, own.size, random)
+        columns = replacement.replace(columns, COUNTER, t, own, random)
+        other = replacement.plain_stretch(t, own.size, random)
         room = room and other is not None
-        return columns if other is None else filler.without(columns, NULL, t, other, random)
+        return columns if other is None else replacement.replace(columns, NULL, t, other, random)
 
-    columns, rows = stage.again(start, state, 3, asked.segment, without)
-    hidden, _ = stage.model.encode(columns, rows)
+    columns, rows = rerun.run_rows(start, state, 3, asked.segment, without)
+    hidden, _ = rerun.model.encode(columns, rows)
     # source of hidden vectors, working memory, store for every run that is asked
     combined = [(FACTUAL,) * 3]
     for other in (COUNTER, NULL):
         combined.append((other,) * 3)
         combined += [tuple(other if p == path else FACTUAL for p in range(3)) for path in range(3)]
         combined += [tuple(FACTUAL if p == path else other for p in range(3)) for path in range(3)]
-    loss = _losses(stage, asked, columns, hidden, rows, combined)
+    loss = _losses(rerun, asked, columns, hidden, rows, combined)
     out = np.empty((2, 7))
     for side in range(2):
         total, alone, restored = np.split(loss[1 + 7 * side : 8 + 7 * side], [1, 4])
-        out[side] = settled(np.concatenate((total - loss[0], alone - loss[0], total - restored)))
+        out[side] = without_rounding(np.concatenate((total - loss[0], alone - loss[0], total - restored)))
     out[1, :] = out[1] if room else np.nan
     return out
 
 
 def _losses(
-    stage: Stage, asked: Asked, columns: Any, hidden: torch.Tensor, rows: MemoryState, combined: list[tuple[int, ...]]
+    rerun: Rerun,
+    asked: StreamQuestion,
+    columns: Any,
+    hidden: torch.Tensor,
+    rows: MemoryState,
+    combined: list[tuple[int, ...]],
 ) -> np.ndarray:
     """Loss of the answer where each path comes from one of the runs."""
-    model = stage.model
+    model = rerun.model
     working, store, backbone = (torch.tensor([one[p] for one in combined]) for p in range(3))
     mixed = rows.map(lambda x: x[backbone])
     mixed = replace(mixed, working=rows.working[working], store=rows.store.map(lambda x: x[store]))
     columns = columns.map(lambda x: x[backbone])
     context = model.write_context(hidden[backbone], columns, mixed)
     memory = model.memory(model.candidates(context, mixed), mixed)
-    answers, _ = model.answer(stage.question(asked, len(combined)), memory)
+    answers, _ = model.answer(rerun.question(asked, len(combined)), memory)
     return answers.loss[:, 0].double().cpu().numpy()
 
 

@@ -10,7 +10,7 @@ NOISE = 1e-4
 DRAWS = 1999
 
 
-def settled(change: np.ndarray) -> np.ndarray:
+def without_rounding(change: np.ndarray) -> np.ndarray:
     """Changes of loss with what is rounding set to 0."""
     return np.where(np.abs(change) < NOISE, 0.0, change)
 
@@ -31,7 +31,7 @@ def bootstrap(values: np.ndarray, unit: np.ndarray, draws: int, seed: int) -> np
     return np.divide(above, below, out=np.full_like(above, np.nan), where=below > 0)
 
 
-def contrast(
+def paired_effects(
     effect: np.ndarray, null: np.ndarray, unit: np.ndarray, seed: int, draws: int = DRAWS
 ) -> dict[str, np.ndarray]:
     """Mean effect of each cause, its interval, and whether it differs from that of its null.

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from memlens.errors import AnalysisError
-from memlens.interventions.branches import Read
+from memlens.interventions.branches import FactualSegment
 from memlens.model.answers import Questions
 from memlens.model.model import MemoryModel
 from memlens.model.run import encode_questions, segment_of
@@ -28,7 +28,7 @@ LEAST, LEAST_SEGMENTS = 10, 5
 
 
 @dataclass(frozen=True)
-class Asked:
+class StreamQuestion:
     """A question of the stream.
 
     ``row`` is its number among all questions, ``segment`` where it is answered, ``column`` its number among those of that segment.
@@ -40,7 +40,7 @@ class Asked:
     question: AskedQuestion
 
 
-class Stage:
+class Rerun:
     """One sequence of a recording, with the model that it was made with.
 
     Raises
@@ -78,16 +78,16 @@ class Stage:
         return int(kept[np.searchsorted(kept, segment, side="right") - 1])
 
     @property
-    def questions(self) -> list[Asked]:
+    def questions(self) -> list[StreamQuestion]:
         """All questions, in the order of the stream."""
-        found: list[Asked] = []
+        found: list[StreamQuestion] = []
         for row, question in enumerate(self.stream.questions):
             segment = max(-(-question.position // self.length) - 1, 0)
             column = found[-1].column + 1 if found and found[-1].segment == segment else 0
-            found.append(Asked(row, segment, column, question))
+            found.append(StreamQuestion(row, segment, column, question))
         return found
 
-    def choose(self, among: Sequence[tuple[Asked, Sequence[int]]], n: int, seed: int) -> list[Asked]:
+    def choose(self, among: Sequence[tuple[StreamQuestion, Sequence[int]]], n: int, seed: int) -> list[StreamQuestion]:
         """``n`` questions of as many segments as there are, drawn from those that cost least to go back to.
 
         Parameters
@@ -98,7 +98,7 @@ class Stage:
 
         Returns
         -------
-        list of Asked
+        list of StreamQuestion
             In the order of the stream.
 
         Raises
@@ -134,19 +134,19 @@ class Stage:
                 )
             with torch.no_grad():
                 while at < wanted:
-                    state = self.after(at, state)
+                    state = self.state_after(at, state)
                     at += 1
             self._now = at, state
             yield wanted, state
 
-    def after(self, segment: int, state: MemoryState, columns: Segment | None = None) -> MemoryState:
+    def state_after(self, segment: int, state: MemoryState, columns: Segment | None = None) -> MemoryState:
         """The state after a segment, of every row of ``state``; ``columns`` (row, token) stand in the stream's place."""
         n = len(state.segment)
         _, asked = segment_of(self.stream, segment, self.length)
         read = self.segment(segment, n) if columns is None else columns
         return self.model.step(read, state, encode_questions(self.model, [asked] * n), predict=False)[1]
 
-    def again(
+    def run_rows(
         self, start: int, state: MemoryState, n: int, end: int, change: Callable[[int, Segment], Segment]
     ) -> tuple[Segment, MemoryState]:
         """Run ``n`` rows on from the state before ``start``, with what ``change`` makes of each segment's columns (row, token).
@@ -157,10 +157,10 @@ class Stage:
         """
         rows = state.map(lambda x: x.repeat(n, *(1,) * (x.dim() - 1)))
         for t in range(start, end):
-            rows = self.after(t, rows, change(t, self.segment(t, n)))
+            rows = self.state_after(t, rows, change(t, self.segment(t, n)))
         return change(end, self.segment(end, n)), rows
 
-    def question(self, asked: Asked, n: int = 1) -> Questions:
+    def question(self, asked: StreamQuestion, n: int = 1) -> Questions:
         """A question by itself, ``n`` times."""
         rows: list[list[Any]] = [[asked.question]] * n
         found = encode_questions(self.model, rows)
@@ -171,9 +171,9 @@ class Stage:
         """A segment of the stream, ``n`` times."""
         return Segment.stack([segment_of(self.stream, segment, self.length)[0]] * n, self.model.device)
 
-    def read(self, segment: int, state: MemoryState) -> Read:
+    def read(self, segment: int, state: MemoryState) -> FactualSegment:
         """What the model makes of a segment, and what is asked at its end."""
         columns = self.segment(segment)
         hidden, context, _ = self.model.perceive(columns, state)
         questions = encode_questions(self.model, [segment_of(self.stream, segment, self.length)[1]])
-        return Read(columns, hidden, context, state, questions)
+        return FactualSegment(columns, hidden, context, state, questions)

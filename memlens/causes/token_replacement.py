@@ -3,16 +3,16 @@
 import numpy as np
 import torch
 
-from memlens.causes.rerun import Stage
+from memlens.causes.rerun import Rerun
 from memlens.dims import Modality
 from memlens.model.segment import Segment
 
 
-class Filler:
+class TokenReplacement:
     """Stretches of text of one sequence that state nothing."""
 
-    def __init__(self, stage: Stage):
-        self.stage, stream = stage, stage.stream
+    def __init__(self, rerun: Rerun):
+        self.rerun, stream = rerun, rerun.stream
         plain = (stream.fact < 0) & (stream.modality == int(Modality.TEXT))
         #: how many positions of plain text begin at each position
         self.run = np.zeros(len(plain) + 1, int)
@@ -23,18 +23,18 @@ class Filler:
         """Where ``n`` positions of plain text begin."""
         return np.flatnonzero(self.run[:-1] >= n)
 
-    def elsewhere(self, segment: int, n: int, random: np.random.Generator) -> np.ndarray | None:
+    def plain_stretch(self, segment: int, n: int, random: np.random.Generator) -> np.ndarray | None:
         """``n`` positions of plain text in a segment; None where there are not so many."""
-        length = self.stage.length
+        length = self.rerun.length
         starts = self.starts(n)
         starts = starts[(starts >= segment * length) & (starts + n <= (segment + 1) * length)]
         return None if not starts.size else random.choice(starts) + np.arange(n)
 
-    def without(
+    def replace(
         self, columns: Segment, row: int, segment: int, positions: np.ndarray, random: np.random.Generator
     ) -> Segment:
         """One row of a segment with other text at these positions of the stream; each stretch of them gets one of its own length."""
-        length, stream = self.stage.length, self.stage.stream
+        length, stream = self.rerun.length, self.rerun.stream
         own = positions[(positions >= segment * length) & (positions < (segment + 1) * length)]
         if not own.size:
             return columns

@@ -41,7 +41,7 @@ ABSENT = "-"
 
 @dataclass(frozen=True)
 class Divergence:
-    """Where two recordings first differ: the segment, and the first point in firing order that differs there."""
+    """RecordingSource two recordings first differ: the segment, and the first point in firing order that differs there."""
 
     segment: int
     point: str

@@ -33,7 +33,7 @@ DECISIVE = 1000.0
 IDS, Q, GATE = "controller.hook_entry", "controller.hook_q", "working.hook_gate"
 
 
-class OnAgents(Intervention):
+class AgentEdit(Intervention):
     """Changes how actions are valued for some agents: the candidate from ``slot``, the entry with an id, or all."""
 
     action: ActionName
@@ -42,7 +42,7 @@ class OnAgents(Intervention):
     entry: Index | None = None
 
     @model_validator(mode="after")
-    def _one_agent(self) -> "OnAgents":
+    def _one_agent(self) -> "AgentEdit":
         if self.slot is not None and self.entry is not None:
             raise ValueError("slot and entry are both given; an agent is one of them")
         return self
@@ -84,7 +84,7 @@ class OnAgents(Intervention):
         return [(IDS, note), (at(Q, segment=self.address), change)]
 
 
-class Force(OnAgents):
+class Force(AgentEdit):
     """Have the controller take an action: for a candidate (``slot``) or an entry (``entry``), in ``segment``.
 
     Q of that action becomes DECISIVE, so that it also wins where there is not room for all. An action that cannot be taken there (COMPRESS
@@ -122,7 +122,7 @@ class Force(OnAgents):
                 )
 
 
-class Forbid(OnAgents):
+class Forbid(AgentEdit):
     """Have the controller never want an action: everywhere, or in some segments, of one candidate or entry.
 
     What the store has no room for, or nothing to merge with, is still dropped or kept as it must: the decisions show it.

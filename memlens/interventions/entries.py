@@ -9,13 +9,13 @@ from torch import Tensor
 from memlens.errors import InterventionError
 from memlens.interventions.base import Index, Intervention
 from memlens.interventions.point_edit import absent
-from memlens.interventions.recorded_values import Source, birth, content_of, prior_of
+from memlens.interventions.recorded_values import Source, content_of, entry_row, prior_of
 from memlens.model.entries import Entries
 from memlens.model.state import MemoryState
 from memlens.model.store import empty_entries
 
 
-class BeforeSegment(Intervention):
+class StoreEdit(Intervention):
     """Changes the store before one segment."""
 
     segment: Index  # pyright: ignore[reportIncompatibleVariableOverride, reportGeneralTypeIssues]
@@ -35,7 +35,7 @@ class BeforeSegment(Intervention):
         raise NotImplementedError
 
 
-class Drop(BeforeSegment):
+class Drop(StoreEdit):
     """Take an entry out of the store before ``segment``."""
 
     def changed(self, model: Any, store: Entries) -> Entries:
@@ -48,7 +48,7 @@ class Drop(BeforeSegment):
         return put(store, empty, self.sequence, place)
 
 
-class Insert(BeforeSegment):
+class Insert(StoreEdit):
     """Put an entry that a recording knows into the store before ``segment``, at the level it was born at, as new.
 
     It takes a free place, or that of the entry ``instead_of``. Its id, content, log-prior and span are those that were recorded; it is of
@@ -65,7 +65,7 @@ class Insert(BeforeSegment):
         if bool((ids == self.entry).any()):
             raise InterventionError(f"entry {self.entry} is in the store before segment {self.segment} already")
         recording = self.source.open()
-        born = birth(recording, self.entry, self.from_sequence)
+        born = entry_row(recording, self.entry, self.from_sequence)
         level = int(born["level"])
         at_level = model.entry_level == level
         there = at_level & ((ids < 0) if self.instead_of is None else (ids == self.instead_of))

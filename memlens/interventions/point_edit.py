@@ -28,7 +28,7 @@ PLACES = {
 
 
 @dataclass
-class Now:
+class HookCall:
     """What is known where a hook is called: which segment and firing it is, the axes of its tensor, and the ids at its places."""
 
     point: Point
@@ -58,7 +58,7 @@ class Now:
         return self.along_places(tensor, self.ids >= 0)
 
 
-def point_called(model: Any, name: str) -> Point:
+def _point_called(model: Any, name: str) -> Point:
     """A point of the model. PointError, with the closest names, when there is none."""
     known = {point.name: point for point in points(model.cfg)}
     if name not in known:
@@ -66,7 +66,7 @@ def point_called(model: Any, name: str) -> Point:
     return known[name]
 
 
-class AtPoint(Intervention):
+class PointEdit(Intervention):
     """Puts another value in the place of what passes through a hook point.
 
     Parameters
@@ -91,25 +91,25 @@ class AtPoint(Intervention):
     places: dict[str, Index] = Field(default_factory=dict)
 
     @model_validator(mode="after")
-    def _one_place(self) -> "AtPoint":
+    def _one_place(self) -> "PointEdit":
         if self.slot is not None and self.entry is not None:
             raise ValueError("slot and entry are both given; a place is one of them")
         return self
 
-    def new(self, tensor: Tensor, now: Now) -> Tensor:
+    def new(self, tensor: Tensor, call: HookCall) -> Tensor:
         """What to put in the place of the tensor; where a slot or an entry is addressed, only that part of it is taken."""
         raise NotImplementedError
 
     def check(self, model: Any, n_segment: int) -> None:
         """As every intervention; and PointError when the point lacks what is addressed, or is not of numbers that can be measured."""
         super().check(model, n_segment)
-        now = self._now(model)
+        call = self._now(model)
         at(self.point, **self.places)
-        if (self.slot is not None and now.place_axis not in ("slot", "working")) or (
-            self.entry is not None and not PLACES[now.place_axis or "slot"]
+        if (self.slot is not None and call.place_axis not in ("slot", "working")) or (
+            self.entry is not None and not PLACES[call.place_axis or "slot"]
         ):
             what, there = ("slot", "slots") if self.entry is None else ("entry", "entries")
-            raise PointError(f"'{self.point}' has no {there}, but {what} is given; its axes are {', '.join(now.axes)}")
+            raise PointError(f"'{self.point}' has no {there}, but {what} is given; its axes are {', '.join(call.axes)}")
 
     def hooks(self, model: Any) -> Sequence[tuple[str, Any]]:
         """One at the point, after one that notes which entry is where."""
@@ -122,32 +122,32 @@ class AtPoint(Intervention):
             noted["ids"] = ids if self.sequence is None else ids[self.sequence]
 
         def change(tensor: Tensor, hook: Any) -> Tensor:
-            now = Now(whole.point, whole.axes, hook.segment, hook.firing, noted.get("ids"))
-            new = self.new(tensor, now)
-            mask = self._mask(tensor, now)
+            call = HookCall(whole.point, whole.axes, hook.segment, hook.firing, noted.get("ids"))
+            new = self.new(tensor, call)
+            mask = self._mask(tensor, call)
             return new if mask is None else torch.where(mask, new, tensor)
 
         id_point = PLACES[whole.place_axis] if whole.place_axis else ""
         first = [(id_point, note)] if id_point and id_point != self.point else []
         return [*first, (address, change)]
 
-    def _now(self, model: Any) -> Now:
-        point = point_called(model, self.point)
-        return Now(point, tuple(axis for axis in point.dims if axis not in self.places))
+    def _now(self, model: Any) -> HookCall:
+        point = _point_called(model, self.point)
+        return HookCall(point, tuple(axis for axis in point.dims if axis not in self.places))
 
-    def _mask(self, tensor: Tensor, now: Now) -> Tensor | None:
+    def _mask(self, tensor: Tensor, call: HookCall) -> Tensor | None:
         """The places that are addressed, None for all."""
         if self.slot is not None:
-            n = tensor.shape[now.axes.index(str(now.place_axis)) + tensor.dim() - len(now.axes)]
+            n = tensor.shape[call.axes.index(str(call.place_axis)) + tensor.dim() - len(call.axes)]
             if self.slot >= n:
                 raise PointError(f"slot {self.slot} of '{self.point}' does not exist; it has slots 0 to {n - 1}")
-            return now.along_places(tensor, torch.arange(n, device=tensor.device) == self.slot)
-        if self.entry is None or now.ids is None:
+            return call.along_places(tensor, torch.arange(n, device=tensor.device) == self.slot)
+        if self.entry is None or call.ids is None:
             return None
-        mask = now.ids == self.entry
+        mask = call.ids == self.entry
         if isinstance(self.segment, int) and not bool(mask.any()):
-            raise InterventionError(absent(self.entry, now.segment, now.ids))
-        return now.along_places(tensor, mask)
+            raise InterventionError(absent(self.entry, call.segment, call.ids))
+        return call.along_places(tensor, mask)
 
 
 def absent(entry: int, segment: int, ids: Tensor) -> str:

@@ -16,7 +16,7 @@ from memlens.recording import open as open_recording
 BLOCK = 64
 
 
-class Where(Config):
+class RecordingSource(Config):
     """A recording: its folder, and its id where it must be that very one."""
 
     path: str
@@ -39,7 +39,7 @@ def _where(given: Any) -> Any:
 
 
 #: Given as a Recording, a path, or what ``to_dict`` makes of either.
-Source = Annotated[Where, BeforeValidator(_where)]
+Source = Annotated[RecordingSource, BeforeValidator(_where)]
 
 
 def values_at(recording: Recording, point: str, segment: int, sequence: int) -> np.ndarray:
@@ -92,7 +92,7 @@ def drawn_from(recording: Recording, point: str, draw: np.random.Generator) -> n
     return values[draw.choice(held, len(values))]
 
 
-def birth(recording: Recording, entry: int, sequence: int) -> xr.Dataset:
+def entry_row(recording: Recording, entry: int, sequence: int) -> xr.Dataset:
     """The row of ``entries`` of one entry. InterventionError when there is none."""
     table = recording.entries
     at = np.flatnonzero((table["entry"].values == entry) & (table["sequence"].values == sequence))
@@ -104,7 +104,7 @@ def birth(recording: Recording, entry: int, sequence: int) -> xr.Dataset:
 
 
 def place_of(recording: Recording, entry: int, segment: int, sequence: int, axis: str) -> int:
-    """Where an entry was in a segment: its place along the axis ``entry`` (after it) or ``agent`` (in it)."""
+    """RecordingSource an entry was in a segment: its place along the axis ``entry`` (after it) or ``agent`` (in it)."""
     if axis == "entry":
         ids = values_at(recording, "entry_id", segment, sequence)
         found = np.flatnonzero(ids == entry)
@@ -119,7 +119,7 @@ def place_of(recording: Recording, entry: int, segment: int, sequence: int, axis
 
 def content_of(recording: Recording, entry: int, sequence: int) -> np.ndarray:
     """Content (feature) of an entry: as a context slot, or, of a merge, as the store first held it."""
-    born = birth(recording, entry, sequence)
+    born = entry_row(recording, entry, sequence)
     segment, slot = int(born["segment"]), int(born["slot"])
     if slot >= 0:
         return values_at(recording, "context.hook_slot", segment, sequence)[slot]
@@ -129,7 +129,7 @@ def content_of(recording: Recording, entry: int, sequence: int) -> np.ndarray:
 
 def prior_of(recording: Recording, entry: int, sequence: int) -> float:
     """Log-prior of being read, nats; of a merge the larger of its parents'."""
-    born = birth(recording, entry, sequence)
+    born = entry_row(recording, entry, sequence)
     slot = int(born["slot"])
     if slot >= 0:
         return float(values_at(recording, "context.hook_prior", int(born["segment"]), sequence)[slot])

@@ -13,7 +13,7 @@ from memlens.interventions.entries import Drop, Insert
 from memlens.recording import Recording
 from memlens.recording.format.schema import decoded
 
-KINDS: dict[str, type[Intervention]] = {
+REGISTRY: dict[str, type[Intervention]] = {
     kind.kind(): kind for kind in (Ablate, Patch, Clamp, Noise, Swap, Scale, Force, Forbid, Drop, Insert, Freeze)
 }
 
@@ -29,20 +29,20 @@ def from_dict(values: Mapping[str, Any]) -> Intervention:
         When a value is wrong.
     """
     if not isinstance(values, Mapping) or "kind" not in values:
-        raise InterventionError(f"got {values!r}, expected an object with a kind: {', '.join(KINDS)}")
+        raise InterventionError(f"got {values!r}, expected an object with a kind: {', '.join(REGISTRY)}")
     kind = values["kind"]
-    if kind not in KINDS:
-        raise InterventionError(f"no intervention is of kind '{kind}'; {closest(str(kind), KINDS)}")
-    return KINDS[kind](**{str(name): value for name, value in values.items() if name != "kind"})
+    if kind not in REGISTRY:
+        raise InterventionError(f"no intervention is of kind '{kind}'; {closest(str(kind), REGISTRY)}")
+    return REGISTRY[kind](**{str(name): value for name, value in values.items() if name != "kind"})
 
 
-def load(path: str | Path) -> list[Intervention]:
-    """Read a JSON file: a list of interventions. InterventionError when it is none."""
-    return [from_dict(one) for one in read_list(path)]
+def load_interventions(path: str | Path) -> list[Intervention]:
+    """FactualSegment a JSON file: a list of interventions. InterventionError when it is none."""
+    return [from_dict(one) for one in read_json_list(path)]
 
 
-def read_list(path: str | Path) -> list[Any]:
-    """Read a JSON file that holds a list. InterventionError when it does not."""
+def read_json_list(path: str | Path) -> list[Any]:
+    """FactualSegment a JSON file that holds a list. InterventionError when it does not."""
     try:
         values = json.loads(Path(path).read_text(encoding="utf-8"))
     except FileNotFoundError:

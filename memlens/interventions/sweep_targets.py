@@ -1,4 +1,4 @@
-"""Places for a sweep: from a file, or drawn at random from what a recording decided. No torch is needed to draw."""
+"""Targets of a sweep, the actions it forces: from a file, or drawn at random from what a recording decided. No torch is needed to draw."""
 
 from pathlib import Path
 from typing import Any
@@ -13,18 +13,18 @@ from memlens.recording import Recording
 Triple = tuple[int, int, str]
 
 
-def load_places(path: str | Path) -> list[Any]:
-    """Read a JSON file: a list of [segment, entry, action], or of what ``Force.to_dict`` gives.
+def load_targets(path: str | Path) -> list[Any]:
+    """FactualSegment a JSON file: a list of [segment, entry, action], or of what ``Force.to_dict`` gives.
 
     Raises
     ------
     InterventionError
         When it is none.
     """
-    from memlens.interventions.registry import from_dict, read_list
+    from memlens.interventions.registry import from_dict, read_json_list
 
-    places = []
-    for one in read_list(path):
+    targets = []
+    for one in read_json_list(path):
         if isinstance(one, list):
             if (
                 len(one) != 3
@@ -35,14 +35,14 @@ def load_places(path: str | Path) -> list[Any]:
                 raise InterventionError(
                     f"'{path}' holds {one!r}, expected [segment, entry, action], as [12, 140, \"DISCARD\"]"
                 )
-            places.append(tuple(one))
+            targets.append(tuple(one))
         else:
-            places.append(from_dict(one))
-    return places
+            targets.append(from_dict(one))
+    return targets
 
 
-def random_places(recording: Recording, n: int, *, seed: int = 0, sequence: int = 0) -> list[Triple]:
-    """Draw places without repeating one: a decision before the last question, and an action that was allowed but not taken.
+def random_targets(recording: Recording, n: int, *, seed: int = 0, sequence: int = 0) -> list[Triple]:
+    """Draw targets, none of them twice: a decision before the last question, and an action that was allowed but not taken.
 
     Raises
     ------

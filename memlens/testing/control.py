@@ -237,11 +237,11 @@ def planted_sweep(*, knows: float = 1.0, n_segment: int = 30, seed: int = 0) -> 
     position = (asked + 1) * length
     sweep = xr.Dataset(
         {
-            "loss_change": (("place", "question"), change), "factual": ("place", ["STORE"] * n), "executed": ("place", ["DISCARD"] * n),
+            "loss_change": (("target", "question"), change), "factual": ("target", ["STORE"] * n), "executed": ("target", ["DISCARD"] * n),
         },
         {
-            "position": ("question", position), "segment": ("place", segment), "slot": ("place", np.full(n, -1)),
-            "entry": ("place", np.arange(n)), "action": ("place", ["DISCARD"] * n),
+            "position": ("question", position), "segment": ("target", segment), "slot": ("target", np.full(n, -1)),
+            "entry": ("target", np.arange(n)), "action": ("target", ["DISCARD"] * n),
         },
     )  # fmt: skip
     return recording, sweep

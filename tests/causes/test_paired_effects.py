@@ -1,6 +1,6 @@
 import numpy as np
 
-from memlens.causes.paired_effects import bootstrap, contrast, settled
+from memlens.causes.paired_effects import bootstrap, paired_effects, without_rounding
 
 
 def test_nothing_is_found_at_the_stated_rate_and_intervals_cover():
@@ -11,7 +11,7 @@ def test_nothing_is_found_at_the_stated_rate_and_intervals_cover():
         shared = random.normal(size=12)[unit]
         effect = (shared + random.normal(size=24))[:, None]
         null = (random.normal(size=12)[unit] + random.normal(size=24))[:, None]
-        one = contrast(effect, null, unit, seed, draws=199)
+        one = paired_effects(effect, null, unit, seed, draws=199)
         found += one["p"][0] <= 0.05
         covered += one["low"][0] <= 0 <= one["high"][0]
     assert found <= 20
@@ -20,15 +20,15 @@ def test_nothing_is_found_at_the_stated_rate_and_intervals_cover():
 
 def test_an_effect_is_found_and_its_null_is_beside_it():
     effect, null = np.full((10, 1), 2.0), np.zeros((10, 1))
-    one = contrast(effect, null, np.arange(10), 0)
+    one = paired_effects(effect, null, np.arange(10), 0)
     assert one["mean"] == 2 == one["low"] and one["null_mean"] == 0 and one["p"] < 0.01 and one["n"] == 10
 
 
 def test_questions_without_a_null_are_not_compared():
     effect = np.array([[1.0], [np.nan], [3.0]])
-    one = contrast(effect, np.array([[0.0], [0.0], [np.nan]]), np.arange(3), 0)
+    one = paired_effects(effect, np.array([[0.0], [0.0], [np.nan]]), np.arange(3), 0)
     assert one["n"] == 1 and one["mean"] == 2 and np.isnan(one["p"])
-    nothing = contrast(np.full((3, 1), np.nan), np.zeros((3, 1)), np.arange(3), 0)
+    nothing = paired_effects(np.full((3, 1), np.nan), np.zeros((3, 1)), np.arange(3), 0)
     assert np.isnan(nothing["mean"]) and np.isnan(nothing["p"])
 
 
@@ -38,4 +38,4 @@ def test_whole_units_are_drawn():
 
 
 def test_rounding_is_no_change():
-    np.testing.assert_array_equal(settled(np.array([5e-5, -5e-5, 0.1])), [0, 0, 0.1])
+    np.testing.assert_array_equal(without_rounding(np.array([5e-5, -5e-5, 0.1])), [0, 0, 0.1])

@@ -13,7 +13,7 @@ from torch import Tensor
 from memlens.errors import InterventionError, MemlensError, PointError
 from memlens.interventions import Ablate, Clamp, Noise, Patch, Scale, Swap
 from memlens.interventions.base import Intervention
-from memlens.interventions.edits import AtPoint
+from memlens.interventions.edits import PointEdit
 from memlens.model import MemoryModel
 from memlens.model.run import Change, Result
 from memlens.recording import Recording
@@ -200,7 +200,7 @@ WRONG = {
 
 @pytest.mark.parametrize(("change", "error", "message"), WRONG.values(), ids=WRONG.keys())
 def test_places_that_do_not_exist(
-    model: MemoryModel, stream: EncodedStream, change: AtPoint, error: type[MemlensError], message: str
+    model: MemoryModel, stream: EncodedStream, change: PointEdit, error: type[MemlensError], message: str
 ) -> None:
     with pytest.raises(error, match=message):
         list(model.run(stream, changes=[change]))

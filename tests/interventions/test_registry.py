@@ -21,10 +21,10 @@ from memlens.interventions import (
     Scale,
     Swap,
     from_dict,
-    load,
+    load_interventions,
 )
 from memlens.interventions.base import Intervention
-from memlens.interventions.registry import KINDS
+from memlens.interventions.registry import REGISTRY
 
 SOURCE = {"path": "runs/a", "id": "1"}
 ONE_OF_EACH = [
@@ -48,7 +48,7 @@ segments = st.one_of(
 
 
 def test_one_of_each_is_here() -> None:
-    assert {one.kind() for one in ONE_OF_EACH} == set(KINDS)
+    assert {one.kind() for one in ONE_OF_EACH} == set(REGISTRY)
 
 
 @pytest.mark.parametrize("one", ONE_OF_EACH, ids=[one.kind() for one in ONE_OF_EACH])
@@ -97,10 +97,10 @@ def test_what_is_wrong_is_named(values: dict, error: type[Exception], message: s
 def test_files(tmp_path: Path) -> None:
     path = tmp_path / "changes.json"
     path.write_text(json.dumps([one.to_dict() for one in ONE_OF_EACH]))
-    assert load(path) == ONE_OF_EACH
+    assert load_interventions(path) == ONE_OF_EACH
     for text, message in (("{", "is no JSON"), ('{"kind": "drop"}', "expected a list of interventions")):
         path.write_text(text)
         with pytest.raises(InterventionError, match=message):
-            load(path)
+            load_interventions(path)
     with pytest.raises(InterventionError, match="no file at"):
-        load(tmp_path / "none.json")
+        load_interventions(tmp_path / "none.json")

@@ -133,13 +133,13 @@ def judge_attribution(found: xr.Dataset, truth: dict[str, Any]) -> Verdict:
 
 def judge_agreement(found: xr.Dataset, truth: dict[str, Any]) -> Verdict:
     """Every pair ranks windows as it must: all of an item's key, value and flag are needed, lineage knows of the key and the value, and on
-    the route, where reads and storing are held, only the value matters.
+    the path, where reads and storing are held, only the value matters.
     """
     from memlens.analysis.support.statistics import rank_correlation
 
     # windows are counted from the slot back: flag, value, key, and the noise before them
     seen = {
-        "ablation on the route": [0, 1, 0], "lineage": [0, 1, 1], "run again without": [1, 1, 1],
+        "ablation on the path": [0, 1, 0], "lineage": [0, 1, 1], "run again without": [1, 1, 1],
     }  # fmt: skip
     windows = {name: [*values, *[0] * (found.sizes["window"] - 3)] for name, values in seen.items()}
     off, least = 0.0, 0.0
