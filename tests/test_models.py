@@ -9,7 +9,7 @@ import torch
 
 from memlens.config import TrainConfig
 from memlens.model import load_model, run
-from memlens.streams import builtin
+from memlens.streams import builtin_stream
 from memlens.training.card import render
 from memlens.training.evaluate import evaluate
 
@@ -53,9 +53,9 @@ def test_recalls_better_than_fifo(nano) -> None:
 
 
 def test_recording_changes_no_bit(nano, tmp_path) -> None:
-    from memlens.recording import record
+    from memlens.recording import RecordOptions, record
 
-    stream = builtin(n_token=4000, seed=3).encode(nano.tokenizer)
+    stream = builtin_stream("builtin", n_token=4000, seed=3).encode(nano.tokenizer)
     plain = [r.outputs.flat() | r.state.flat() for r in run(nano, [stream])]
     recorded: list[dict[str, torch.Tensor]] = []
     step = nano.step
@@ -67,7 +67,7 @@ def test_recording_changes_no_bit(nano, tmp_path) -> None:
 
     nano.step = watched
     try:
-        record(nano, stream, tmp_path / "run", points=("all",))
+        record(nano, stream, tmp_path / "run", RecordOptions(points=("all",)))
     finally:
         del nano.step
     assert len(plain) == len(recorded)

@@ -26,13 +26,15 @@ def measure(model_path: str, n_token: int) -> dict[str, float]:
     import torch
 
     from memlens.model import load_model, run
-    from memlens.streams import builtin
+    from memlens.streams import builtin_stream
 
     torch.set_num_threads(1)
     model = load_model(model_path)
     # as many facts and questions for each token, whatever the length
     n = max(1, round(32 * n_token / 100_000))
-    stream = builtin(n_token=n_token, seed=0, n_text=2 * n, n_image=n, n_audio=n, n_dna=n).encode(model.tokenizer)
+    stream = builtin_stream("builtin", n_token=n_token, seed=0, n_text=2 * n, n_image=n, n_audio=n, n_dna=n).encode(
+        model.tokenizer
+    )
     stream_bytes = stream.payload.nbytes + sum(
         getattr(stream, name).nbytes for name in ("modality", "token", "payload_row", "fact")
     )

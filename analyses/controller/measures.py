@@ -23,7 +23,7 @@ from memlens.streams.registry import builtin_stream
 from memlens.training import bandit_budget
 from memlens.training.entry_value import leave_one_out
 from memlens.training.oracle import Oracle, Shuffled
-from memlens.training.q_learning import QLog, returns, values
+from memlens.training.q_learning import QLog, q_values, returns
 from memlens.training.q_phase import collect, learn_control, with_capacities
 
 Say = Callable[[str], None]
@@ -63,7 +63,7 @@ class Alone:
             controller = Controller(bandit_budget.CFG)
             rule, other = seed % bandit_budget.RULES, (seed + 5) % bandit_budget.RULES
             c, n = self.learning, self.n_candidate
-            told = bandit_budget.learn_budget(controller, c, rule, n, generator, self.n_relevant)
+            told = bandit_budget.learn_bandit(controller, c, rule, n, generator, self.n_relevant)
             say(f"alone, seed {seed}: validation {told[-1]['exact_validation']:.3f}")
             test = bandit_budget.draw(self.n_test, n, self.n_relevant, rule, generator)
             recall = self.recall(controller, test, generator)
@@ -76,7 +76,7 @@ class Alone:
             }  # fmt: skip
             longer = bandit_budget.draw(self.n_test, 2 * n, self.n_relevant, other, generator)
             before = self.recall(controller, longer, generator)
-            again = bandit_budget.learn_budget(controller, self.again, other, 2 * n, generator, self.n_relevant)
+            again = bandit_budget.learn_bandit(controller, self.again, other, 2 * n, generator, self.n_relevant)
             changed = {**before, "before": before["learned"], **self.recall(controller, longer, generator)}
         return {**found, "changed": changed, "again": again, "episodes": episodes(self.again, self.again.n_stream)}
 
@@ -264,7 +264,7 @@ def return_correlation(log: QLog, network: QNetwork, gamma: float) -> dict[str, 
     """Pearson's and Spearman's correlation of Q of what was done with the Monte-Carlo return, over decisions drawn at random."""
     some = log.live.clone()
     some[-1] = False
-    q = values(log, network).gather(-1, log.action[..., None]).squeeze(-1)[some]
+    q = q_values(log, network).gather(-1, log.action[..., None]).squeeze(-1)[some]
     total = returns(log, gamma)[some]
     index = torch.randperm(len(q), generator=torch.Generator().manual_seed(0))[:MOST_DECISIONS]
     a, b = q[index].numpy(), total[index].numpy()

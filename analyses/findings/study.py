@@ -88,14 +88,17 @@ def measured(seeds: Sequence[int], quick: bool, argv: Sequence[str] | None) -> d
 
 def row(model: str, name: str, seed: int, n_token: int, quick: bool) -> Mapping[str, Any]:
     """One recording, analysed."""
-    from memlens.recording import record
+    from memlens.recording import RecordOptions, record
     from memlens.streams import builtin_stream
 
     path = ROOT / "runs" / ("findings-quick" if quick else "findings") / f"{model}-{name}-{seed}"
     shutil.rmtree(path, ignore_errors=True)
     path.parent.mkdir(parents=True, exist_ok=True)
     recording = record(
-        str(ROOT / "trained_models" / model), builtin_stream(name, n_token=n_token, seed=seed), path, states_every=0
+        str(ROOT / "trained_models" / model),
+        builtin_stream(name, n_token=n_token, seed=seed),
+        path,
+        RecordOptions(states_every=0),
     )
     told = measures(recording, RUNS[name], quick)
     return {

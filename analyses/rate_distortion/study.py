@@ -76,9 +76,9 @@ def slots_of(model: "MemoryModel", n_token: int, seed: int, split: str) -> "tupl
     import torch
 
     from memlens.model import run
-    from memlens.streams import builtin
+    from memlens.streams import builtin_stream
 
-    stream = builtin(n_token=n_token, seed=seed, split=split, prose=split).encode(model.tokenizer)
+    stream = builtin_stream("builtin", n_token=n_token, seed=seed, split=split, prose=split).encode(model.tokenizer)
     slots, working = [], None
     for result in run(model, [stream], predict=False):
         there = result.outputs.births.slot[0] >= 0

@@ -232,11 +232,11 @@ def _nnsight(model: MemoryModel, points: Sequence[str]) -> Arm:
     return tracing
 
 
-def recorded(model: MemoryModel, stream: EncodedStream, points: Sequence[str], path: Path, **options: Any) -> None:
+def recorded(model: MemoryModel, stream: EncodedStream, points: Sequence[str], path: Path) -> None:
     """The recorder, everything on disk at its end."""
-    from memlens.recording import record
+    from memlens.recording import RecordOptions, record
 
-    record(model, stream, path, points=points, **options)
+    record(model, stream, path, RecordOptions(points=tuple(points)))
 
 
 @contextmanager

@@ -24,7 +24,7 @@ def main() -> None:
 
     import torch
 
-    from memlens.recording import record
+    from memlens.recording import RecordOptions, record
     from memlens.streams import builtin_stream
 
     n_token, seed, folder = int(sys.argv[1]), int(sys.argv[2]), sys.argv[3]
@@ -37,7 +37,7 @@ def main() -> None:
     def progress(done: int, total: int, what: str) -> None:
         seen.append((done, resident()))
 
-    record(model, stream, folder, commit_every=COMMIT, progress=progress)
+    record(model, stream, folder, RecordOptions(commit_every=COMMIT, progress=progress))
     early = [size for done, size in seen if SHORT * 0.8 <= done * 512 <= SHORT * 1.3]
     late = [size for done, size in seen[-max(len(seen) // 10, 3) :: EVERY] or seen[-3:]]
     print(int(statistics.median(early)), int(statistics.median(late)), n_token)

@@ -90,7 +90,7 @@ def cost(name: str, seed: int, config: Mapping[str, Any], folder: Path) -> dict[
     from analyses.recording_cost.arms import BY_HAND, RECORD, arms_of, in_turns
     from memlens.config import ModelConfig
     from memlens.model import MemoryModel
-    from memlens.recording.capture.point_selection import choose
+    from memlens.recording.capture.point_selection import select_points
     from memlens.streams import builtin_stream, default_tokenizer
 
     torch.manual_seed(seed)
@@ -100,7 +100,7 @@ def cost(name: str, seed: int, config: Mapping[str, Any], folder: Path) -> dict[
         builtin_stream("needle", n_token=n * model.cfg.segment_length, seed=seed, n_fact=2).encode(model.tokenizer)
         for n in (config["n_turn"], config["n_segment"][name])
     )
-    points = [kept.point.name for kept in choose(model.cfg, ["all"]) if "token" not in kept.point.dims]
+    points = [kept.point.name for kept in select_points(model.cfg, ["all"]) if "token" not in kept.point.dims]
     spent, same = in_turns(model, turns, arms_of(model, points, config["nnsight"]))
     recorded, hand, same[RECORD] = _recorder(model, whole, points, config, folder)
     took = {arm: [{"arm": each, "hand": base} for each, base in zip(of, spent[BY_HAND], strict=True)]

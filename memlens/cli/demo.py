@@ -44,7 +44,7 @@ def run(args: Namespace) -> None:
     model = load_memory_model(locate.model(MODEL))
     stream = streams.builtin_stream(STREAM, n_token=N_TOKEN, seed=SEED)
     with progress() as show:
-        recording.record(model, stream, out / "recording", progress=show)
+        recording.record(model, stream, out / "recording", recording.RecordOptions(progress=show))
         recorded = recording.open(out / "recording")
         written = report.write_report(recorded, out / "report", model=model, workers=args.workers, progress=show)
     _summary(recorded.attrs, analysis.retention(recorded))

@@ -1,37 +1,27 @@
-"""Where things are: the checkout's top-level folders, trained models, recordings inside of runs, streams."""
+"""Where things are: trained models, recordings inside of runs, streams."""
 
 import shlex
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from memlens.errors import MemlensError, ModelError, RecordingError, StreamError, closest
+from memlens.errors import ModelError, RecordingError, StreamError
+from memlens.resources import shipped_model, shipped_models
 
 if TYPE_CHECKING:
     from memlens.model import MemoryModel
     from memlens.recording import Recording
     from memlens.streams import Stream
 
-_PACKAGE = Path(__file__).resolve().parents[1]
-
-
-def bundled(name: str) -> Path:
-    """Folder ``name`` that travels with memlens: beside the package in a checkout, inside of it when installed."""
-    for root in (_PACKAGE.parent, _PACKAGE):
-        if (root / name).is_dir():
-            return root / name
-    raise MemlensError(f"this installation has no '{name}' folder; install memlens again from its checkout")
-
 
 def model(name: str) -> Path:
     """Path of a model: a folder, or the name of a trained model that comes with memlens."""
     if Path(name).exists():
         return Path(name)
-    trained = {path.parent.name: path.parent for path in sorted(bundled("trained_models").glob("*/config.json"))}
-    if name in trained:
-        return trained[name]
-    known = f"trained models: {closest(name, trained)}" if trained else "no trained model comes with this installation"
-    raise ModelError(f"no model folder at '{name}'; {known}")
+    try:
+        return shipped_model(name)
+    except ModelError as error:
+        raise ModelError(f"no model folder at '{name}', and {error}") from None
 
 
 def model_of(opened: "Recording", given: str | None, analyses: Iterable[str] | None = None) -> "MemoryModel | None":
@@ -52,8 +42,7 @@ def model_of(opened: "Recording", given: str | None, analyses: Iterable[str] | N
     if analyses is not None and not any("model" in find(name).needs for name in analyses):
         return None
     words = shlex.split(str(opened.attrs.get("command", "")))
-    trained = sorted(path.parent for path in bundled("trained_models").glob("*/config.json"))
-    folders = [model(given)] if given else [*(Path(word) for word in words), *trained]
+    folders = [model(given)] if given else [*(Path(word) for word in words), *shipped_models().values()]
     wanted = opened.attrs.get("weights_sha256")
     from memlens.model.checkpoint import WEIGHTS, file_sha256, load_memory_model
     from memlens.recording.capture.replay import refuse_other

@@ -28,9 +28,9 @@ def run(args: Namespace) -> None:
 
     path = locate.recording(args.recording).resolve()
     from memlens import recording
+    from memlens.resources import dashboard_app
 
     recording.open(path)
-    app = locate.bundled("dashboard") / "app.py"
     settings = {
         "server.port": args.port,
         "server.address": "127.0.0.1",
@@ -43,4 +43,6 @@ def run(args: Namespace) -> None:
     }
     options = [f"--{name}={value}" for name, value in settings.items()]
     sys.stdout.flush()
-    os.execv(sys.executable, [sys.executable, "-m", "streamlit", "run", str(app), *options, "--", str(path)])
+    os.execv(
+        sys.executable, [sys.executable, "-m", "streamlit", "run", str(dashboard_app()), *options, "--", str(path)]
+    )

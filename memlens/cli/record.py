@@ -2,9 +2,12 @@
 
 from argparse import Namespace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from memlens.cli import arguments
+
+if TYPE_CHECKING:
+    from memlens.recording import RecordOptions
 
 
 def add(commands: Any) -> None:
@@ -70,8 +73,10 @@ def run(args: Namespace) -> None:
     if (args.stream is None) == (args.streams is None):
         raise RecordingError("give one of STREAM and --streams DIR")
     folder = locate.model(args.model)
-    options = {"points": tuple(args.points), "dtype": args.dtype, "attention_top": args.attention_top,
-               "states_every": args.states_every, "commit_every": args.commit_every}  # fmt: skip
+    options = recording.RecordOptions(
+        points=tuple(args.points), dtype=args.dtype, attention_top=args.attention_top,
+        states_every=args.states_every, commit_every=args.commit_every, resume=args.resume,
+    )  # fmt: skip
     if args.streams is not None:
         return _streams(args, folder, options)
     if args.workers or args.scheduler:
@@ -83,12 +88,12 @@ def run(args: Namespace) -> None:
 
     model = load_memory_model(folder, policy=args.policy)
     with progress() as show:
-        recording.record(model, stream, args.out, resume=args.resume, progress=show, **options)
+        recording.record(model, stream, args.out, options.replace(progress=show))
     print(f"recording: {args.out}")
     print(f"look at it: memlens info {args.out}, memlens open {args.out}")
 
 
-def _streams(args: Namespace, folder: Path, options: dict[str, Any]) -> None:
+def _streams(args: Namespace, folder: Path, options: "RecordOptions") -> None:
     """Record every stream of a folder; under torchrun, this rank's share of them."""
     from memlens.cli.progress import progress
     from memlens.errors import RecordingError

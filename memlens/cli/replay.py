@@ -40,6 +40,13 @@ def run(args: Namespace) -> None:
     changes += interventions.load_interventions(args.interventions) if args.interventions else []
     model = load_memory_model(folder, policy=opened.attrs["policy"])
     with progress() as show, arguments.warnings_in_one_line():
-        opened.replay(model, args.from_segment, args.out, interventions=changes, progress=show)
+        recording.replay(
+            opened,
+            model,
+            args.from_segment,
+            args.out,
+            interventions=changes,
+            options=recording.RecordOptions(progress=show),
+        )
     print(f"recording: {args.out}")
     print(f"look at it: memlens compare {args.recording} {args.out}")

@@ -114,7 +114,7 @@ def _write(stream: Stream, plans: list[_Plan], lines: tuple[str, ...], start: in
             line = (line + 1) % len(lines)
 
 
-def builtin(
+def make_builtin(
     n_token: int = 100_000,
     seed: int = 0,
     n_text: int = 64,

@@ -25,7 +25,7 @@ SHORT_TEXT = 32
 
 
 @dataclass(frozen=True, eq=False)
-class Columns:
+class Encoding:
     """What ``n`` consecutive positions carry.
 
     Attributes
@@ -45,17 +45,17 @@ class Columns:
         return len(self.token)
 
 
-def _columns(modality: Modality, token: np.ndarray | None, payload: np.ndarray | None, n: int) -> Columns:
+def _encoding(modality: Modality, token: np.ndarray | None, payload: np.ndarray | None, n: int) -> Encoding:
     padded = np.zeros((n, PAYLOAD_WIDTH), dtype=np.float32)
     if payload is not None:
         padded[:, : PAYLOAD[modality]] = payload
     tokens = np.zeros(n, dtype=np.int32) if token is None else token
-    return Columns(np.full(n, int(modality), dtype=np.int8), tokens, padded)
+    return Encoding(np.full(n, int(modality), dtype=np.int8), tokens, padded)
 
 
-def concatenate(parts: Sequence[Columns]) -> Columns:
+def concatenate(parts: Sequence[Encoding]) -> Encoding:
     """Join columns in order."""
-    return Columns(
+    return Encoding(
         np.concatenate([part.modality for part in parts]),
         np.concatenate([part.token for part in parts]),
         np.concatenate([part.payload for part in parts]),
@@ -79,19 +79,19 @@ def text_ids(tokenizer: Tokenizer, text: str) -> np.ndarray:
     return np.array(tokenizer.encode(text, add_special_tokens=False).ids, dtype=np.int32)
 
 
-def encode_text(tokenizer: Tokenizer, text: str) -> Columns:
+def encode_text(tokenizer: Tokenizer, text: str) -> Encoding:
     """Encode ``text`` with a byte-level tokenizer; one token is one position."""
     if isinstance(text, str) and len(text) <= SHORT_TEXT:
         return _short_text(tokenizer, text)
     ids = text_ids(tokenizer, text)
-    return _columns(Modality.TEXT, ids, None, len(ids))
+    return _encoding(Modality.TEXT, ids, None, len(ids))
 
 
 @lru_cache(maxsize=2**14)
-def _short_text(tokenizer: Tokenizer, text: str) -> Columns:
+def _short_text(tokenizer: Tokenizer, text: str) -> Encoding:
     """Streams of symbols say the same few words again and again. Arrays that are shared cannot be written to."""
     ids = text_ids(tokenizer, text)
-    columns = _columns(Modality.TEXT, ids, None, len(ids))
+    columns = _encoding(Modality.TEXT, ids, None, len(ids))
     for array in (columns.modality, columns.token, columns.payload):
         array.flags.writeable = False
     return columns
@@ -127,7 +127,7 @@ def _shrink(grey: np.ndarray) -> np.ndarray:
     return np.asarray(Image.fromarray(grey).resize(size, Image.Resampling.BILINEAR))
 
 
-def encode_image(image: np.ndarray) -> Columns:
+def encode_image(image: np.ndarray) -> Encoding:
     """Encode an image as grey 8x8 patches, row by row; one patch is one position.
 
     An image larger than 64 x 64 is shrunk, its aspect kept; sides are padded with black to a multiple of 8.
@@ -151,7 +151,7 @@ def encode_image(image: np.ndarray) -> Columns:
     canvas = np.zeros((rows * PATCH, columns * PATCH), dtype=np.float32)
     canvas[: grey.shape[0], : grey.shape[1]] = grey
     patches = canvas.reshape(rows, PATCH, columns, PATCH).swapaxes(1, 2).reshape(-1, PATCH * PATCH)
-    return _columns(Modality.IMAGE, None, np.clip(patches * 2 - 1, -1, 1), rows * columns)
+    return _encoding(Modality.IMAGE, None, np.clip(patches * 2 - 1, -1, 1), rows * columns)
 
 
 @cache
@@ -204,7 +204,7 @@ def log_mel(wave: np.ndarray) -> np.ndarray:
     return (np.log(np.concatenate(energies) + MEL_FLOOR) - MEL_MEAN) / MEL_STD
 
 
-def encode_audio(wave: np.ndarray, rate: int) -> Columns:
+def encode_audio(wave: np.ndarray, rate: int) -> Encoding:
     """Encode a sound as stacks of 8 log-mel frames; one position is 80 ms.
 
     Parameters
@@ -228,7 +228,7 @@ def encode_audio(wave: np.ndarray, rate: int) -> Columns:
     n = -(-len(mel) // STACK)
     stacked = np.full((n * STACK, N_MEL), (np.log(MEL_FLOOR) - MEL_MEAN) / MEL_STD, dtype=np.float32)
     stacked[: len(mel)] = mel
-    return _columns(Modality.AUDIO, None, stacked.reshape(n, STACK * N_MEL), n)
+    return _encoding(Modality.AUDIO, None, stacked.reshape(n, STACK * N_MEL), n)
 
 
 def check_dna(letters: str) -> str:
@@ -247,7 +247,7 @@ _CODE[[ord(base) for base in BASES]] = range(len(BASES))
 _ONE_HOT = np.eye(len(BASES), len(BASES) - 1, dtype=np.float32)
 
 
-def encode_dna(letters: str) -> Columns:
+def encode_dna(letters: str) -> Encoding:
     """Encode a strand; one base is one position.
 
     Returns
@@ -265,4 +265,4 @@ def encode_dna(letters: str) -> Columns:
     hot = np.zeros((len(codes) + BASE_WINDOW - 1, 4), dtype=np.float32)
     hot[BASE_WINDOW - 1 :] = _ONE_HOT[codes]
     windows = np.lib.stride_tricks.sliding_window_view(hot, BASE_WINDOW, axis=0)  # position, base, place
-    return _columns(Modality.DNA, codes, windows.swapaxes(1, 2).reshape(len(codes), -1), len(codes))
+    return _encoding(Modality.DNA, codes, windows.swapaxes(1, 2).reshape(len(codes), -1), len(codes))

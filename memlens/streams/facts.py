@@ -23,7 +23,7 @@ from tokenizers import Tokenizer
 
 from memlens.dims import Modality
 from memlens.errors import StreamError
-from memlens.streams.codecs import Columns, concatenate, encode_audio, encode_dna, encode_image, encode_text
+from memlens.streams.codecs import Encoding, concatenate, encode_audio, encode_dna, encode_image, encode_text
 from memlens.streams.prose import check_split
 from memlens.streams.samples import SPEECH_RATE, digit_images, spoken_digits
 from memlens.streams.words import ADJECTIVES, ANIMALS, COLOURS, NOUNS, SITES
@@ -264,7 +264,7 @@ def rephrase(rng: np.random.Generator, fact: Fact) -> Fact:
     return replace(fact, pieces=_pieces(fact.modality, statement, fact.key, fact.value), question=question, phrasing=-1)
 
 
-def encode_pieces(tokenizer: Tokenizer, pieces: Iterable[tuple[str, Any]]) -> Columns:
+def encode_pieces(tokenizer: Tokenizer, pieces: Iterable[tuple[str, Any]]) -> Encoding:
     """Encode pieces of (kind, value), in order, as one stretch."""
     encoded = []
     for kind, value in pieces:
@@ -279,6 +279,6 @@ def encode_pieces(tokenizer: Tokenizer, pieces: Iterable[tuple[str, Any]]) -> Co
     return encoded[0] if len(encoded) == 1 else concatenate(encoded)
 
 
-def encode_fact(tokenizer: Tokenizer, fact: Fact) -> Columns:
+def encode_fact(tokenizer: Tokenizer, fact: Fact) -> Encoding:
     """Encode a fact's pieces as one stretch of at most 44 positions."""
     return encode_pieces(tokenizer, fact.pieces)

@@ -126,7 +126,7 @@ def _file(stream: Stream, path: Path) -> None:
     reader(stream, path)
 
 
-def load(path: str | Path) -> Stream:
+def load_stream(path: str | Path) -> Stream:
     """Read a file, or a folder of files, as a stream.
 
     Parameters

@@ -5,12 +5,12 @@ from collections.abc import Callable
 from typing import Any
 
 from memlens.errors import StreamError, closest
-from memlens.streams.builtin import builtin
+from memlens.streams.builtin import make_builtin
 from memlens.streams.stream import Stream
 from memlens.streams.tasks import TASKS
 
 BUILTIN_STREAMS: dict[str, Callable[..., Stream]] = {
-    "builtin": builtin,
+    "builtin": make_builtin,
     **{name: task.stream for name, task in TASKS.items()},
 }
 

@@ -17,7 +17,7 @@ from memlens.streams.facts import encode_pieces
 from memlens.streams.files import read_fasta
 from memlens.streams.prose import sentences
 from memlens.streams.stream import Stream
-from memlens.streams.symbols import noise
+from memlens.streams.symbols import noise_symbols
 from memlens.streams.tokenizer import default_tokenizer
 from memlens.streams.words import SITES
 
@@ -141,7 +141,7 @@ def _fasta(path: str) -> "Filler":
 
 def _symbols(rng: np.random.Generator, split: str) -> Iterator[Piece]:
     while True:
-        yield "text", " " + " ".join(noise()[int(i)] for i in rng.integers(len(noise()), size=16))
+        yield "text", " " + " ".join(noise_symbols()[int(i)] for i in rng.integers(len(noise_symbols()), size=16))
 
 
 def _none(rng: np.random.Generator, split: str) -> Iterator[Piece]:

@@ -14,7 +14,7 @@ from tokenizers import Tokenizer
 
 from memlens.dims import PAYLOAD_WIDTH, Modality
 from memlens.errors import StreamError
-from memlens.streams.codecs import Columns, check_dna, encode_audio, encode_dna, encode_image, text_ids
+from memlens.streams.codecs import Encoding, check_dna, encode_audio, encode_dna, encode_image, text_ids
 from memlens.streams.encoded import AskedQuestion, EncodedStream, FactSpan
 from memlens.streams.files import existing, read_audio, read_image
 from memlens.streams.samples import SPEECH_RATE
@@ -29,7 +29,7 @@ _KINDS = {"text": Modality.TEXT, "image": Modality.IMAGE, "audio": Modality.AUDI
 
 
 @dataclass(frozen=True, eq=False)
-class Part:
+class StreamPart:
     """One piece of a stream.
 
     Attributes
@@ -83,9 +83,9 @@ class Stream:
     name: str = "stream"
     seed: int | None = None
     config: dict[str, Any] = field(default_factory=dict)
-    parts: list[Part] = field(default_factory=list)
+    parts: list[StreamPart] = field(default_factory=list)
 
-    def _add(self, part: Part) -> Self:
+    def _add(self, part: StreamPart) -> Self:
         self.parts.append(part)
         return self
 
@@ -93,12 +93,12 @@ class Stream:
         """Add text."""
         if not isinstance(text, str) or not text:
             raise StreamError(f"text is {text!r}, expected a text of at least one character")
-        return self._add(Part("text", text=text, fact=_fact_id(fact)))
+        return self._add(StreamPart("text", text=text, fact=_fact_id(fact)))
 
     def image(self, image: np.ndarray | str | Path, fact: int | None = None) -> Self:
         """Add an image: an array (see ``encode_image``) or the path of a PNG or JPEG."""
         array = read_image(image) if isinstance(image, str | Path) else image
-        return self._add(Part("image", payload=encode_image(array).payload, fact=_fact_id(fact)))
+        return self._add(StreamPart("image", payload=encode_image(array).payload, fact=_fact_id(fact)))
 
     def audio(self, wave: np.ndarray | str | Path, rate: int | None = None, fact: int | None = None) -> Self:
         """Add a sound: a wave and its rate (see ``encode_audio``) or the path of a WAV file."""
@@ -106,11 +106,11 @@ class Stream:
             wave, rate = read_audio(wave)
         if rate is None:
             raise StreamError("audio has no rate; give rate= in samples a second")
-        return self._add(Part("audio", payload=encode_audio(wave, rate).payload, fact=_fact_id(fact)))
+        return self._add(StreamPart("audio", payload=encode_audio(wave, rate).payload, fact=_fact_id(fact)))
 
     def dna(self, letters: str, fact: int | None = None) -> Self:
         """Add a strand of A, C, G, T, N."""
-        return self._add(Part("dna", text=check_dna(letters), fact=_fact_id(fact)))
+        return self._add(StreamPart("dna", text=check_dna(letters), fact=_fact_id(fact)))
 
     def question(self, text: str, answer: str, fact: int | None = None, group: str = "") -> Self:
         """Ask a question at this place; ``group`` names what sets it apart, for evaluation."""
@@ -122,7 +122,9 @@ class Stream:
             )
         if not isinstance(group, str):
             raise StreamError(f"group is {group!r}, expected a text")
-        return self._add(Part("question", text=text.strip(), answer=answer.strip(), fact=_fact_id(fact), group=group))
+        return self._add(
+            StreamPart("question", text=text.strip(), answer=answer.strip(), fact=_fact_id(fact), group=group)
+        )
 
     def say(self, pieces: Iterable[tuple[str, Any]], fact: int | None = None) -> Self:
         """Add pieces of (kind, value) in order; sounds are at 8 kHz."""
@@ -188,7 +190,7 @@ class Stream:
             raise StreamError(f"'{path}' is not a saved stream: {error}") from None
 
 
-def _part(i: int, entry: dict[str, Any], file: Any) -> Part:
+def _part(i: int, entry: dict[str, Any], file: Any) -> StreamPart:
     """Rebuild part ``i`` of a saved stream through the same checks that building it goes through."""
     kind, fact = entry["kind"], entry["fact"]
     if kind == "question":
@@ -204,13 +206,13 @@ def _part(i: int, entry: dict[str, Any], file: Any) -> Part:
         )
     if not np.isfinite(payload).all():
         raise StreamError(f"part {i} holds NaN or infinite values")
-    return Part(kind, payload=payload, fact=_fact_id(fact))
+    return StreamPart(kind, payload=payload, fact=_fact_id(fact))
 
 
-def _columns_of(part: Part) -> tuple[np.ndarray, np.ndarray]:
+def _columns_of(part: StreamPart) -> tuple[np.ndarray, np.ndarray]:
     """Give (token, payload) of a part that carries payload."""
     if part.kind == "dna":
-        columns: Columns = encode_dna(part.text)
+        columns: Encoding = encode_dna(part.text)
         return columns.token, columns.payload
     assert part.payload is not None
     return np.zeros(len(part.payload), dtype=np.int32), part.payload

@@ -35,6 +35,6 @@ def symbols(n: int) -> tuple[str, ...]:
     return _all()[:n]
 
 
-def noise() -> tuple[str, ...]:
+def noise_symbols() -> tuple[str, ...]:
     """Symbols that mean nothing in any task: what stands between those that do."""
     return _all()[-N_NOISE:]

@@ -45,7 +45,7 @@ def counted_run(path: str | Path, *, n_token: int = 3_000, seed: int = 0) -> Rec
 
     from memlens.model import MemoryModel
     from memlens.model.run import run
-    from memlens.recording import record
+    from memlens.recording import RecordOptions, record
     from memlens.streams import builtin_stream, default_tokenizer
 
     torch.manual_seed(seed)
@@ -56,4 +56,4 @@ def counted_run(path: str | Path, *, n_token: int = 3_000, seed: int = 0) -> Rec
         for _ in run(model, [silent]):
             pass
     truth = {"flops": counter.get_total_flops(), "parameters": sum(p.numel() for p in model.parameters())}
-    return record(model, silent, path, attrs={"truth": truth})
+    return record(model, silent, path, RecordOptions(attrs={"truth": truth}))

@@ -33,7 +33,7 @@ from memlens.config import ModelConfig
 from memlens.dims import EOS, Action
 from memlens.model import MemoryModel
 from memlens.streams import EncodedStream, Stream, default_tokenizer
-from memlens.streams.symbols import noise, symbols
+from memlens.streams.symbols import noise_symbols, symbols
 
 N_ITEM = 16
 KEY, VALUE, TRACE = slice(0, N_ITEM), slice(N_ITEM, 2 * N_ITEM), slice(2 * N_ITEM + 3, 3 * N_ITEM + 3)
@@ -213,7 +213,7 @@ def _died(segment: int, life: float, n_segment: int) -> int:
 
 def _say(stream: Stream, random: np.random.Generator, items: list[tuple[str, ...]], fact: int | None = None) -> int:
     """One segment of noise with an item in it, and the place of the item's last word."""
-    words = [str(word) for word in random.choice(noise(), SEGMENT)]
+    words = [str(word) for word in random.choice(noise_symbols(), SEGMENT)]
     if not items:
         stream.text("".join(f" {word}" for word in words))
         return -1

@@ -28,7 +28,7 @@ CFG = ModelConfig(d_model=32, n_slots=8, capacities=(8, 2, 2))
 #: Categorical features of a candidate, and values of each.
 N_KIND, N_VALUE = 3, 4
 #: Standard deviation of the noise on content, whose other parts have a variance of 1 a feature.
-NOISE = 0.5
+CONTENT_NOISE = 0.5
 RULES = 8
 
 
@@ -63,7 +63,7 @@ def draw(n_sequence: int, n_candidate: int, n_relevant: int, rule: int, generato
     # the same for all draws: what a value looks like does not change
     look = torch.randn(N_KIND, N_VALUE, CFG.d_model, generator=torch.Generator().manual_seed(0)) / N_KIND**0.5
     content = look[torch.arange(N_KIND), kind].sum(-2)
-    content = content + NOISE * torch.randn(content.shape, generator=generator)
+    content = content + CONTENT_NOISE * torch.randn(content.shape, generator=generator)
     prior = F.logsigmoid(torch.randn(n_sequence, n_candidate, generator=generator))
     return Draw(content, is_relevant(kind, rule), prior)
 
@@ -152,7 +152,7 @@ def play(
     return Played(logger.log(float(recalled)), held, torch.cat(fresh_q, 1))
 
 
-def learn_budget(
+def learn_bandit(
     controller: Controller,
     config: QConfig,
     rule: int,

@@ -22,11 +22,11 @@ from memlens.errors import MemlensError, TrainingError
 
 T = TypeVar("T")
 #: How long a process waits for the others. Q phases run on the first one alone; torchrun ends all when one of them dies.
-PATIENCE = timedelta(days=7)
+TIMEOUT = timedelta(days=7)
 
 
 @dataclass(frozen=True)
-class Ranks:
+class ProcessGroup:
     """This process among ``world``: its number from 0, and where its tensors are. The first one writes files and shows progress."""
 
     rank: int = 0
@@ -99,7 +99,7 @@ class Ranks:
 #: Numbers the groups that this process has been in.
 _JOINED = count()
 #: One process, on the CPU.
-ALONE = Ranks()
+ALONE = ProcessGroup()
 
 
 def leads() -> bool:
@@ -128,19 +128,19 @@ def find_device(name: str) -> torch.device:
 
 
 @contextmanager
-def join(device: str) -> Iterator[Ranks]:
+def join(device: str) -> Iterator[ProcessGroup]:
     """Join the processes that torchrun started: over gloo on the CPU, over NCCL between GPUs. Raises as ``find_device``."""
     here = find_device(device)
     world = int(os.environ.get("WORLD_SIZE", "1"))
     if world == 1:
-        yield Ranks(device=here)
+        yield ProcessGroup(device=here)
         return
     # torchrun's store outlives a group: names that an earlier one left there would lead nowhere
-    shared, rank, world = next(rendezvous("env://", timeout=PATIENCE))
+    shared, rank, world = next(rendezvous("env://", timeout=TIMEOUT))
     store = dist.PrefixStore(f"memlens{next(_JOINED)}", shared)  # pyright: ignore[reportPrivateImportUsage]
     backend = "gloo" if device == "cpu" else "cpu:gloo,cuda:nccl"
-    dist.init_process_group(backend, store=store, rank=rank, world_size=world, timeout=PATIENCE)
+    dist.init_process_group(backend, store=store, rank=rank, world_size=world, timeout=TIMEOUT)
     try:
-        yield Ranks(rank, world, here)
+        yield ProcessGroup(rank, world, here)
     finally:
         dist.destroy_process_group()

@@ -32,7 +32,7 @@ def loss_without(model: MemoryModel, questions: Questions, memory: Memory, index
     return loss.clamp(max=MOST_LOSS).view(index.shape[:2])
 
 
-def entry_worth(model: MemoryModel, questions: Questions, memory: Memory, answers: Answers) -> tuple[Tensor, Tensor]:
+def entry_values(model: MemoryModel, questions: Questions, memory: Memory, answers: Answers) -> tuple[Tensor, Tensor]:
     """Shapley worth of the two store entries that each question read most.
 
     With L the loss with all of memory and L_S the loss without the set S, entry 1 is worth ((L_1 - L) + (L_12 - L_2)) / 2: half of

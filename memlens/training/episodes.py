@@ -15,11 +15,11 @@ from memlens.errors import TrainingError
 from memlens.model.answers import Questions
 from memlens.model.segment import Segment
 from memlens.model.tensors import Tensors
-from memlens.streams.codecs import Columns, concatenate, encode_dna, text_ids
+from memlens.streams.codecs import Encoding, concatenate, encode_dna, text_ids
 from memlens.streams.facts import encode_pieces
 from memlens.streams.prose import prose
 from memlens.streams.scene import FILLERS, Query, Scene, free_strand
-from memlens.streams.tasks import task
+from memlens.streams.tasks import find_task
 from memlens.streams.tokenizer import encode_answer, encode_question
 
 _KINDS = {"image": Modality.IMAGE, "audio": Modality.AUDIO, "dna": Modality.DNA}
@@ -93,17 +93,17 @@ class _Filler:
         self.ids = prose_ids(tokenizer, split) if name == "prose" else np.zeros(0, np.int32)
         self.place = int(rng.integers(len(self.ids))) if name == "prose" else 0
 
-    def take(self, n: int) -> Columns | None:
+    def take(self, n: int) -> Encoding | None:
         """The next ``n`` positions; fewer, or None, where there is no filler."""
         if n <= 0 or self.name == "none":
             return None
         if self.name == "prose":
             index = np.arange(self.place, self.place + n) % len(self.ids)
             self.place += n
-            return Columns(np.zeros(n, np.int8), self.ids[index], np.zeros((n, PAYLOAD_WIDTH), np.float32))
+            return Encoding(np.zeros(n, np.int8), self.ids[index], np.zeros((n, PAYLOAD_WIDTH), np.float32))
         if self.name == "bases":
             return encode_dna(free_strand(self.rng, n))
-        parts: list[Columns] = []
+        parts: list[Encoding] = []
         left = n
         for piece in FILLERS[self.name](self.rng, self.split):
             columns = encode_pieces(self.tokenizer, (piece,))
@@ -124,7 +124,7 @@ def lay_row(rng: np.random.Generator, tokenizer: Tokenizer, scene: Scene, n_toke
     kept = range(first, len(encoded))
     stretch = _Filler(rng, tokenizer, filler, split)
     gaps = np.diff(np.concatenate(([0], np.sort(rng.integers(0, room + 1, len(kept))), [room])))
-    parts: list[Columns] = []
+    parts: list[Encoding] = []
     spans: dict[int, tuple[int, int]] = {}
     at = 0
     for gap, number in zip(gaps, [*kept, -1], strict=True):
@@ -146,7 +146,7 @@ def lay_row(rng: np.random.Generator, tokenizer: Tokenizer, scene: Scene, n_toke
 
 def _draw(rng: np.random.Generator, tokenizer: Tokenizer, config: TaskConfig, shape: EpisodeShape, split: str) -> Row:
     """A row of one task that has something to ask."""
-    source = task(config.name)
+    source = find_task(config.name)
     for _ in range(_TRIES):
         scene = source.draw(rng, split, min(shape.n_fact, config.most), **config.options)
         row = lay_row(rng, tokenizer, scene, shape.n_token, config.filler or source.filler, split)

@@ -7,7 +7,7 @@ import torch.nn.functional as F
 
 from memlens.model.model import MemoryModel
 from memlens.model.segment import Segment
-from memlens.streams import builtin
+from memlens.streams import builtin_stream
 
 
 @torch.no_grad()
@@ -17,7 +17,7 @@ def rate_distortion(model: MemoryModel, n_token: int = 20_000, seed: int = 0) ->
     Returns a row a level: ``originals`` in one vector, mean ``cosine`` of the reconstruction to the RMS-normed original, and the share
     of variance ``explained`` (1 - squared error / variance of the normed originals).
     """
-    stream = builtin(n_token=n_token, seed=seed).encode(model.tokenizer)
+    stream = builtin_stream("builtin", n_token=n_token, seed=seed).encode(model.tokenizer)
     state = model.initial_state(1)
     slots = []
     for t in range(stream.n_segment(model.cfg.segment_length)):

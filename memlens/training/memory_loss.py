@@ -21,7 +21,7 @@ from memlens.model.state import Memory, MemoryState
 from memlens.training.episodes import Episode
 
 #: Of the terms, unless a config says otherwise.
-WEIGHTS = LossWeights()
+DEFAULT_WEIGHTS = LossWeights()
 
 
 @dataclass(frozen=True)
@@ -120,7 +120,7 @@ def memory_loss(
     episode: Episode,
     state: MemoryState,
     *,
-    weights: LossWeights = WEIGHTS,
+    weights: LossWeights = DEFAULT_WEIGHTS,
     noise: float = 0.3,
     distractors: int = 3,
     compress: float = 0.0,

@@ -96,7 +96,7 @@ def watch(model: MemoryModel | StreamReader, on: bool = True) -> Iterator[Watche
             handle.remove()
 
 
-def loss_figures(loss: MemoryLoss, episode: Episode, tasks: Sequence[TaskConfig], has_memory: bool) -> Figures:
+def loss_metrics(loss: MemoryLoss, episode: Episode, tasks: Sequence[TaskConfig], has_memory: bool) -> Figures:
     """The terms of the loss, and what was answered exactly: over all, by modality and by task."""
     terms = TERMS if has_memory else TERMS[:2]
     figures: Figures = {"loss": (loss.total.item(), 1.0)}

@@ -21,7 +21,7 @@ from memlens.training.episodes import Episode, make_episode
 from memlens.training.shards import batch_rng, row_rng
 
 #: Updates that each worker may be ahead.
-_AHEAD = 2
+_PREFETCH = 2
 
 
 def episode_of(config: TrainConfig, step: int, shard: int, batch: Batch) -> Episode:
@@ -30,7 +30,7 @@ def episode_of(config: TrainConfig, step: int, shard: int, batch: Batch) -> Epis
     return make_episode(rng, default_tokenizer(), batch.shape, config.tasks, stage=batch.number)
 
 
-class Episodes:
+class EpisodePrefetcher:
     """The episodes of a run: ``expect`` what comes, ``take`` each, ``close`` at the end. Without workers they are made when taken."""
 
     def __init__(self, config: TrainConfig):
@@ -38,14 +38,14 @@ class Episodes:
         self._pool: ProcessPoolExecutor | None = None
         self._made: dict[tuple[int, int, Batch], Future[bytes]] = {}
 
-    def expect(self, step: int, shards: Sequence[int], curriculum: Curriculum) -> None:
+    def prefetch(self, step: int, shards: Sequence[int], curriculum: Curriculum) -> None:
         """Have the rows of this update made, and of those to come as they would be if the stage lasted. Raises as ``take``."""
         c = self.config
         if not c.workers:
             return
         if self._pool is None:
             self._pool = pool(c.workers, _begin, c)
-        ahead = range(step, min(step + _AHEAD * c.workers, c.steps))
+        ahead = range(step, min(step + _PREFETCH * c.workers, c.steps))
         wanted = [(s, shard, curriculum.draw(batch_rng(c.seed, s))) for s in ahead for shard in shards]
         for key in [key for key in self._made if key not in wanted]:
             self._made.pop(key).cancel()

@@ -122,7 +122,7 @@ def returns(log: QLog, gamma: float, n_step: int | None = None, bootstrap: Tenso
 
 
 @torch.no_grad()
-def values(log: QLog, network: QNetwork) -> Tensor:
+def q_values(log: QLog, network: QNetwork) -> Tensor:
     """Q of every action of every logged agent, (T, B, A, 4), nats; -inf where an action was not allowed."""
     device, out = network.norm.gain.device, []
     for control, content in zip(log.control, log.content, strict=True):
@@ -130,9 +130,9 @@ def values(log: QLog, network: QNetwork) -> Tensor:
     return torch.stack(out).masked_fill(~log.allowed, -math.inf)
 
 
-def best_value(log: QLog, online: QNetwork, target: QNetwork) -> Tensor:
+def target_value(log: QLog, online: QNetwork, target: QNetwork) -> Tensor:
     """Double-DQN value of each agent's state: the target's Q of the action that the online network prefers; 0 at the stream's end."""
-    value = values(log, target).gather(-1, values(log, online).argmax(-1, keepdim=True)).squeeze(-1)
+    value = q_values(log, target).gather(-1, q_values(log, online).argmax(-1, keepdim=True)).squeeze(-1)
     value[-1] = 0
     return torch.where(log.live, value, 0.0)
 
@@ -176,7 +176,7 @@ def regress(
         which = int(torch.randint(len(logs), (1,), generator=generator))
         if bootstrap and step % config.refresh == 0:
             goal = [
-                returns(log, config.gamma, config.n_step, best_value(log, online, network)).flatten() for log in logs
+                returns(log, config.gamma, config.n_step, target_value(log, online, network)).flatten() for log in logs
             ]
         weight, content, control = flat[which]
         index = torch.multinomial(weight, config.batch, replacement=True, generator=generator)

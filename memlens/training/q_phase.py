@@ -14,7 +14,7 @@ from memlens.model.run import Encoded, Steps, encode_questions, run, segment_of
 from memlens.model.segment import Segment, StepOutputs
 from memlens.streams import EncodedStream
 from memlens.streams.registry import builtin_stream
-from memlens.training.entry_value import entry_worth
+from memlens.training.entry_value import entry_values
 from memlens.training.q_learning import QLog, QLogger, exploration, regress
 
 Progress = Callable[[int, int, str], None]
@@ -40,7 +40,7 @@ def collect(
         if questions is not None and outputs.answers is not None:
             _, context, _ = model.perceive(segment, before)
             memory = model.memory(model.candidates(context, before), before)
-            index, worth = entry_worth(model, questions, memory, outputs.answers)
+            index, worth = entry_values(model, questions, memory, outputs.answers)
             earned = torch.zeros_like(memory.prior).scatter_add(1, index.flatten(1), worth.flatten(1).float())
             reward[:, n_candidates:] = earned[:, n_candidates + model.cfg.working_slots :]
             right += int(outputs.answers.correct.sum())

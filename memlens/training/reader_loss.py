@@ -8,7 +8,7 @@ from memlens.model.baseline import ReaderState, StreamReader
 from memlens.model.layers import take
 from memlens.model.model import answer_loss
 from memlens.training.episodes import Episode
-from memlens.training.memory_loss import WEIGHTS, MemoryLoss, all_right, drawn_text
+from memlens.training.memory_loss import DEFAULT_WEIGHTS, MemoryLoss, all_right, drawn_text
 
 
 def reader_loss(
@@ -16,7 +16,7 @@ def reader_loss(
     episode: Episode,
     state: ReaderState,
     *,
-    weights: LossWeights = WEIGHTS,
+    weights: LossWeights = DEFAULT_WEIGHTS,
     predict_share: float = 0.25,
     generator: torch.Generator,
 ) -> MemoryLoss:

@@ -13,11 +13,11 @@ from memlens.model.checkpoint import save_model
 from memlens.model.model import MemoryModel
 from memlens.training.card import write_card
 from memlens.training.checkpoint import Checkpoint, MetricsLog
-from memlens.training.distributed import Ranks, find_device, join
+from memlens.training.distributed import ProcessGroup, find_device, join
 from memlens.training.metrics import Row
 from memlens.training.trainer import Progress, Trainer
 
-METRICS = "metrics.jsonl"
+METRICS_FILE = "metrics.jsonl"
 
 
 def fit(config: TrainConfig, progress: Progress | None = None) -> tuple[MemoryModel | StreamReader, list[Row]]:
@@ -33,7 +33,7 @@ def fit(config: TrainConfig, progress: Progress | None = None) -> tuple[MemoryMo
         When a value is not finite.
     """
     rows: list[Row] = []
-    trainer = Trainer(config, Ranks(device=find_device(config.device)))
+    trainer = Trainer(config, ProcessGroup(device=find_device(config.device)))
     with _threads(config.threads):
         trainer.run(rows.append, progress=progress)
     return trainer.model, rows
@@ -53,26 +53,26 @@ def train(config_path: str | Path, out: str | Path, *, resume: bool = False, pro
     """
     config = TrainConfig.load(config_path)
     out = Path(out)
-    checkpoint, log = Checkpoint(out / "checkpoint"), MetricsLog(out / METRICS)
-    with _threads(config.threads), join(config.device) as ranks:
-        trainer = Trainer(config, ranks)
-        ranks.first(lambda: _check_folder(out, checkpoint, resume))
+    checkpoint, log = Checkpoint(out / "checkpoint"), MetricsLog(out / METRICS_FILE)
+    with _threads(config.threads), join(config.device) as group:
+        trainer = Trainer(config, group)
+        group.first(lambda: _check_folder(out, checkpoint, resume))
         if resume:
             tensors, values = checkpoint.load()
             trainer.restore(tensors, values)
-            ranks.first(lambda: log.cut(values["logged"]))
+            group.first(lambda: log.cut(values["logged"]))
 
         def keep(row: Row) -> None:
-            if ranks.leads:
+            if group.leads:
                 log.append(row)
 
         def save() -> None:
             tensors, values = trainer.snapshot()
-            if ranks.leads:
+            if group.leads:
                 checkpoint.save(tensors, {**values, "logged": log.size()})
 
-        trainer.run(keep, save, progress if ranks.leads else None)
-    if ranks.leads:
+        trainer.run(keep, save, progress if group.leads else None)
+    if group.leads:
         save_model(trainer.model, out)
         write_card(trainer.model, config, out, trainer.seconds, trainer.n_token, progress)
         checkpoint.remove()

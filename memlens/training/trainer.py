@@ -17,12 +17,12 @@ from memlens.model.model import MemoryModel
 from memlens.streams import default_tokenizer
 from memlens.training import nan_guard
 from memlens.training.curriculum import Batch, Curriculum
-from memlens.training.distributed import ALONE, Ranks
+from memlens.training.distributed import ALONE, ProcessGroup
 from memlens.training.episodes import Episode
 from memlens.training.memory_loss import MemoryLoss, memory_loss
-from memlens.training.metrics import LEADING, Figures, Row, gradient_norms, loss_figures, merge, watch
+from memlens.training.metrics import LEADING, Figures, Row, gradient_norms, loss_metrics, merge, watch
 from memlens.training.optimiser import Optimiser
-from memlens.training.prefetch import Episodes
+from memlens.training.prefetch import EpisodePrefetcher
 from memlens.training.q_phase import learn_control
 from memlens.training.reader_loss import reader_loss
 from memlens.training.shards import batch_rng, control_seed, shard_rng
@@ -40,7 +40,7 @@ class Progress(Protocol):
 
 
 @dataclass(frozen=True)
-class Outcome:
+class ShardResult:
     """What a shard came to: its figures, or why it failed."""
 
     figures: Figures
@@ -56,14 +56,14 @@ class Trainer:
         When the processes cannot share the shards evenly.
     """
 
-    def __init__(self, config: TrainConfig, ranks: Ranks = ALONE):
-        self.config, self.ranks = config, ranks
-        self.shards = ranks.mine(config.shards)
+    def __init__(self, config: TrainConfig, group: ProcessGroup = ALONE):
+        self.config, self.group = config, group
+        self.shards = group.mine(config.shards)
         self.tokenizer = default_tokenizer()
-        self.episodes = Episodes(config)
+        self.episodes = EpisodePrefetcher(config)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(config.seed)
-            self.model = self._make_model().to(ranks.device)
+            self.model = self._make_model().to(group.device)
         self.trained = [p for name, p in self.model.named_parameters() if not name.startswith("controller.")]
         self.optimiser = Optimiser(self.model, self.trained, config)
         self.curriculum = Curriculum(config)
@@ -100,12 +100,12 @@ class Trainer:
             self.model.context.pick_width = batch.stage.pick_width or c.model.pick_width
         share = self.share_of_rate()
         self.model.zero_grad()  # the controller's too: a Q phase leaves some
-        self.episodes.expect(self.step, self.shards, self.curriculum)
-        outcomes = self.ranks.gathered([self._outcome(shard, batch, watched) for shard in self.shards])
+        self.episodes.prefetch(self.step, self.shards, self.curriculum)
+        outcomes = self.group.gathered([self._outcome(shard, batch, watched) for shard in self.shards])
         for outcome in outcomes:
             if outcome.error is not None:
                 raise outcome.error
-        self.ranks.sum_gradients(self.trained)
+        self.group.sum_gradients(self.trained)
         norm = nan_guard.check_gradient(self.step, self.model, self.trained)
         norms = gradient_norms(self.model) if watched else {}
         torch.nn.utils.clip_grads_with_norm_(self.trained, c.clip, norm)
@@ -117,12 +117,12 @@ class Trainer:
         place = {"step": self.step, "stage": batch.number, "tokens": self.n_token, "rate": share * c.learning_rate}
         return {**place, **figures, "exact_mean": self.curriculum.accuracy, "gradient_norm": norm.item(), **norms}
 
-    def _outcome(self, shard: int, batch: Batch, watched: bool) -> Outcome:
+    def _outcome(self, shard: int, batch: Batch, watched: bool) -> ShardResult:
         """Learn from a shard. An error is kept, for all processes to raise it together."""
         try:
-            return Outcome(self._learn_shard(shard, batch, watched))
+            return ShardResult(self._learn_shard(shard, batch, watched))
         except MemlensError as error:
-            return Outcome({}, error)
+            return ShardResult({}, error)
 
     def _learn_shard(self, shard: int, batch: Batch, watched: bool) -> Figures:
         """Add a shard's part to the gradients, and keep the state that it ends in."""
@@ -141,11 +141,11 @@ class Trainer:
         nan_guard.check_gradient(self.step, self.model, self.trained, again)
         self.carried[shard] = loss.state.detach()
         has_memory = isinstance(self.model, MemoryModel)
-        return loss_figures(loss, episode, self.config.tasks, has_memory) | seen.figures()
+        return loss_metrics(loss, episode, self.config.tasks, has_memory) | seen.figures()
 
     def _shard_loss(self, shard: int, batch: Batch, state: Any) -> tuple[Episode, MemoryLoss]:
         """The rows of a shard and their loss; the same each time."""
-        c, device = self.config, self.ranks.device
+        c, device = self.config, self.group.device
         with shard_rng(c.seed, self.step, shard, device) as generator:
             episode = self.episodes.take(self.step, shard, batch).to(device)
             # rows full of facts do not tell what is important
@@ -205,8 +205,8 @@ class Trainer:
         model = self.model
         assert isinstance(model, MemoryModel)
         seed = control_seed(self.config.seed, self.alternation)
-        rows = self.ranks.first(lambda: learn_control(model, self.config.q, seed, progress))
-        self.ranks.copy_first(list(model.controller.state_dict().values()))
+        rows = self.group.first(lambda: learn_control(model, self.config.q, seed, progress))
+        self.group.copy_first(list(model.controller.state_dict().values()))
         model.controller.policy = "learned"
         return [{"alternation": self.alternation, **row} for row in rows]
 
@@ -217,7 +217,7 @@ class Trainer:
         tensors = {f"model.{k}": v for k, v in self.model.state_dict().items()}
         tensors |= {f"optimiser.{k}": v for k, v in self.optimiser.flat().items()}
         mine = [(shard, state.to("cpu").flat()) for shard, state in sorted(self.carried.items())]
-        for shard, flat in self.ranks.gathered(mine):
+        for shard, flat in self.group.gathered(mine):
             tensors |= {f"carried.{shard}.{k}": v for k, v in flat.items()}
         c = self.curriculum
         return tensors, {
@@ -246,7 +246,7 @@ class Trainer:
         for shard in self.shards:
             if flat := under(f"carried.{shard}."):
                 empty = self.model.initial_state(flat["position"].shape[0])
-                self.carried[shard] = empty.filled(flat).to(self.ranks.device)
+                self.carried[shard] = empty.filled(flat).to(self.group.device)
         self.curriculum = replace(self.curriculum, **values["curriculum"])
         for name in _COUNTS:
             setattr(self, name, values[name])

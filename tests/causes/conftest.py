@@ -3,7 +3,7 @@
 import pytest
 
 from memlens.model import MemoryModel
-from memlens.recording import Recording, record
+from memlens.recording import Recording, RecordOptions, record
 from memlens.testing.models import forgetting, last_item
 
 from ..model.conftest import SMALL, make_model
@@ -16,7 +16,7 @@ def stored(tmp_path_factory) -> Ran:
     """Answers from entries that live for five segments."""
     built = forgetting(life=5)
     path = tmp_path_factory.mktemp("causes") / "stored"
-    return record(built.model, built.stream, path, dtype="float32", states_every=1), built.model
+    return record(built.model, built.stream, path, RecordOptions(dtype="float32", states_every=1)), built.model
 
 
 @pytest.fixture(scope="session")
@@ -24,7 +24,7 @@ def worked(tmp_path_factory) -> Ran:
     """Answers from working memory."""
     built = last_item()
     path = tmp_path_factory.mktemp("causes") / "worked"
-    return record(built.model, built.stream, path, dtype="float32", states_every=1), built.model
+    return record(built.model, built.stream, path, RecordOptions(dtype="float32", states_every=1)), built.model
 
 
 @pytest.fixture(scope="session")
@@ -38,4 +38,4 @@ def small(tmp_path_factory) -> Ran:
         made.text(" It rained for three days, and then it rained again." * 2)
         made.question(f"What is the access code of mill {i}?", str(400 + 7 * i), fact=i)
     path = tmp_path_factory.mktemp("causes") / "small"
-    return record(model, made.encode(default_tokenizer()), path, dtype="float32", states_every=4), model
+    return record(model, made.encode(default_tokenizer()), path, RecordOptions(dtype="float32", states_every=4)), model

@@ -4,6 +4,7 @@ import pytest
 from memlens.causes import effects
 from memlens.errors import AnalysisError, RecordingError
 from memlens.interventions import Drop
+from memlens.recording import replay
 from memlens.testing import planted_recording, write_recording
 
 
@@ -26,7 +27,7 @@ def test_emptying_a_place_is_dropping_its_entry(stored):
     for at in np.flatnonzero(found["correct"].values)[:3]:
         row, segment = int(found["row"][at]), int(found["segment"][at])
         entry = int(asked["read_entry"].values[row, asked["read_weight"].values[row].argmax()])
-        first = next(recording.replay(model, segment, interventions=[Drop(segment=segment, entry=entry)]))
+        first = next(replay(recording, model, segment, interventions=[Drop(segment=segment, entry=entry)]))
         column = row - int(np.flatnonzero(asked["segment"].values == segment)[0])
         loss = float(first.outputs.answers.loss[0, column]) - float(asked["loss"].values[row])
         assert float(found["effect"].sel(cause="read most of level 0")[at]) == pytest.approx(loss, abs=1e-4)
@@ -87,10 +88,10 @@ def test_what_cannot_be_run_again_is_refused(stored, worked, tmp_path):
 
 
 def test_without_states_the_option_is_named(tmp_path):
-    from memlens.recording import record
+    from memlens.recording import RecordOptions, record
     from memlens.testing.models import forgetting
 
     built = forgetting(n_segment=4)
-    bare = record(built.model, built.stream, tmp_path / "bare", states_every=0)
+    bare = record(built.model, built.stream, tmp_path / "bare", RecordOptions(states_every=0))
     with pytest.raises(RecordingError, match="--states-every"):
         effects(bare, built.model)

@@ -6,8 +6,8 @@ import pytest
 
 from memlens.causes import effects, mediation
 from memlens.model import load_model
-from memlens.recording import record
-from memlens.streams import builtin
+from memlens.recording import RecordOptions, record
+from memlens.streams import builtin_stream
 
 NANO = Path(__file__).parents[2] / "trained_models" / "nano"
 
@@ -16,7 +16,10 @@ NANO = Path(__file__).parents[2] / "trained_models" / "nano"
 def ran(tmp_path_factory):
     model = load_model(NANO)
     return record(
-        model, builtin(n_token=14_000, seed=3), tmp_path_factory.mktemp("nano") / "run", states_every=1
+        model,
+        builtin_stream("builtin", n_token=14_000, seed=3),
+        tmp_path_factory.mktemp("nano") / "run",
+        RecordOptions(states_every=1),
     ), model
 
 

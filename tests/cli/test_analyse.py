@@ -71,13 +71,13 @@ def test_bad_input_is_one_line(
 def of_a_file(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     """A model's folder and a recording whose command names it."""
     from memlens.model import load_model, save_model
-    from memlens.recording import record
+    from memlens.recording import RecordOptions, record
     from memlens.testing.models import last_item
 
     folder, built = tmp_path_factory.mktemp("model"), last_item()
     save_model(built.model, folder / "model")
     attrs = {"command": f"memlens record {folder / 'model'} stream -o run"}
-    record(load_model(folder / "model"), built.stream, folder / "run", attrs=attrs, states_every=1)
+    record(load_model(folder / "model"), built.stream, folder / "run", RecordOptions(attrs=attrs, states_every=1))
     return folder / "model", folder / "run"
 
 

@@ -10,7 +10,7 @@ import xarray as xr
 import memlens
 from memlens.cli import main
 from memlens.model import load_memory_model, save_model
-from memlens.recording import record
+from memlens.recording import RecordOptions, record
 from memlens.streams import Stream
 
 from ..model.conftest import SMALL, make_model
@@ -25,7 +25,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for i in range(4):
         stream.text(f"The code of mill {i} is 47{i}." + " It rained for three days, and then it rained again." * 3)
         stream.question(f"What is the code of mill {i}?", f"47{i}", fact=i)
-    record(load_memory_model(folder / "model"), stream, folder / "run", states_every=2)
+    record(load_memory_model(folder / "model"), stream, folder / "run", RecordOptions(states_every=2))
     return folder
 
 

@@ -4,7 +4,7 @@ import pytest
 
 from memlens.model import MemoryModel
 from memlens.model.run import Result
-from memlens.recording import Recording, record
+from memlens.recording import Recording, RecordOptions, record
 from memlens.streams import EncodedStream, Stream, default_tokenizer
 
 from ..model.conftest import SMALL, make_model
@@ -36,4 +36,4 @@ def results(model: MemoryModel, stream: EncodedStream) -> list[Result]:
 def recorded(model: MemoryModel, stream: EncodedStream, tmp_path_factory: pytest.TempPathFactory) -> Recording:
     path = tmp_path_factory.mktemp("interventions") / "run"
     points = ("default", "controller.hook_entry", "store.hook_entry")
-    return record(model, stream, path, states_every=3, dtype="float32", points=points)
+    return record(model, stream, path, RecordOptions(states_every=3, dtype="float32", points=points))

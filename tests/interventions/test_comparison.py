@@ -12,7 +12,7 @@ from memlens.interventions import Ablate, Force, compare
 from memlens.interventions.comparison import Divergence, firing_order
 from memlens.model import MemoryModel
 from memlens.model.points import points
-from memlens.recording import Recording, record
+from memlens.recording import Recording, RecordOptions, record, replay
 from memlens.recording.capture.point_selection import SPARSE
 from memlens.streams import EncodedStream, Stream, default_tokenizer
 
@@ -21,11 +21,11 @@ from memlens.streams import EncodedStream, Stream, default_tokenizer
 def forced(model: MemoryModel, recorded: Recording, tmp_path_factory: pytest.TempPathFactory) -> Recording:
     """Candidate 2 of segment 3 is dropped."""
     path = tmp_path_factory.mktemp("compare") / "forced"
-    return recorded.replay(model, 2, path, interventions=[Force(segment=3, slot=2, action="DISCARD")])
+    return replay(recorded, model, 2, path, interventions=[Force(segment=3, slot=2, action="DISCARD")])
 
 
 def test_a_replay_is_no_change(model: MemoryModel, recorded: Recording, tmp_path: Path) -> None:
-    found = compare(recorded, recorded.replay(model, 4, tmp_path / "same"))
+    found = compare(recorded, replay(recorded, model, 4, tmp_path / "same"))
     assert found.first is None
     assert found.decisions.sizes["decision"] == 0 and found.entries.sizes["entry_row"] == 0
     assert (found.points["largest"] == 0).all()
@@ -64,8 +64,8 @@ def test_a_forced_action(recorded: Recording, forced: Recording) -> None:
 def test_a_state_that_is_changed(
     model: MemoryModel, stream: EncodedStream, recorded: Recording, tmp_path: Path
 ) -> None:
-    child = record(model, stream, tmp_path / "child", interventions=[Ablate(point="context.hook_slot", segment=1, slot=0)],
-                   parent=recorded, dtype="float32")  # fmt: skip
+    child = record(model, stream, tmp_path / "child", RecordOptions(interventions=[Ablate(point="context.hook_slot", segment=1, slot=0)],
+                   parent=recorded, dtype="float32"))  # fmt: skip
     found = compare(recorded, child)
     assert found.first == Divergence(1, "context.hook_slot")
     assert found.segments.sizes["segment"] == recorded.segments.sizes["segment"]

@@ -11,7 +11,7 @@ from memlens.errors import InterventionError
 from memlens.interventions import Force, Freeze, sweep
 from memlens.model import MemoryModel
 from memlens.model.run import Result
-from memlens.recording import Recording, record
+from memlens.recording import Recording, RecordOptions, record
 from memlens.streams import EncodedStream
 
 #: Batching and sharing change the order of sums: last bits, and nothing more.
@@ -98,6 +98,6 @@ def test_what_cannot_be_swept(model: MemoryModel, stream: EncodedStream, tmp_pat
             sweep(model, stream, targets)
     with pytest.raises(InterventionError, match=r"questions are \[6\], expected numbers from 0 to 5"):
         sweep(model, stream, [(2, 22, "STORE")], questions=[6])
-    made = record(model, stream, tmp_path / "run", interventions=[Freeze(memory="working", segment=2)])
+    made = record(model, stream, tmp_path / "run", RecordOptions(interventions=[Freeze(memory="working", segment=2)]))
     with pytest.raises(InterventionError, match="was made with interventions"):
         sweep(model, made, [(2, 22, "STORE")])

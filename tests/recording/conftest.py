@@ -5,7 +5,7 @@ import torch
 
 from memlens.config import ModelConfig
 from memlens.model import MemoryModel
-from memlens.streams import builtin, default_tokenizer
+from memlens.streams import builtin_stream, default_tokenizer
 
 SMALL = ModelConfig(
     d_model=32, segment_length=64, n_layers=2, ssd_heads=2, ssd_head_dim=16, ssd_state=8, chunk=16, n_slots=8, slot_window=12,
@@ -26,4 +26,7 @@ def small_model():
 @pytest.fixture(scope="session")
 def small_streams(small_model):
     """Two, of some sixteen segments."""
-    return [builtin(n_token=n, seed=seed).encode(small_model.tokenizer) for n, seed in ((1000, 0), (1000, 1))]
+    return [
+        builtin_stream("builtin", n_token=n, seed=seed).encode(small_model.tokenizer)
+        for n, seed in ((1000, 0), (1000, 1))
+    ]

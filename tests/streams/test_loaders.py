@@ -9,7 +9,7 @@ from PIL import Image
 
 from memlens.dims import Modality
 from memlens.errors import StreamError
-from memlens.streams import Stream, default_tokenizer, load
+from memlens.streams import Stream, default_tokenizer, load_stream
 
 TOKENIZER = default_tokenizer()
 
@@ -31,16 +31,16 @@ def test_each_kind(folder):
     expected = {"a.txt": Modality.TEXT, "b.md": Modality.TEXT, "c.png": Modality.IMAGE, "d.jpg": Modality.IMAGE,
                 "e.wav": Modality.AUDIO}  # fmt: skip
     for name, modality in expected.items():
-        assert set(load(folder / name).encode(TOKENIZER).modality) == {modality}
-    assert load(folder / "c.png").encode(TOKENIZER).n_token == 8
-    fasta = load(folder / "f.fasta")
+        assert set(load_stream(folder / name).encode(TOKENIZER).modality) == {modality}
+    assert load_stream(folder / "c.png").encode(TOKENIZER).n_token == 8
+    fasta = load_stream(folder / "f.fasta")
     assert [(p.kind, p.text) for p in fasta.parts] == [
         ("text", " one first: "), ("dna", "ACGTACGT"), ("text", " two: "), ("dna", "NNNN"),
     ]  # fmt: skip
 
 
 def test_a_folder_is_read_in_sorted_order(folder):
-    kinds = [part.kind for part in load(folder).parts]
+    kinds = [part.kind for part in load_stream(folder).parts]
     assert kinds == ["text", "text", "image", "image", "audio", "text", "dna", "text", "dna"]
 
 
@@ -56,10 +56,10 @@ def test_stream_file(folder):
     ]
     path = folder / "s.jsonl"
     path.write_text("\n".join(json.dumps(line, ensure_ascii=False) for line in lines) + "\n\n", encoding="utf-8")
-    encoded = load(path).encode(TOKENIZER)
+    encoded = load_stream(path).encode(TOKENIZER)
     assert encoded.questions[0].distance == encoded.n_token - encoded.facts[3].end
     assert encoded.facts[4].modality == Modality.IMAGE
-    assert load(load(path).save(folder / "kept.npz")).encode(TOKENIZER).sha256 == encoded.sha256
+    assert load_stream(load_stream(path).save(folder / "kept.npz")).encode(TOKENIZER).sha256 == encoded.sha256
 
 
 @pytest.mark.parametrize(
@@ -87,7 +87,7 @@ def test_stream_file_errors_name_the_line(folder, line, said):
     path = folder / "bad.jsonl"
     path.write_text('{"text": "fine"}\n' + line + "\n", encoding="utf-8")
     with pytest.raises(StreamError, match=said) as caught:
-        load(path).encode(TOKENIZER)
+        load_stream(path).encode(TOKENIZER)
     if "ud800" not in line:
         assert "line 2" in str(caught.value)
 
@@ -114,22 +114,22 @@ def test_stream_file_errors_name_the_line(folder, line, said):
 def test_damaged_files_are_stream_errors(tmp_path, name, data):
     (tmp_path / name).write_bytes(data)
     with pytest.raises(StreamError):
-        load(tmp_path / name)
+        load_stream(tmp_path / name)
     with pytest.raises(StreamError):
-        load(tmp_path)
+        load_stream(tmp_path)
 
 
 def test_truncated_image_is_a_stream_error(folder):
     data = (folder / "c.png").read_bytes()
     (folder / "cut.png").write_bytes(data[: len(data) // 2])
     with pytest.raises(StreamError, match="not a readable"):
-        load(folder / "cut.png")
+        load_stream(folder / "cut.png")
 
 
 def test_missing_paths_and_empty_folders(tmp_path):
     for path in (tmp_path / "none.txt", tmp_path / ("x" * 5000 + ".txt"), tmp_path / "a\0b.txt", tmp_path):
         with pytest.raises(StreamError):
-            load(path)
+            load_stream(path)
     (tmp_path / "named.txt").mkdir()
     with pytest.raises(StreamError):
         Stream().image(tmp_path / "named.txt")

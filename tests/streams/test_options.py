@@ -5,7 +5,7 @@ import inspect
 import pytest
 
 from memlens.errors import StreamError
-from memlens.streams import TASKS, builtin
+from memlens.streams import TASKS
 from memlens.streams.options import default_length, options, parse, resolve
 from memlens.streams.registry import BUILTIN_STREAMS
 
@@ -22,8 +22,8 @@ def test_options_of_tasks_and_of_the_builtin_stream() -> None:
     assert list(options("needle"))[:2] == ["n_fact", "filler"]
     assert options("needle")["n_fact"] == TASKS["needle"].n_fact
     known = {"n_token", "seed", "split"}
-    assert set(options("builtin")) == set(inspect.signature(builtin).parameters) - known
-    assert default_length("builtin") == inspect.signature(builtin).parameters["n_token"].default
+    assert set(options("builtin")) == set(inspect.signature(make_builtin).parameters) - known
+    assert default_length("builtin") == inspect.signature(make_builtin).parameters["n_token"].default
 
 
 def test_text_becomes_a_value_of_the_options_kind() -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from memlens.dims import Modality
 from memlens.errors import StreamError
-from memlens.streams import Stream, builtin, builtin_stream, default_tokenizer
+from memlens.streams import Stream, builtin_stream, default_tokenizer
 from memlens.streams.builtin import distance_targets
 
 TOKENIZER = default_tokenizer()
@@ -143,12 +143,12 @@ def test_damaged_or_foreign_files_are_stream_errors(tmp_path):
 
 def test_builtin_is_bit_equal_by_seed_and_ignores_global_state():
     np.random.seed(1)  # noqa: NPY002
-    one = builtin(20_000, seed=5).encode(TOKENIZER)
+    one = builtin_stream("builtin", n_token=20_000, seed=5).encode(TOKENIZER)
     np.random.seed(2)  # noqa: NPY002
     np.random.random(10)  # noqa: NPY002
-    two = builtin(20_000, seed=5).encode(TOKENIZER)
+    two = builtin_stream("builtin", n_token=20_000, seed=5).encode(TOKENIZER)
     assert one.sha256 == two.sha256
-    assert builtin(20_000, seed=6).encode(TOKENIZER).sha256 != one.sha256
+    assert builtin_stream("builtin", n_token=20_000, seed=6).encode(TOKENIZER).sha256 != one.sha256
 
 
 @pytest.mark.parametrize("n_token", [4_000, 30_000, 100_000, 400_000])
@@ -167,7 +167,7 @@ def test_builtin_states_every_fact_before_it_is_asked_once(n_token):
 
 
 def test_builtin_repeats_a_share_and_spreads_depth_and_distance():
-    encoded = builtin(100_000, seed=0, repeats=0.25).encode(TOKENIZER)
+    encoded = builtin_stream("builtin", n_token=100_000, seed=0, repeats=0.25).encode(TOKENIZER)
     again = [f for f, span in encoded.facts.items() if (encoded.fact == f).sum() > span.end - span.start]
     assert len(again) == 40
     starts = np.array([span.start for span in encoded.facts.values()]) / encoded.n_token
@@ -183,7 +183,7 @@ def test_distance_targets_grow_with_the_stream():
 
 
 def test_builtin_without_facts_is_prose():
-    encoded = builtin(2_000, n_text=0, n_image=0, n_audio=0, n_dna=0).encode(TOKENIZER)
+    encoded = builtin_stream("builtin", n_token=2_000, n_text=0, n_image=0, n_audio=0, n_dna=0).encode(TOKENIZER)
     assert not encoded.questions and (encoded.modality == Modality.TEXT).all()
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from memlens.dims import Modality
 from memlens.errors import StreamError
-from memlens.streams import TASKS, default_tokenizer, task
+from memlens.streams import TASKS, default_tokenizer, find_task
 from memlens.streams.facts import encode_pieces
 from memlens.streams.scene import FILLERS
 from memlens.streams.tokenizer import encode_answer, encode_question
@@ -112,7 +112,7 @@ def test_streams_do_not_depend_on_the_process():
 
 @pytest.mark.parametrize("filler", FILLERS)
 def test_a_stream_is_as_long_as_asked_and_keeps_the_order(filler):
-    stream = task("spoken").stream(3_000, 1, "train", 20, filler)
+    stream = find_task("spoken").stream(3_000, 1, "train", 20, filler)
     encoded = stream.encode(TOKENIZER)
     assert all(question.position == len(encoded) for question in encoded.questions)
     assert len(encoded.questions) == 20
@@ -130,13 +130,13 @@ def test_a_stream_is_as_long_as_asked_and_keeps_the_order(filler):
 
 
 def test_a_scene_stands_alone_at_length_0():
-    stream = task("entity").stream(0, 2, "test", 12)
+    stream = find_task("entity").stream(0, 2, "test", 12)
     assert [part.kind for part in stream.parts[:12]] == ["text"] * 12
     assert all(part.kind == "question" for part in stream.parts[12:])
 
 
 def test_language_is_prose_and_nothing_else():
-    encoded = task("language").stream(5_000).encode(TOKENIZER)
+    encoded = find_task("language").stream(5_000).encode(TOKENIZER)
     assert not encoded.questions and not encoded.facts and 4_900 < len(encoded) <= 5_000
     assert (encoded.modality == int(Modality.TEXT)).all()
 
@@ -171,11 +171,11 @@ def test_language_is_prose_and_nothing_else():
 )
 def test_bad_values_say_what_to_do(name, n_fact, options, message):
     with pytest.raises(StreamError, match=message):
-        task(name).stream(1_000, n_fact=n_fact, **options)
+        find_task(name).stream(1_000, n_fact=n_fact, **options)
 
 
 def test_unknown_names_list_the_closest():
     with pytest.raises(StreamError, match="closest: entity"):
-        task("entiti")
+        find_task("entiti")
     with pytest.raises(StreamError, match="closest: bases"):
-        task("motif").stream(1_000, filler="base")
+        find_task("motif").stream(1_000, filler="base")

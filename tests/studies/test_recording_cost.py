@@ -13,7 +13,7 @@ from analyses.recording_cost import study as recording_cost
 from analyses.recording_cost import verdict as judged
 from memlens.config import ModelConfig
 from memlens.model import MemoryModel
-from memlens.recording.capture.point_selection import choose
+from memlens.recording.capture.point_selection import select_points
 from memlens.streams import builtin_stream, default_tokenizer
 
 CONFIG = {
@@ -85,7 +85,7 @@ def model() -> MemoryModel:
 
 def test_every_arm_leaves_the_states_as_they_are(model: MemoryModel, tmp_path: Path) -> None:
     stream = builtin_stream("needle", n_token=256, seed=0, n_fact=2).encode(model.tokenizer)
-    points = [kept.point.name for kept in choose(model.cfg, ["slots"])]
+    points = [kept.point.name for kept in select_points(model.cfg, ["slots"])]
     spent, same = arms.in_turns(model, stream, arms.arms_of(model, points, with_nnsight=False))
     assert all(same.values()) and list(same) == [arms.BY_HAND, arms.IDLE, arms.APPEND, arms.WITH_HOOKS]
     assert {len(times) for times in spent.values()} == {4}

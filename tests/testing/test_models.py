@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from memlens.dims import Action
-from memlens.recording import record
+from memlens.recording import RecordOptions, record
 from memlens.testing.models import FLAG, KEYS, N_ITEM, TRACE, VALUES, counter, flagged_store, forgetting
 
 
@@ -15,7 +15,10 @@ def recorded(tmp_path_factory):
     """Each model with its recording."""
     folder = tmp_path_factory.mktemp("models")
     made = {build.__name__: build() for build in (counter, flagged_store, forgetting)}
-    return {name: (one, record(one.model, one.stream, folder / name, dtype="float32")) for name, one in made.items()}
+    return {
+        name: (one, record(one.model, one.stream, folder / name, RecordOptions(dtype="float32")))
+        for name, one in made.items()
+    }
 
 
 def trace(recording, row):
@@ -138,7 +141,7 @@ def test_truth_is_plain_data(recorded):
 
 def test_other_seeds_and_rates(tmp_path):
     built = forgetting(n_segment=14, life=2, keep=(0.3, 0.6), seed=5)
-    recording = record(built.model, built.stream, tmp_path / "run", dtype="float32")
+    recording = record(built.model, built.stream, tmp_path / "run", RecordOptions(dtype="float32"))
     assert recording.questions["correct"].values.tolist() == built.truth["correct"]
     first = built.truth["stored"][0]
     ratio = trace(recording, first)[1:] / trace(recording, first)[:-1]

@@ -15,51 +15,51 @@ from memlens.config import TrainConfig
 from memlens.errors import TrainingError
 from memlens.training import card, train
 from memlens.training.checkpoint import Checkpoint
-from memlens.training.distributed import Ranks, join
+from memlens.training.distributed import ProcessGroup, join
 from memlens.training.fidelity import rate_distortion
 from memlens.training.trainer import Trainer
 
 
-def note(folder: Path, ranks: Ranks, **said: object) -> None:
+def note(folder: Path, group: ProcessGroup, **said: object) -> None:
     """What this process has to say."""
-    with (folder / f"rank{ranks.rank}.jsonl").open("a") as file:
+    with (folder / f"rank{group.rank}.jsonl").open("a") as file:
         file.write(json.dumps(said) + "\n")
 
 
-def cut_off(folder: Path, config: TrainConfig, ranks: Ranks) -> None:
+def cut_off(folder: Path, config: TrainConfig, group: ProcessGroup) -> None:
     """Three updates and a checkpoint, for one process to go on from."""
-    trainer = Trainer(config, ranks)
+    trainer = Trainer(config, group)
     for _ in range(3):
         trainer.memory_step()
     tensors, values = trainer.snapshot()
-    if ranks.leads:
+    if group.leads:
         Checkpoint(folder / "checkpoint").save(tensors, values)
 
 
-def errors(folder: Path, config: TrainConfig, ranks: Ranks) -> None:
+def errors(folder: Path, config: TrainConfig, group: ProcessGroup) -> None:
     """An error on one process alone, and one that both make."""
-    trainer = Trainer(config.model_copy(update={"carry": 1.0}), ranks)
+    trainer = Trainer(config.model_copy(update={"carry": 1.0}), group)
     trainer.memory_step()
-    if ranks.rank == 1:
+    if group.rank == 1:
         trainer.carried[2].working[0, 0, 0] = math.nan
     try:
         trainer.memory_step()
     except TrainingError as error:
-        note(folder, ranks, one=str(error))
+        note(folder, group, one=str(error))
     try:
-        Trainer(config.model_copy(update={"shards": 1}), ranks)
+        Trainer(config.model_copy(update={"shards": 1}), group)
     except TrainingError as error:
-        note(folder, ranks, uneven=str(error))
+        note(folder, group, uneven=str(error))
 
 
-def reduced(folder: Path, ranks: Ranks) -> None:
+def reduced(folder: Path, group: ProcessGroup) -> None:
     """Gradients that one process has and the other lacks, and one that none has."""
     parameters = [torch.nn.Parameter(torch.zeros(2)) for _ in range(3)]
-    parameters[0].grad = torch.tensor([1.0, 2.0]) * (ranks.rank + 1)
-    if ranks.rank == 1:
+    parameters[0].grad = torch.tensor([1.0, 2.0]) * (group.rank + 1)
+    if group.rank == 1:
         parameters[1].grad = torch.tensor([5.0, 7.0])
-    ranks.sum_gradients(parameters)
-    note(folder, ranks, gradients=[None if p.grad is None else p.grad.tolist() for p in parameters])
+    group.sum_gradients(parameters)
+    note(folder, group, gradients=[None if p.grad is None else p.grad.tolist() for p in parameters])
 
 
 def main() -> None:
@@ -69,10 +69,10 @@ def main() -> None:
     card.rate_distortion = partial(rate_distortion, n_token=1500)
     train(folder / "config.toml", folder / "out")
     config = TrainConfig.load(folder / "config.toml")
-    with join("cpu") as ranks:
-        reduced(folder, ranks)
-        cut_off(folder, config, ranks)
-        errors(folder, config, ranks)
+    with join("cpu") as group:
+        reduced(folder, group)
+        cut_off(folder, config, group)
+        errors(folder, config, group)
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ import torch
 from memlens.config import QConfig
 from memlens.dims import Action
 from memlens.model.controller import Controller
-from memlens.training.bandit_budget import CFG, N_KIND, N_VALUE, RULES, draw, is_relevant, learn_budget, play
+from memlens.training.bandit_budget import CFG, N_KIND, N_VALUE, RULES, draw, is_relevant, learn_bandit, play
 
 CONFIG = QConfig(
     rounds=3, monte_carlo=1, behaviour="random", n_stream=64, gamma=0.99, epsilon=0.3, epsilon_last=0.05, n_step=3,
@@ -60,7 +60,7 @@ def test_the_oracle_keeps_everything_relevant_and_earns_a_nat_for_each(controlle
 
 
 def test_learns_the_rule_and_falls_to_chance_when_its_state_is_shuffled(controller: Controller) -> None:
-    rows = learn_budget(controller, CONFIG, 2, 64, generator())
+    rows = learn_bandit(controller, CONFIG, 2, 64, generator())
     assert rows[-1]["exact_validation"] > 0.95
     fresh = draw(200, 64, 8, 2, generator(9))
     played = play(controller, fresh, CONFIG, generator())

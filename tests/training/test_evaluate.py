@@ -12,7 +12,7 @@ from memlens.config import BaselineConfig, ModelConfig
 from memlens.dims import Action
 from memlens.errors import ConfigError, ModelError, StreamError
 from memlens.model import MemoryModel, StreamReader, run
-from memlens.streams import builtin, default_tokenizer, task
+from memlens.streams import builtin_stream, default_tokenizer, find_task
 from memlens.streams.tokenizer import decode_answer, encode_answer
 from memlens.training import evaluate
 from memlens.training.card import recall_rows
@@ -63,7 +63,7 @@ def forced() -> Evaluation:
 
 
 def test_accuracy_and_f1_of_a_model_that_always_says_one_thing(forced: Evaluation) -> None:
-    streams = [task("needle").stream(n_token=3000, seed=seed, n_fact=24, mix=(0, 0, 0, 1)) for seed in (5, 6)]
+    streams = [find_task("needle").stream(n_token=3000, seed=seed, n_fact=24, mix=(0, 0, 0, 1)) for seed in (5, 6)]
     answers = [part.answer for stream in streams for part in stream.parts if part.kind == "question"]
     share, n_class = answers.count("EcoRI") / len(answers), len(set(answers))
     assert 0 < share < 1
@@ -89,7 +89,7 @@ def test_rows_and_slices(forced: Evaluation) -> None:
             right = sum(part["n"] * part["accuracy"] for part in entry[name])
             assert right == pytest.approx(sum(row.correct for row in rows), abs=1e-3)
     assert [part["modality"] for part in forced.results[0]["by_modality"]] == ["dna"]
-    stream = task("needle").stream(n_token=3000, seed=6, n_fact=24, mix=(0, 0, 0, 1)).encode(default_tokenizer())
+    stream = find_task("needle").stream(n_token=3000, seed=6, n_fact=24, mix=(0, 0, 0, 1)).encode(default_tokenizer())
     mine = [row for row in forced.questions if row.seed == 6 and row.policy == "fifo"]
     assert [row.number for row in mine] == list(range(24))
     for row, question in zip(mine, stream.questions, strict=True):
@@ -100,7 +100,7 @@ def test_rows_and_slices(forced: Evaluation) -> None:
 def test_what_was_said_and_its_loss_are_those_of_a_run(model: MemoryModel) -> None:
     evaluation = evaluate(model, n_token=1500, seeds=(3, 4), policies=("lru",))
     model.controller.policy = "lru"
-    streams = [builtin(n_token=1500, seed=seed).encode(model.tokenizer) for seed in (3, 4)]
+    streams = [builtin_stream("builtin", n_token=1500, seed=seed).encode(model.tokenizer) for seed in (3, 4)]
     said: list[list[tuple[str, float, bool]]] = [[], []]
     for result in run(model, streams, predict=False):
         answers = result.outputs.answers
@@ -147,7 +147,7 @@ def test_language_is_bits_per_byte_with_each_memory_taken_away(model: MemoryMode
     [entry] = evaluation.results
     rows = {row["without"]: row for row in entry["by_memory"]}
     assert list(rows) == ["nothing", "working read", "working content", "backbone state", "recall"]
-    streams = [task("needle").stream(n_token=1500, seed=s, n_fact=0).encode(model.tokenizer) for s in (0, 1)]
+    streams = [find_task("needle").stream(n_token=1500, seed=s, n_fact=0).encode(model.tokenizer) for s in (0, 1)]
     nats, spelled = 0.0, 0
     for result in run(model, streams):
         nats += float(result.outputs.nats.double().sum())
@@ -166,7 +166,7 @@ def test_language_is_bits_per_byte_with_each_memory_taken_away(model: MemoryMode
 
 
 def test_hooks_take_away_what_they_say(model: MemoryModel) -> None:
-    stream = builtin(n_token=1000).encode(model.tokenizer)
+    stream = builtin_stream("builtin", n_token=1000).encode(model.tokenizer)
     recalled = {}
     for name, hooks in without(model).items():
         n, carried, read, held = 0, [], [], []
@@ -248,7 +248,7 @@ def test_card_rows_are_those_of_the_kept_cards(forced: Evaluation) -> None:
 
 def test_streams_of_one_run_share_no_segment(model: MemoryModel) -> None:
     """A row a segment and stream, in the order of the segments; what is predicted in one stream is not counted to another."""
-    streams = [task("needle").stream(n_token=n, seed=n, n_fact=0).encode(model.tokenizer) for n in (300, 700)]
+    streams = [find_task("needle").stream(n_token=n, seed=n, n_fact=0).encode(model.tokenizer) for n in (300, 700)]
     values, owner = predict_streams(model, streams, [], lambda result: None)
     alone = [predict_streams(model, [stream], [], lambda result: None)[0] for stream in streams]
     for b in range(2):

@@ -13,7 +13,7 @@ from memlens.dims import Modality
 from memlens.training import metrics
 from memlens.training.curriculum import Batch
 from memlens.training.episodes import EpisodeShape, make_episode
-from memlens.training.metrics import loss_figures, merge, watch
+from memlens.training.metrics import loss_metrics, merge, watch
 from memlens.training.trainer import Trainer
 
 
@@ -93,7 +93,7 @@ def test_shares_by_modality_and_by_task(trainer: Trainer) -> None:
     _, loss = trainer._shard_loss(0, batch, trainer.model.initial_state(4))
     exact = torch.rand(12, 3, generator=torch.Generator().manual_seed(0)) < 0.5
     loss = replace(loss, exact=exact, modality=episode.modality)
-    row = merge([loss_figures(loss, episode, tasks, has_memory=True)])
+    row = merge([loss_metrics(loss, episode, tasks, has_memory=True)])
     counts: dict[str, list[bool]] = {}
     for b in range(12):
         for q in range(3):

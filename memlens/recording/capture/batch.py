@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from memlens.errors import MemlensError, RecordingError, StreamError
+from memlens.recording.capture.options import RecordOptions
 
 
 @dataclass(frozen=True)
@@ -75,7 +76,7 @@ def share(rank: int, world: int, files: Mapping[str, Path]) -> dict[str, Path]:
     return {name: files[name] for name in list(files)[rank::world]}
 
 
-def record_one(model: str, policy: str | None, stream: str, path: str, options: Mapping[str, Any]) -> Recorded:
+def record_one(model: str, policy: str | None, stream: str, path: str, options: RecordOptions) -> Recorded:
     """Make one recording complete. Errors of the input are told, not raised: they would not go away by trying again."""
     name = Path(path).name
     from memlens.recording.capture.record import record
@@ -84,14 +85,14 @@ def record_one(model: str, policy: str | None, stream: str, path: str, options: 
     try:
         with _alone(Path(path)):
             was_there = Path(path).exists() and bool(open(path).attrs["complete"])
-            made = record(_model(model, policy), Path(stream), path, resume=True, **options)
+            made = record(_model(model, policy), Path(stream), path, options.replace(resume=True))
             return Recorded(name, path, made.segments.sizes["segment"], was_there)
     except (MemlensError, OSError) as error:
         return Recorded(name, path, error=str(error))
 
 
 def record_here(
-    model: str, policy: str | None, files: Mapping[str, Path], out: str | Path, options: Mapping[str, Any]
+    model: str, policy: str | None, files: Mapping[str, Path], out: str | Path, options: RecordOptions
 ) -> Iterator[Recorded]:
     """Record streams one after the other, in this process."""
     for name, stream in files.items():
@@ -106,7 +107,7 @@ def record_many(
     workers: int = 1,
     scheduler: str = "",
     policy: str | None = None,
-    options: Mapping[str, Any] | None = None,
+    options: RecordOptions = RecordOptions(),  # noqa: B008 - frozen
 ) -> Iterator[Recorded]:
     """Record streams on Dask, each as ``out/name``; gives one result a stream, in the order in which they end.
 
@@ -125,7 +126,7 @@ def record_many(
     policy
         Controller policy instead of the model's own.
     options
-        What else ``record`` takes, such as ``points`` and ``dtype``.
+        How each is recorded; all are resumed.
 
     Raises
     ------
@@ -138,7 +139,7 @@ def record_many(
     with _client(workers, scheduler) as client:
         names = {
             client.submit(
-                record_one, *given, str(stream.resolve()), str(Path(out).resolve() / name), dict(options or {}), pure=False,
+                record_one, *given, str(stream.resolve()), str(Path(out).resolve() / name), options, pure=False,
             ): name
             for name, stream in files.items()
         }  # fmt: skip

@@ -20,7 +20,7 @@ _TIMES = re.compile(r"(\d*)(?::(\d*)(?::(\d*))?)?")
 
 
 @dataclass(frozen=True)
-class Kept:
+class SelectedPoint:
     """A point, the segments it is kept in (slices; it is kept where one of them is), and how much of it.
 
     ``top`` is the number of largest weights kept along the last axis, 0 for all.
@@ -64,7 +64,7 @@ class Kept:
                 "meaning": p.meaning, "at": self.when, "top": self.top}  # fmt: skip
 
 
-def choose(config: ModelConfig, patterns: Sequence[str], attention_top: int = 0) -> tuple[Kept, ...]:
+def select_points(config: ModelConfig, patterns: Sequence[str], attention_top: int = 0) -> tuple[SelectedPoint, ...]:
     """The points that names, globs and groups choose, each with the segments it is kept in.
 
     Raises
@@ -74,8 +74,6 @@ def choose(config: ModelConfig, patterns: Sequence[str], attention_top: int = 0)
     PointError
         When a name matches nothing.
     """
-    if attention_top < 0:
-        raise RecordingError(f"attention_top is {attention_top}, expected 0 (all weights) or a number of weights")
     times: dict[str, list[slice]] = {}
     for pattern in [patterns] if isinstance(patterns, str) else patterns:
         name, marked, when = pattern.partition("@")
@@ -92,13 +90,13 @@ def choose(config: ModelConfig, patterns: Sequence[str], attention_top: int = 0)
     if not times:
         raise RecordingError("no points were given; give points=('default',) or names of points")
     return tuple(
-        Kept(p, tuple(_unique(times[p.name])), attention_top if p.group == "attention" else 0)
+        SelectedPoint(p, tuple(_unique(times[p.name])), attention_top if p.group == "attention" else 0)
         for p in points(config)
         if p.name in times
     )
 
 
-def variables(kept: Sequence[Kept], shapes: dict[str, tuple[int, ...]]) -> list[Variable]:
+def variables(selected: Sequence[SelectedPoint], shapes: dict[str, tuple[int, ...]]) -> list[Variable]:
     """Variables of points whose tensors have these shapes (sequence, ...).
 
     One dim has one size; where a later point differs, its dim is called so, ``head_4``.
@@ -106,7 +104,7 @@ def variables(kept: Sequence[Kept], shapes: dict[str, tuple[int, ...]]) -> list[
     sizes: dict[str, int] = {}
     made: dict[str, list[Variable]] = {}
     # those recorded by default keep the plain names, whatever else is recorded
-    for one in sorted(kept, key=lambda one: not one.point.recorded):
+    for one in sorted(selected, key=lambda one: not one.point.recorded):
         p, dims = one.point, []
         shape = shapes[p.name][1:]
         named = list(p.dims)
@@ -125,7 +123,7 @@ def variables(kept: Sequence[Kept], shapes: dict[str, tuple[int, ...]]) -> list[
         if one.top:
             meaning = f"where along {p.dims[-1]} the weights of {p.name} are, largest first"
             made[p.name].append(Variable(p.name + INDEX, whole, "int32", meaning, group=p.group, at=one.when))
-    return [v for one in kept for v in made[one.point.name]]
+    return [v for one in selected for v in made[one.point.name]]
 
 
 def _slice(pattern: str, when: str) -> slice:

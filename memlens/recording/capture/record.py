@@ -1,11 +1,11 @@
-"""``record``: stream through a model and keep what its memory did. Hooks copy; they change nothing."""
+"""``record``: run a model over streams and record what its memory does. Hooks copy; they change nothing."""
 
 import hashlib
 import json
 import platform
 import shlex
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -20,12 +20,12 @@ from memlens.model.points import points as all_points
 from memlens.model.run import Change
 from memlens.provenance import git_commit
 from memlens.recording.capture.appender import refuse_existing
-from memlens.recording.capture.point_selection import SPARSE, Kept, choose
+from memlens.recording.capture.options import RecordOptions
+from memlens.recording.capture.point_selection import SPARSE, SelectedPoint, select_points
 from memlens.recording.capture.resume import check_same
 from memlens.recording.capture.segment_rows import tensors_of
-from memlens.recording.capture.session import Pass
+from memlens.recording.capture.session import Session
 from memlens.recording.capture.unseen_entries import Start
-from memlens.recording.capture.writer import check_dtype
 from memlens.recording.format.states import layout_of
 from memlens.recording.reading.recording import Recording
 from memlens.recording.reading.recording import open as open_recording
@@ -40,54 +40,26 @@ def record(
     model: MemoryModel | str | Path,
     stream: Source | Sequence[Source],
     path: str | Path,
-    *,
-    points: Sequence[str] = ("default",),
-    attention_top: int = 0,
-    states_every: int = 16,
-    commit_every: int = 128,
-    dtype: str = "float16",
-    resume: bool = False,
-    progress: Callable[[int, int, str], None] | None = None,
-    interventions: Sequence[Change] = (),
-    parent: Recording | None = None,
-    start: Start | None = None,
-    attrs: Mapping[str, Any] | None = None,
+    options: RecordOptions = RecordOptions(),  # noqa: B008 - frozen
 ) -> Recording:
     """Run a model over streams and record it.
 
     Parameters
     ----------
-    model
+    model : MemoryModel or path
         A model, or the folder of one.
-    stream
-        What it reads: encoded or not, the name of a built-in stream, or the path of a file or folder; a list of them is
-        read side by side, one sequence each.
-    path
-        Folder to make; it must not exist, unless ``resume``.
-    points
-        Hook points to keep: names, globs, groups, "default" or "all" (all that fire every segment). With ``@START:STOP:STEP``
-        after it, as in ``context.hook_slot@0:200:10`` or ``backbone@::4``, in those segments only; the others hold the fill value.
-    attention_top
-        Of points of the group "attention", keep so many of the largest weights and where they are; 0 keeps all.
-    states_every
-        The memory's state before every such segment is kept, and the last one, to go on from later; 0 keeps none.
-    commit_every
-        Segments in a block, which is written at once.
-    dtype
-        "float16", "float32" or "int8": how floats of points are kept. Values that overflow are counted (``fp16_overflow``).
-    resume
-        Go on with the recording that is there, after its last commit; one that is complete is given back as it is, and where
-        nothing is there yet it starts. The run must be the same.
-    progress
-        Called with segments done, segments in all, and what is being done: ``segments recorded: N committed``.
-    interventions
-        Changes of the run, as ``memlens.interventions`` makes them, in their order. What is kept is what comes of them.
-    parent
-        The recording that this one is to be compared with.
-    start
-        The moment to go on from, as ``Recording.replay`` gives it: the recording then begins with that segment.
-    attrs
-        Root attributes to set beside those that are measured.
+    stream : Stream, EncodedStream, str, path or a list of these
+        What it reads: encoded or not, the name of a built-in stream, or the path of a file or folder. Several are read side by side, one
+        sequence each.
+    path : path
+        Folder of the new recording; it must not exist, unless ``options.resume``.
+    options : RecordOptions
+        What is recorded, and how.
+
+    Returns
+    -------
+    Recording
+        The new recording, opened.
 
     Raises
     ------
@@ -96,36 +68,75 @@ def record(
     PointError, ModelError, StreamError
         When a point, the model or a stream is not what it should be.
     """
-    path = Path(path)
-    there = open_recording(path) if resume and path.exists() else None
-    if there is None:
+    options = _checked(options)
+    if not options.resume:
         refuse_existing(path)
-    check_dtype(dtype)
-    if states_every < 0:
-        raise RecordingError(f"states_every is {states_every}, expected 0 (none) or a number of segments")
     model = model if isinstance(model, MemoryModel) else _loaded(model)
     if model.tokenizer is None:
         raise RecordingError(f"model '{model.name}' has no tokenizer; give MemoryModel(cfg, tokenizer=...) one")
-    kept = choose(model.cfg, points, attention_top)
     sources: Sequence[Any] = stream if isinstance(stream, list | tuple) else [stream]
+    if not sources:
+        raise RecordingError("got no stream, expected one or more")
+    # a wrong point is refused before a long stream is encoded
+    select_points(model.cfg, options.points, options.attention_top)
     encoded = [_encoded(one, model) for one in sources]
-    if not encoded:
-        raise RecordingError("no stream was given; give at least one")
-    start = Start(0, model.initial_state(len(encoded))) if start is None else start
-    described = {
-        **_provenance(model, encoded, kept), "dtype": dtype, "states_every": states_every, "commit_every": commit_every,
-        "state_layout": layout_of(tensors_of(start.state)), "interventions": [one.to_dict() for one in interventions],
-        "parent": "" if parent is None else parent.id, **(attrs or {}),
-    }  # fmt: skip
-    if there is not None:
-        check_same(there, described, start.segment)
-        if there.attrs["complete"]:
-            return there
-    run = Pass(model, encoded, kept, start, states_every, interventions, parent)
-    if there is not None:
-        run.go_on(there)
-    run.record(path, described, commit_every, dtype, resume, progress)
+    return record_from(Start(0, model.initial_state(len(encoded))), model, encoded, path, options)
+
+
+def record_from(
+    start: Start, model: MemoryModel, streams: Sequence[EncodedStream], path: str | Path, options: RecordOptions
+) -> Recording:
+    """Run a model over streams from a segment on and record it.
+
+    Parameters
+    ----------
+    start : Start
+        The first segment to run, and the state before it.
+    model : MemoryModel
+    streams : list of EncodedStream
+        One a sequence, whole.
+    path : path
+        Folder of the recording.
+    options : RecordOptions
+
+    Returns
+    -------
+    Recording
+        Its first segment is that of ``start``.
+
+    Raises
+    ------
+    RecordingError, PointError
+        As ``record``.
+    """
+    path = Path(path)
+    begun = open_recording(path) if options.resume and path.exists() else None
+    if begun is None:
+        refuse_existing(path)
+    selected = select_points(model.cfg, options.points, options.attention_top)
+    attrs = _attributes(start, model, streams, selected, options)
+    if begun is not None:
+        check_same(begun, attrs, start.segment)
+        if begun.attrs["complete"]:
+            return begun
+    session = Session(model, streams, selected, start, options)
+    if begun is not None:
+        session.resume(begun)
+    session.record(path, attrs)
     return open_recording(path)
+
+
+def _checked(options: RecordOptions) -> RecordOptions:
+    if not isinstance(options, RecordOptions):
+        raise RecordingError(
+            f"options is a {type(options).__name__}, expected RecordOptions(points=..., dtype=..., ...)"
+        )
+    for one in options.interventions:
+        if not isinstance(one, Change):
+            raise RecordingError(f"an intervention is a {type(one).__name__}, expected one of memlens.interventions")
+    if not isinstance(options.parent, Recording | None):
+        raise RecordingError(f"parent is a {type(options.parent).__name__}, expected a recording: memlens.open(path)")
+    return options
 
 
 def _loaded(folder: str | Path) -> MemoryModel:
@@ -148,7 +159,14 @@ def _encoded(source: Source, model: MemoryModel) -> EncodedStream:
     return source.encode(model.tokenizer)
 
 
-def _provenance(model: MemoryModel, encoded: Sequence[EncodedStream], kept: Sequence[Kept]) -> dict[str, Any]:
+def _attributes(
+    start: Start,
+    model: MemoryModel,
+    encoded: Sequence[EncodedStream],
+    selected: Sequence[SelectedPoint],
+    options: RecordOptions,
+) -> dict[str, Any]:
+    """Root attributes of the recording: what is run, on what, how it is stored, and what the user adds."""
     made = [{"name": e.name, "seed": e.seed, "config": e.config, "sha256": e.sha256} for e in encoded]
     stream = made[0] if len(made) == 1 else {"name": f"{len(made)} streams", "seed": made[0]["seed"], "streams": made}
     libraries = ("torch", "transformer-lens", "numpy", "zarr", "icechunk", "xarray")
@@ -164,8 +182,15 @@ def _provenance(model: MemoryModel, encoded: Sequence[EncodedStream], kept: Sequ
         "versions": {"python": platform.python_version(), **{name: version(name) for name in libraries}},
         "commit": git_commit(),
         "command": shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]]),
-        "points": [one.described() for one in kept],
+        "points": [one.described() for one in selected],
         "points_available": [p.name for p in all_points(model.cfg) if p.group not in SPARSE],
+        "dtype": options.dtype,
+        "states_every": options.states_every,
+        "commit_every": options.commit_every,
+        "state_layout": layout_of(tensors_of(start.state)),
+        "interventions": [one.to_dict() for one in options.interventions],
+        "parent": "" if options.parent is None else options.parent.id,
+        **options.attrs,
     }  # fmt: skip
 
 

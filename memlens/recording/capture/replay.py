@@ -1,4 +1,4 @@
-"""Go back to a moment of a recording and go on from there: with the same weights, bit for bit the same."""
+"""``replay``: go back to a segment of a recording and continue from there; with the same weights, bit for bit the same."""
 
 import json
 from collections.abc import Iterator, Sequence
@@ -10,12 +10,75 @@ from memlens.errors import RecordingError
 from memlens.model.model import MemoryModel
 from memlens.model.run import Change, Result, run
 from memlens.model.state import MemoryState
-from memlens.recording.capture.record import record
+from memlens.recording.capture.options import RecordOptions
+from memlens.recording.capture.record import record_from
 from memlens.recording.capture.resume import restored
 from memlens.recording.capture.unseen_entries import Start
 from memlens.recording.format.schema import decoded
 from memlens.recording.reading.recording import Recording
 from memlens.streams.encoded import EncodedStream
+
+
+def replay(
+    recording: Recording,
+    model: MemoryModel,
+    from_segment: int,
+    path: str | Path | None = None,
+    *,
+    interventions: Sequence[Change] = (),
+    options: RecordOptions = RecordOptions(),  # noqa: B008 - frozen
+) -> Recording | Iterator[Result[Any]]:
+    """Go back to a segment of a recording and continue from there, to the end of the stream.
+
+    On the same device, with the same interventions, all numbers are bit for bit what they were.
+
+    Parameters
+    ----------
+    recording : Recording
+        A recording with states (``states_every``).
+    model : MemoryModel
+        The model it was made with, loaded.
+    from_segment : int
+        The first segment of the result. Segments between the nearest saved state and this one are run again as well, but not returned.
+    path : path or None
+        Folder of a new recording, whose parent is ``recording``; None returns an iterator and records nothing.
+    interventions : list
+        Changes of the run: first those that ``recording`` was made with, then new ones, which act from ``from_segment`` on.
+    options : RecordOptions
+        How the new recording is made; options that are not given are those of ``recording``.
+
+    Returns
+    -------
+    Recording or iterator of Result
+        With ``path``, a recording that begins with ``from_segment``; its segments and positions are numbered as in the stream.
+
+    Raises
+    ------
+    RecordingError
+        When the model is another one, the segment is not in the recording, no state was saved at or before it, or ``interventions``
+        does not begin with those of ``recording``.
+    """
+    given = options.given()
+    if {"interventions", "parent"} & set(given):
+        raise RecordingError(
+            "interventions are an argument of replay, and the parent is the recording: leave both out of options"
+        )
+    own = decoded(recording.attrs.get("interventions"), [])
+    if [one.to_dict() for one in interventions[: len(own)]] != own:
+        raise RecordingError(
+            f"'{recording.path}' was made with {len(own)} interventions, which a replay has to repeat: give "
+            "interventions=[*memlens.interventions.interventions_of(recording), ...]"
+        )
+    streams, first, state = state_before(recording, model, from_segment)
+    before = run(model, streams, state=state, first=first, changes=interventions[: len(own)])
+    for result in islice(before, from_segment - first):
+        state = result.state
+    if path is None:
+        return run(model, streams, state=state, first=from_segment, changes=interventions)
+    options = RecordOptions(
+        **{**_options_of(recording), **given, "interventions": tuple(interventions), "parent": recording}
+    )
+    return record_from(Start(from_segment, state), model, streams, path, options)
 
 
 def state_before(
@@ -58,38 +121,15 @@ def refuse_other(recording: Recording, model: MemoryModel) -> None:
         )
 
 
-def _short(sha256: Any) -> str:
-    return f"sha256 {str(sha256)[:12]}" if sha256 else "of no file"
-
-
-def replay(
-    recording: Recording,
-    model: MemoryModel,
-    from_segment: int,
-    path: str | Path | None = None,
-    *,
-    interventions: Sequence[Change] = (),
-    **options: Any,
-) -> Recording | Iterator[Result[Any]]:
-    """Go on from a segment: see ``Recording.replay``."""
-    own = decoded(recording.attrs.get("interventions"), [])
-    if [one.to_dict() for one in interventions[: len(own)]] != own:
-        raise RecordingError(
-            f"'{recording.path}' was made with {len(own)} interventions, which a replay goes on with: give "
-            "interventions=[*memlens.interventions.interventions_of(recording), ...]"
-        )
-    streams, first, state = state_before(recording, model, from_segment)
-    before = run(model, streams, state=state, first=first, changes=interventions[: len(own)])
-    for result in islice(before, from_segment - first):
-        state = result.state
-    if path is None:
-        return run(model, streams, state=state, first=from_segment, changes=interventions)
+def _options_of(recording: Recording) -> dict[str, Any]:
+    """How a recording was made."""
     points = decoded(recording.attrs.get("points"), [])
-    kept = {
-        "points": [f"{p['name']}@{when}" if when else p["name"] for p in points for when in p["at"].split(",")],
+    return {
+        "points": tuple(f"{p['name']}@{when}" if when else p["name"] for p in points for when in p["at"].split(",")),
         "attention_top": max((p["top"] for p in points), default=0),
         **{name: recording.attrs[name] for name in ("dtype", "states_every", "commit_every")},
     }
-    return record(
-        model, streams, path, start=Start(from_segment, state), interventions=interventions, parent=recording, **{**kept, **options}
-    )  # fmt: skip
+
+
+def _short(sha256: Any) -> str:
+    return f"sha256 {str(sha256)[:12]}" if sha256 else "of no file"

@@ -17,7 +17,7 @@ from memlens.model.model import MemoryModel
 from memlens.model.run import Result
 from memlens.model.state import MemoryState
 from memlens.recording.capture.labels import EntryLabels
-from memlens.recording.capture.point_selection import Kept
+from memlens.recording.capture.point_selection import SelectedPoint
 from memlens.recording.format.schema import CANDIDATE, RESIDENT
 from memlens.recording.format.sparse import Sparse
 from memlens.recording.format.states import pack
@@ -29,7 +29,7 @@ PATTERN = "context.hook_pattern"
 
 
 @dataclass(frozen=True)
-class Part:
+class RecordedSegment:
     """What is kept of one segment.
 
     Its result, copies of points, states by the segment that they are before, and states just before it whose entries may be
@@ -55,14 +55,14 @@ def tensors_of(state: MemoryState) -> dict[str, np.ndarray]:
     return {name: numpy_of(tensor) for name, tensor in state.flat().items()}
 
 
-class Rows:
+class SegmentRows:
     """Makes rows of the segments of one run; call it with each block in turn.
 
     Parameters
     ----------
     model
-    kept
-        Points, and how they are kept.
+    selected
+        Points to record, and how.
     labels
         Labels of entries, one a sequence.
     shapes
@@ -74,16 +74,16 @@ class Rows:
     def __init__(
         self,
         model: MemoryModel,
-        kept: Sequence[Kept],
+        selected: Sequence[SelectedPoint],
         labels: Sequence[EntryLabels],
         shapes: Mapping[str, tuple[int, ...]],
         edited: Callable[..., tuple[Columns, Columns] | None],
     ):
-        self.model, self.kept, self.labels, self.shapes, self.edited = model, kept, labels, shapes, edited
+        self.model, self.selected, self.labels, self.shapes, self.edited = model, selected, labels, shapes, edited
         self.level = numpy_of(model.entry_level)
         self.n_bytes = token_bytes(model.tokenizer)
 
-    def __call__(self, parts: list[Part]) -> dict[str, Columns]:
+    def __call__(self, parts: list[RecordedSegment]) -> dict[str, Columns]:
         """Columns by group."""
         results = [part.result for part in parts]
         at = np.array([result.segment for result in results])
@@ -104,9 +104,9 @@ class Rows:
         }
         return {name: columns for name, columns in rows.items() if columns}
 
-    def _points(self, parts: list[Part], at: np.ndarray) -> Columns:
+    def _points(self, parts: list[RecordedSegment], at: np.ndarray) -> Columns:
         columns: Columns = {}
-        for one in self.kept:
+        for one in self.selected:
             there = range(len(at)) if one.always else [i for i, t in enumerate(at) if one.at(int(t))]
             values = [parts[i].seen[one.point.name] for i in there]
             n_sequence, *rest = self.shapes[one.point.name]
@@ -156,7 +156,7 @@ class Rows:
             },
         }
 
-    def _entries(self, parts: Sequence[Part], at: np.ndarray, held: np.ndarray) -> tuple[Columns, Columns]:
+    def _entries(self, parts: Sequence[RecordedSegment], at: np.ndarray, held: np.ndarray) -> tuple[Columns, Columns]:
         """Births and deaths. Those that were edited come before the others of their segment."""
         if not any(part.edited for part in parts):
             return self._entry_rows(parts, at, held)
@@ -167,7 +167,9 @@ class Rows:
         births, deaths = zip(*(rows for rows in found if rows is not None), strict=True)
         return joined(births), joined(deaths)
 
-    def _entry_rows(self, parts: Sequence[Part], at: np.ndarray, held: np.ndarray) -> tuple[Columns, Columns]:
+    def _entry_rows(
+        self, parts: Sequence[RecordedSegment], at: np.ndarray, held: np.ndarray
+    ) -> tuple[Columns, Columns]:
         """Births and deaths, by segment, then sequence."""
         births, decisions = ([getattr(p.result.outputs, name) for p in parts] for name in ("births", "decisions"))
         names = ("entry", "level", "slot", "position", "start", "end", "parent")
@@ -260,7 +262,7 @@ def _payload_rows(results: Sequence[Result]) -> Columns:
     return joined(parts)
 
 
-def _state_rows(parts: Sequence[Part]) -> Columns | None:
+def _state_rows(parts: Sequence[RecordedSegment]) -> Columns | None:
     """One row a state that is kept."""
     states = {before: state for part in parts for before, state in part.states.items()}
     if not states:

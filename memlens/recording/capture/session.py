@@ -1,4 +1,4 @@
-"""One pass over streams, with hooks that copy what is kept; it may begin in the middle, or where a recording was cut off."""
+"""One run over streams, with hooks that copy what is recorded; it may begin in the middle, or where a recording was cut off."""
 
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, nullcontext
@@ -13,16 +13,17 @@ from memlens.model.model import MemoryModel
 from memlens.model.run import Change, Result, run
 from memlens.model.state import MemoryState
 from memlens.recording.capture.labels import EntryLabels
-from memlens.recording.capture.point_selection import Kept, variables
+from memlens.recording.capture.options import RecordOptions
+from memlens.recording.capture.point_selection import SelectedPoint, variables
 from memlens.recording.capture.resume import remembered, restored
-from memlens.recording.capture.segment_rows import PATTERN, Part, Rows, tensors_of
-from memlens.recording.capture.unseen_entries import Births, Start
+from memlens.recording.capture.segment_rows import PATTERN, RecordedSegment, SegmentRows, tensors_of
+from memlens.recording.capture.unseen_entries import Start, UnseenEntries
 from memlens.recording.capture.writer import RecordingWriter
 from memlens.recording.reading.recording import Recording
 from memlens.streams.encoded import EncodedStream
 
 
-class Seen(Change):
+class CopyPoints(Change):
     """Copies what passes points in a segment, and keeps the state before it: the last of all changes.
 
     ``wants`` says whether a point is kept in a segment.
@@ -68,46 +69,43 @@ class Seen(Change):
         return taken
 
 
-class Pass:
-    """One pass over streams, from a state on.
+class Session:
+    """One run over streams, from a state on, and what is recorded of it.
 
     Parameters
     ----------
-    model, encoded, kept
-        What is run, on what, and what is kept of it.
-    start
+    model : MemoryModel
+    streams : list of EncodedStream
+        One a sequence.
+    selected : list of SelectedPoint
+        The points to record.
+    start : Start
         The first segment to record, and the state before it.
-    states_every
-        Segments between the states that are kept; 0 keeps none.
-    interventions
-        Changes of the run.
-    parent
-        The recording that knows of the entries held at the start.
+    options : RecordOptions
+        Its ``parent`` knows the entries that are held at the start.
     """
 
     def __init__(
         self,
         model: MemoryModel,
-        encoded: Sequence[EncodedStream],
-        kept: Sequence[Kept],
+        streams: Sequence[EncodedStream],
+        selected: Sequence[SelectedPoint],
         start: Start,
-        states_every: int,
-        interventions: Sequence[Change] = (),
-        parent: Recording | None = None,
+        options: RecordOptions,
     ):
-        self.model, self.encoded, self.kept, self.start = model, encoded, kept, start
-        self.states_every, self.interventions = states_every, interventions
-        self.total = max(one.n_segment(model.cfg.segment_length) for one in encoded)
-        self.labels = [EntryLabels(one.modality, one.fact) for one in encoded]
-        self.births = Births(model, encoded, self.labels, parent)
+        self.model, self.streams, self.selected, self.start = model, streams, selected, start
+        self.options, self.interventions = options, options.interventions
+        self.total = max(one.n_segment(model.cfg.segment_length) for one in streams)
+        self.labels = [EntryLabels(one.modality, one.fact) for one in streams]
+        self.unseen = UnseenEntries(model, streams, self.labels, options.parent)
         # segments before `todo` are recorded; the run begins at `begin`, which may be earlier
         self.todo, self.begin = start.segment, start
         self.shapes: dict[str, tuple[int, ...]] = {}
-        self.by_name = {one.point.name: one for one in kept}
-        self.always = {PATTERN, *(one.point.name for one in kept if one.always)}
+        self.by_name = {one.point.name: one for one in selected}
+        self.always = {PATTERN, *(one.point.name for one in selected if one.always)}
 
-    def go_on(self, there: Recording) -> None:
-        """Begin where a recording ends: at the nearest state that it has, and record from there on where it has nothing."""
+    def resume(self, there: Recording) -> None:
+        """Begin at the last state that a recording has, and record only the segments that it lacks."""
         self.todo = self.start.segment + there.n_rows("segments")
         # an intervention may carry something of its own from segment to segment, so it sees all of them
         if len(there.states) and not self.interventions:
@@ -115,39 +113,45 @@ class Pass:
             self.begin = Start(first, restored(self.start.state, tensors))
         remembered(there, self.labels)
         points = there.segments
-        self.shapes = {name: (len(self.encoded), *points[name].shape[2:]) for name in self.by_name}
+        self.shapes = {name: (len(self.streams), *points[name].shape[2:]) for name in self.by_name}
 
-    def record(
-        self, path: Path, attrs: Mapping[str, Any], commit_every: int, dtype: str, resume: bool,
-        progress: Callable[[int, int, str], None] | None,
-    ) -> None:  # fmt: skip
-        """Run to the end. With ``resume``, what is at the path is gone on with."""
+    def record(self, path: Path, attrs: Mapping[str, Any]) -> None:
+        """Run to the end and write a recording.
+
+        Parameters
+        ----------
+        path : path
+            Its folder; with ``options.resume``, a recording that is there is continued.
+        attrs : dict
+            Root attributes.
+        """
+        progress = self.options.progress
         with closing(self._parts()) as parts:
-            # what a point's tensor looks like is known after the first segment
+            # the shape of a point's tensor is known after the first segment
             first = next(parts, None)
-            with self._writer(path, attrs, commit_every, dtype, resume) as writer:
+            with self._writer(path, attrs) as writer:
                 for part in chain(() if first is None else (first,), parts):
                     writer.put(part)
                     if progress is not None:
                         said = f"segments recorded: {writer.committed} committed"
                         progress(part.result.segment + 1, self.total, said)
 
-    def _parts(self) -> Generator[Part]:
-        """Run, and give what is kept of each segment that is not recorded yet."""
+    def _parts(self) -> Generator[RecordedSegment]:
+        """Run, and give what is to be recorded of each segment that is not recorded yet."""
         names = sorted({PATTERN, *self.by_name})
-        seen = Seen(names, self._wants)
+        seen = CopyPoints(names, self._wants)
         # what is kept is what leaves a point after every intervention
         changes = [*self.interventions, seen] if self.interventions else []
         with nullcontext() if self.interventions else seen.attached(self.model):
             for result in run(
-                self.model, self.encoded, state=self.begin.state, first=self.begin.segment, changes=changes
+                self.model, self.streams, state=self.begin.state, first=self.begin.segment, changes=changes
             ):
                 tensors = seen.taken()
                 if result.segment == self.begin.segment:
                     _check_fired({name for name in names if self._wants(name, result.segment)}, tensors)
                     self.shapes = self.shapes or {name: tuple(tensors[name].shape) for name in self.by_name}
                 if result.segment >= self.todo:
-                    yield Part(result, tensors, self._states(result), self._edited(result, seen))
+                    yield RecordedSegment(result, tensors, self._states(result), self._edited(result, seen))
 
     def _wants(self, name: str, segment: int) -> bool:
         """Whether a point is kept in a segment; at first all are, to see what they look like."""
@@ -155,25 +159,23 @@ class Pass:
 
     def _states(self, result: Result) -> dict[int, MemoryState]:
         """States to keep with a segment: the one after it, and before the first also that."""
-        every, before = self.states_every, result.segment + 1
+        every, before = self.options.states_every, result.segment + 1
         if not every:
             return {}
         states = {result.segment: self.start.state} if result.segment == self.start.segment else {}
         return {**states, before: result.state} if before % every == 0 or before == self.total else states
 
-    def _edited(self, result: Result, seen: Seen) -> tuple[MemoryState, ...]:
+    def _edited(self, result: Result, seen: CopyPoints) -> tuple[MemoryState, ...]:
         """States before a segment whose entries may be others than the segment before left."""
         begins = [self.start.state] if 0 < result.segment == self.start.segment else []
         return (*begins, *([seen.before] if self.interventions and seen.before is not None else []))
 
-    def _writer(
-        self, path: Path, attrs: Mapping[str, Any], commit_every: int, dtype: str, resume: bool
-    ) -> RecordingWriter:
+    def _writer(self, path: Path, attrs: Mapping[str, Any]) -> RecordingWriter:
         model, cfg, tokenizer = self.model, self.model.cfg, self.model.tokenizer
-        rows = Rows(model, self.kept, self.labels, self.shapes, self.births.edited)
+        rows = SegmentRows(model, self.selected, self.labels, self.shapes, self.unseen.edited)
         return RecordingWriter(
             path,
-            points=variables(self.kept, self.shapes),
+            points=variables(self.selected, self.shapes),
             sizes={
                 "read": min(cfg.retrieve, cfg.n_slots + cfg.working_slots + sum(cfg.capacities)),
                 "feature": len(model.control_names),
@@ -182,10 +184,10 @@ class Pass:
             coordinates={"entry_level": rows.level, "feature": list(model.control_names)},
             attrs=attrs,
             vocab=[tokenizer.id_to_token(i) or "" for i in range(tokenizer.get_vocab_size())],
-            commit_every=commit_every,
-            dtype=dtype,
+            commit_every=self.options.commit_every,
+            dtype=self.options.dtype,
             rows=rows,
-            resume=resume,
+            resume=self.options.resume,
         )
 
 

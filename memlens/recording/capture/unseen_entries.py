@@ -25,7 +25,7 @@ class Start:
     state: MemoryState
 
 
-class Births:
+class UnseenEntries:
     """Rows of ``/entries`` and ``/deaths`` of such entries. What a parent knows of an entry is taken from there."""
 
     def __init__(

@@ -20,12 +20,8 @@ from memlens.recording.reading.summary import describe
 from memlens.recording.reading.tables import frame
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
-
     import pandas as pd
 
-    from memlens.model.model import MemoryModel
-    from memlens.model.run import Change, Result
     from memlens.streams.encoded import EncodedStream
 
 
@@ -140,44 +136,6 @@ class Recording:
     def streams(self) -> "list[EncodedStream]":
         """The streams it was made from, one a sequence; of a recording that is not complete, as much as it has."""
         return rebuild(self)
-
-    def replay(
-        self,
-        model: "MemoryModel",
-        from_segment: int,
-        path: str | Path | None = None,
-        *,
-        interventions: "Sequence[Change]" = (),
-        **options: Any,
-    ) -> "Recording | Iterator[Result[Any]]":
-        """Go back to a segment and go on from there, to the end of the stream. On the same device all is bit for bit as it was.
-
-        Parameters
-        ----------
-        model
-            The model it was made with, loaded.
-        from_segment
-            The first segment to run again. What lies between it and the nearest kept state is run as well, and not given.
-        path
-            Folder of a new recording, with this one as its parent, of the same points; without it, results are yielded.
-        interventions
-            Changes from there on, after those that this recording was made with.
-        **options
-            As ``memlens.record`` takes them.
-
-        Returns
-        -------
-        Recording or iterator of Result
-            A recording that begins with ``from_segment``; its segments and positions are numbered as in the stream.
-
-        Raises
-        ------
-        RecordingError
-            When the model is another, the segment is not in the recording, or no state was kept at or before it.
-        """
-        from memlens.recording.capture.replay import replay
-
-        return replay(self, model, from_segment, path, interventions=interventions, **options)
 
     @cached_property
     def decisions(self) -> xr.Dataset:

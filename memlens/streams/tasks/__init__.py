@@ -23,10 +23,10 @@ TASKS: dict[str, Task] = {
     )
 }
 
-__all__ = ["TASKS", "Task", "task"]
+__all__ = ["TASKS", "Task", "find_task"]
 
 
-def task(name: str) -> Task:
+def find_task(name: str) -> Task:
     """A task by its name; StreamError lists the closest ones for an unknown name."""
     if name not in TASKS:
         raise StreamError(f"no task '{name}'; {closest(str(name), TASKS)}")

@@ -6,7 +6,7 @@ from memlens.dims import Modality
 from memlens.errors import StreamError
 from memlens.streams.facts import Fact, keys, make_fact
 from memlens.streams.scene import Query, Scene, Statement
-from memlens.streams.tasks.checks import pick, whole
+from memlens.streams.tasks.checks import check_whole, pick
 from memlens.streams.tasks.task import Task
 from memlens.streams.words import ADJECTIVES
 
@@ -26,7 +26,7 @@ def rule_of(rule: int) -> tuple[str, frozenset[str]]:
     return ATTRIBUTES[rule % 2], frozenset(adjectives)
 
 
-def is_relevant(attribute: str, key: str, rule: int) -> bool:
+def _fits_rule(attribute: str, key: str, rule: int) -> bool:
     """Whether facts like this are asked for: both features of the rule must hold."""
     right, adjectives = rule_of(rule)
     return attribute == right and key.split()[0] in adjectives
@@ -39,7 +39,7 @@ def _fact(rng: np.random.Generator, split: str, key: str, attribute: str) -> Fac
             return fact
 
 
-def scene(rng: np.random.Generator, split: str, n_fact: int, rule: int = 0) -> Scene:
+def budget_scene(rng: np.random.Generator, split: str, n_fact: int, rule: int = 0) -> Scene:
     """Text facts as in ``needle``, of which an eighth is relevant; only those are asked for.
 
     A fact is relevant when two things that it says both hold: its attribute is the rule's ("access code"), and its key's adjective is
@@ -53,7 +53,7 @@ def scene(rng: np.random.Generator, split: str, n_fact: int, rule: int = 0) -> S
     rule : int
         0 to 7: which attribute and which quarter; a rule and the next differ in both.
     """
-    attribute, adjectives = rule_of(whole("rule", rule, 0, RULES - 1))
+    attribute, adjectives = rule_of(check_whole("rule", rule, 0, RULES - 1))
     other = ATTRIBUTES[1 - ATTRIBUTES.index(attribute)]
     n_relevant = min(n_fact, max(1, round(n_fact / ODDS)))
     n_adjective = round((n_fact - n_relevant) / (ODDS - 1))
@@ -71,9 +71,11 @@ def scene(rng: np.random.Generator, split: str, n_fact: int, rule: int = 0) -> S
     queries = [
         Query(fact.question, fact.answer, (i,))
         for i, fact in enumerate(facts)
-        if is_relevant(fact.attribute, fact.key, rule)
+        if _fits_rule(fact.attribute, fact.key, rule)
     ]
     return Scene(tuple(Statement(fact.pieces) for fact in facts), tuple(queries))
 
 
-BUDGET = Task("budget", "64 candidate facts, of which only the 8 that fit a rule are asked for", scene, 16_384, 64)
+BUDGET = Task(
+    "budget", "64 candidate facts, of which only the 8 that fit a rule are asked for", budget_scene, 16_384, 64
+)

@@ -15,7 +15,7 @@ from memlens.streams.words import ANIMALS, COLOURS
 _CUTS = {"train": (0.0, 0.6), "validation": (0.6, 0.8), "test": (0.8, 1.0)}
 
 
-def whole(label: str, value: Any, low: int, high: int | None = None) -> int:
+def check_whole(label: str, value: Any, low: int, high: int | None = None) -> int:
     """Give a whole number in [low, high] back; raise StreamError for anything else."""
     right = not isinstance(value, bool) and isinstance(value, int | np.integer)
     if not right or value < low or (high is not None and value > high):
@@ -24,21 +24,21 @@ def whole(label: str, value: Any, low: int, high: int | None = None) -> int:
     return int(value)
 
 
-def number(label: str, value: Any, low: float, high: float) -> float:
+def check_number(label: str, value: Any, low: float, high: float) -> float:
     """Give a number in [low, high] back; raise StreamError for anything else."""
     if isinstance(value, bool) or not isinstance(value, int | float) or not low <= value <= high:
         raise StreamError(f"{label} is {value!r}, expected a number from {low:g} to {high:g}")
     return float(value)
 
 
-def one_of(label: str, value: Any, allowed: Iterable[Any]) -> None:
+def check_one_of(label: str, value: Any, allowed: Iterable[Any]) -> None:
     """Raise StreamError when ``value`` is none of ``allowed``."""
     allowed = tuple(allowed)
     if isinstance(value, bool) or value not in allowed:
         raise StreamError(f"{label} is {value!r}, expected one of {', '.join(str(a) for a in allowed)}")
 
 
-def enough(n_fact: int, most: int, what: str) -> None:
+def check_enough(n_fact: int, most: int, what: str) -> None:
     """Raise StreamError when more facts are asked for than there is ``what`` to tell them apart."""
     if n_fact > most:
         raise StreamError(f"{n_fact} facts asked for; there are {most} {what}; ask for fewer")

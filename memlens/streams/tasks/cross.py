@@ -6,7 +6,7 @@ from memlens.errors import StreamError
 from memlens.streams.facts import count_sites
 from memlens.streams.samples import digit_images, spoken_digits
 from memlens.streams.scene import Piece, Query, Scene, Statement
-from memlens.streams.tasks.checks import enough, held_out, one_of, pick
+from memlens.streams.tasks.checks import check_enough, check_one_of, held_out, pick
 from memlens.streams.tasks.task import Task
 from memlens.streams.words import SITES
 
@@ -27,7 +27,7 @@ ASKED = {
 }
 
 
-def pairs(modality: str, split: str) -> tuple[str, ...]:
+def _pairs(modality: str, split: str) -> tuple[str, ...]:
     """The keys of a modality in a split: two digits ("4 7"), or two different enzymes in their order along the strand."""
     if modality == "dna":
         return held_out(tuple(f"{a} {b}" for a in SITES for b in SITES if a != b), split)
@@ -67,7 +67,7 @@ def _filled(statement: str, key: list[Piece], value: list[Piece]) -> tuple[Piece
     return tuple(pieces)
 
 
-def scene(rng: np.random.Generator, split: str, n_fact: int, key: str = "mixed", value: str = "mixed") -> Scene:
+def cross_scene(rng: np.random.Generator, split: str, n_fact: int, key: str = "mixed", value: str = "mixed") -> Scene:
     """Pairs of a key and a value in different modalities: two spoken digits with a picture, a strand with a spoken digit, ...
 
     Splits share no images, no voices and no keys: pairs of digits and ordered pairs of enzymes are held out by a hash (60 % train,
@@ -82,13 +82,13 @@ def scene(rng: np.random.Generator, split: str, n_fact: int, key: str = "mixed",
 
     Groups of queries: "audio to image", and so on.
     """
-    one_of("key", key, ("mixed", *MODALITIES))
-    one_of("value", value, ("mixed", *MODALITIES))
+    check_one_of("key", key, ("mixed", *MODALITIES))
+    check_one_of("value", value, ("mixed", *MODALITIES))
     if key == value != "mixed":
         raise StreamError(f"key and value are both {key!r}, expected two modalities; choose another for one of them")
     open_keys = [m for m in MODALITIES if key in (m, "mixed") and m != value]
-    free = [(m, pair) for m in open_keys for pair in pairs(m, split)]
-    enough(n_fact, len(free), f"keys of {key} in split '{split}'")
+    free = [(m, pair) for m in open_keys for pair in _pairs(m, split)]
+    check_enough(n_fact, len(free), f"keys of {key} in split '{split}'")
     chosen = [free[int(i)] for i in rng.choice(len(free), size=n_fact, replace=False)]
     statements, queries = [], []
     for i, (said_as, pair) in enumerate(chosen):
@@ -106,4 +106,4 @@ def scene(rng: np.random.Generator, split: str, n_fact: int, key: str = "mixed",
     return Scene(tuple(statements), tuple(queries))
 
 
-CROSS = Task("cross", "a key in one modality, its value in another, the question in text", scene, 16_384, 16)
+CROSS = Task("cross", "a key in one modality, its value in another, the question in text", cross_scene, 16_384, 16)

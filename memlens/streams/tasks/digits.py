@@ -5,7 +5,7 @@ import numpy as np
 from memlens.dims import Modality
 from memlens.streams.samples import digit_images
 from memlens.streams.scene import Query, Scene, Statement
-from memlens.streams.tasks.checks import creatures, enough, one_of, pick
+from memlens.streams.tasks.checks import check_enough, check_one_of, creatures, pick
 from memlens.streams.tasks.task import Task
 
 STATEMENTS = (" Picture {k}:", " This is the {k}:", " The picture of the {k}:", " The {k} shows")
@@ -16,7 +16,7 @@ ASKED = (
 )
 
 
-def scene(rng: np.random.Generator, split: str, n_fact: int, scale: int = 1) -> Scene:
+def digits_scene(rng: np.random.Generator, split: str, n_fact: int, scale: int = 1) -> Scene:
     """Images of handwritten digits, each after text that names it ("Picture amber fox:").
 
     Splits share no images and no names (colour and animal, by a hash of the pair).
@@ -29,8 +29,8 @@ def scene(rng: np.random.Generator, split: str, n_fact: int, scale: int = 1) -> 
         How often each pixel of the 8 x 8 image is repeated along both sides: the image takes scale * scale positions of one 8 x 8 patch.
         At 8 a position is one pixel: sequential images, as in Le, Jaitly and Hinton (2015).
     """
-    one_of("scale", scale, (1, 2, 4, 8))
-    enough(n_fact, len(creatures(split)), f"names in split '{split}'")
+    check_one_of("scale", scale, (1, 2, 4, 8))
+    check_enough(n_fact, len(creatures(split)), f"names in split '{split}'")
     pools = digit_images(split)
     statements, queries = [], []
     for i, name in enumerate(pick(rng, creatures(split), n_fact)):
@@ -43,4 +43,4 @@ def scene(rng: np.random.Generator, split: str, n_fact: int, scale: int = 1) -> 
     return Scene(tuple(statements), tuple(queries))
 
 
-DIGITS = Task("digits", "real images of digits, classified from memory by name", scene, 16_384, 32)
+DIGITS = Task("digits", "real images of digits, classified from memory by name", digits_scene, 16_384, 32)

@@ -10,7 +10,7 @@ import numpy as np
 from memlens.errors import StreamError
 from memlens.streams.facts import keys
 from memlens.streams.scene import Query, Scene, Statement
-from memlens.streams.tasks.checks import creatures, one_of, pick, whole
+from memlens.streams.tasks.checks import check_one_of, check_whole, creatures, pick
 from memlens.streams.tasks.task import Task
 from memlens.streams.words import PLACES, PORTABLE
 
@@ -114,7 +114,7 @@ def _queries(
     return queries
 
 
-def scene(
+def entity_scene(
     rng: np.random.Generator,
     split: str,
     n_fact: int,
@@ -142,11 +142,11 @@ def scene(
     was). 3 hops: the take, the move before and the move after; of a place that an object came to twice, the last time is meant.
     Groups: "1 hop", "2 hops", "3 hops".
     """
-    one_of("hops", hops, (0, 1, 2, 3))
-    whole("actors", actors, 1, len(creatures(split)))
-    whole("places", places, 2, len(PLACES))
+    check_one_of("hops", hops, (0, 1, 2, 3))
+    check_whole("actors", actors, 1, len(creatures(split)))
+    check_whole("places", places, 2, len(PLACES))
     portable = tuple(key for key in keys(split) if key.split()[1] in PORTABLE)
-    whole("objects", objects, 1, len(portable))
+    check_whole("objects", objects, 1, len(portable))
     if n_fact == 0:
         return Scene((), ())
     if n_fact < max(1, hops):
@@ -162,4 +162,4 @@ def scene(
             return Scene(tuple(Statement((("text", sentence),)) for sentence in story), tuple(queries))
 
 
-ENTITY = Task("entity", "who is where and who carries what (bAbI 1 to 3, Weston et al. 2015)", scene, 8_192, 16)
+ENTITY = Task("entity", "who is where and who carries what (bAbI 1 to 3, Weston et al. 2015)", entity_scene, 8_192, 16)

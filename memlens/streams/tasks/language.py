@@ -7,7 +7,7 @@ from memlens.streams.scene import Scene
 from memlens.streams.tasks.task import Task
 
 
-def scene(rng: np.random.Generator, split: str, n_fact: int) -> Scene:
+def language_scene(rng: np.random.Generator, split: str, n_fact: int) -> Scene:
     """No statements and no questions; splits share no prose (``memlens.streams.prose``).
 
     Parameters
@@ -20,4 +20,4 @@ def scene(rng: np.random.Generator, split: str, n_fact: int) -> Scene:
     return Scene((), ())
 
 
-LANGUAGE = Task("language", "prose and nothing else: there are no questions", scene, 100_000, 0)
+LANGUAGE = Task("language", "prose and nothing else: there are no questions", language_scene, 100_000, 0)

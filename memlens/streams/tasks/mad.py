@@ -3,9 +3,9 @@
 import numpy as np
 
 from memlens.streams.scene import Query, Scene, Statement
-from memlens.streams.symbols import noise, symbols
-from memlens.streams.tasks import mqar
-from memlens.streams.tasks.checks import enough, in_split, number, whole
+from memlens.streams.symbols import noise_symbols, symbols
+from memlens.streams.tasks.checks import check_enough, check_number, check_whole, in_split
+from memlens.streams.tasks.mqar import mqar_scene
 from memlens.streams.tasks.task import Task
 
 #: Symbols that an answer has room for.
@@ -14,7 +14,7 @@ LONGEST = 10
 
 def _sequence(rng: np.random.Generator, split: str, n: int, vocab: int) -> list[str]:
     """Draw ``n`` symbols in an order that belongs to the split."""
-    names = symbols(whole("vocab", vocab, 16))
+    names = symbols(check_whole("vocab", vocab, 16))
     drawn = [names[int(i)] for i in rng.integers(len(names), size=n)]
     while n and not in_split(" ".join(drawn), split):
         drawn = [names[int(i)] for i in rng.integers(len(names), size=n)]
@@ -37,7 +37,7 @@ def copy_scene(rng: np.random.Generator, split: str, n_fact: int, vocab: int = 1
     vocab : int
         How many symbols are content, at least 16.
     """
-    enough(n_fact, LONGEST, "symbols in the longest answer")
+    check_enough(n_fact, LONGEST, "symbols in the longest answer")
     drawn = _sequence(rng, split, n_fact, vocab)
     queries = [Query("copy", " ".join(drawn), tuple(range(n_fact)))] if drawn else []
     return Scene(tuple(_word(word) for word in drawn), tuple(queries))
@@ -75,13 +75,13 @@ def noisy_scene(rng: np.random.Generator, split: str, n_fact: int, vocab: int = 
     noisy : float
         Noise symbols for each symbol of a pair, on average, from 0 to 100.
     """
-    number("noisy", noisy, 0, 100)
-    pairs = mqar.scene(rng, split, n_fact, vocab)
+    check_number("noisy", noisy, 0, 100)
+    pairs = mqar_scene(rng, split, n_fact, vocab)
     before = np.bincount(rng.integers(max(n_fact, 1), size=round(2 * n_fact * noisy)), minlength=n_fact)
     said: list[Statement] = []
     queries: list[Query] = []
     for statement, query, n in zip(pairs.statements, pairs.queries, before, strict=True):
-        said += [_word(noise()[int(i)]) for i in rng.integers(len(noise()), size=n)]
+        said += [_word(noise_symbols()[int(i)]) for i in rng.integers(len(noise_symbols()), size=n)]
         queries.append(Query(query.text, query.answer, (len(said),)))
         said.append(statement)
     return Scene(tuple(said), tuple(queries))

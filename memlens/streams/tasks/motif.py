@@ -6,7 +6,7 @@ import numpy as np
 
 from memlens.streams.facts import count_sites
 from memlens.streams.scene import Query, Scene, Statement
-from memlens.streams.tasks.checks import enough, held_out, pick
+from memlens.streams.tasks.checks import check_enough, held_out, pick
 from memlens.streams.tasks.task import Task
 from memlens.streams.words import SITES
 
@@ -43,7 +43,7 @@ def plant(rng: np.random.Generator, first: str, second: str) -> str:
             return strand
 
 
-def scene(rng: np.random.Generator, split: str, n_fact: int) -> Scene:
+def motif_scene(rng: np.random.Generator, split: str, n_fact: int) -> Scene:
     """Strands of 24 bases, each with the sites of two enzymes at most two bases apart; which one comes after another is asked for.
 
     An enzyme comes first in at most one strand, so that the question has one answer; it may come second in others. Splits share no
@@ -54,7 +54,7 @@ def scene(rng: np.random.Generator, split: str, n_fact: int) -> Scene:
     n_fact : int
         Strands, at most 10 (the enzymes).
     """
-    enough(n_fact, len(SITES), "enzymes")
+    check_enough(n_fact, len(SITES), "enzymes")
     statements, queries = [], []
     for i, first in enumerate(pick(rng, tuple(SITES), n_fact)):
         second = pick(rng, partners(first, split), 1)[0]
@@ -63,4 +63,4 @@ def scene(rng: np.random.Generator, split: str, n_fact: int) -> Scene:
     return Scene(tuple(statements), tuple(queries))
 
 
-MOTIF = Task("motif", "pairs of DNA motifs planted among thousands of bases", scene, 16_384, 8, filler="bases")
+MOTIF = Task("motif", "pairs of DNA motifs planted among thousands of bases", motif_scene, 16_384, 8, filler="bases")

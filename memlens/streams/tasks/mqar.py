@@ -4,11 +4,11 @@ import numpy as np
 
 from memlens.streams.scene import Query, Scene, Statement
 from memlens.streams.symbols import symbols
-from memlens.streams.tasks.checks import enough, in_split, pick, whole
+from memlens.streams.tasks.checks import check_enough, check_whole, in_split, pick
 from memlens.streams.tasks.task import Task
 
 
-def scene(rng: np.random.Generator, split: str, n_fact: int, vocab: int = 256) -> Scene:
+def mqar_scene(rng: np.random.Generator, split: str, n_fact: int, vocab: int = 256) -> Scene:
     """Pairs of a key and a value (" copper amber"), each key asked for its value.
 
     All splits share all symbols; they share no pair of a key and its value (60 % of the pairs train, 20 % validation, 20 % test, by a
@@ -21,9 +21,9 @@ def scene(rng: np.random.Generator, split: str, n_fact: int, vocab: int = 256) -
     vocab : int
         Symbols: the first half are keys, the others values.
     """
-    names = symbols(whole("vocab", vocab, 32))
+    names = symbols(check_whole("vocab", vocab, 32))
     keys, values = names[: vocab // 2], names[vocab // 2 :]
-    enough(n_fact, len(keys), f"keys among {vocab} symbols")
+    check_enough(n_fact, len(keys), f"keys among {vocab} symbols")
     statements, queries = [], []
     for i, key in enumerate(pick(rng, keys, n_fact)):
         value = values[int(rng.integers(len(values)))]
@@ -37,7 +37,7 @@ def scene(rng: np.random.Generator, split: str, n_fact: int, vocab: int = 256) -
 MQAR = Task(
     "mqar",
     "pairs of symbols, each key asked for (multi-query associative recall, Arora et al. 2023)",
-    scene,
+    mqar_scene,
     64,
     16,
     filler="symbols",

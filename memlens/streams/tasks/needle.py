@@ -49,7 +49,7 @@ def near_keys(rng: np.random.Generator, n: int, split: str) -> list[str]:
     return chosen
 
 
-def scene(
+def needle_scene(
     rng: np.random.Generator,
     split: str,
     n_fact: int,
@@ -118,6 +118,12 @@ def scene(
 
 
 NEEDLE = Task(
-    "needle", "text facts in prose, all asked for at the end (Kamradt 2023, needle in a haystack)", scene, 100_000, 64
+    "needle",
+    "text facts in prose, all asked for at the end (Kamradt 2023, needle in a haystack)",
+    needle_scene,
+    100_000,
+    64,
 )
-SLOT_QA = Task("slot_qa", "24 text facts in one segment of prose: what 512 tokens leave in the slots", scene, 512, 24)
+SLOT_QA = Task(
+    "slot_qa", "24 text facts in one segment of prose: what 512 tokens leave in the slots", needle_scene, 512, 24
+)

@@ -5,12 +5,12 @@ import numpy as np
 from memlens.dims import Modality
 from memlens.streams.facts import Fact, keys, make_fact, rewrite, sample_keys
 from memlens.streams.scene import Query, Scene, Statement
-from memlens.streams.tasks.checks import enough, number, whole
+from memlens.streams.tasks.checks import check_enough, check_number, check_whole
 from memlens.streams.tasks.needle import near_keys
 from memlens.streams.tasks.task import Task
 
 
-def scene(
+def rewrite_scene(
     rng: np.random.Generator, split: str, n_fact: int, rewritten: float = 0.5, versions: int = 3, near: float = 0.3
 ) -> Scene:
     """Text facts ("The access code of the copper lantern is 472."), some of them changed later, each asked for at its last value.
@@ -30,9 +30,9 @@ def scene(
 
     Groups of queries: "written once", "rewritten 1", "rewritten 2", ...: how often the key was changed.
     """
-    rewritten, near = number("rewritten", rewritten, 0, 1), number("near", near, 0, 1)
-    versions = whole("versions", versions, 1)
-    enough(n_fact, len(keys(split)), f"keys in split '{split}'")
+    rewritten, near = check_number("rewritten", rewritten, 0, 1), check_number("near", near, 0, 1)
+    versions = check_whole("versions", versions, 1)
+    check_enough(n_fact, len(keys(split)), f"keys in split '{split}'")
     n_near = round(near * n_fact)
     named = near_keys(rng, n_near, split) if n_near > 1 else []
     taken = set(named)
@@ -61,7 +61,7 @@ def _group(changes: int) -> str:
 REWRITE = Task(
     "rewrite",
     "text facts whose keys are rewritten later: the last value counts",
-    scene,
+    rewrite_scene,
     100_000,
     500,
 )

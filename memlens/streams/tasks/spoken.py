@@ -4,14 +4,14 @@ import numpy as np
 
 from memlens.streams.samples import spoken_digits
 from memlens.streams.scene import Piece, Query, Scene, Statement
-from memlens.streams.tasks.checks import creatures, enough, pick, whole
+from memlens.streams.tasks.checks import check_enough, check_whole, creatures, pick
 from memlens.streams.tasks.task import Task
 
 STATEMENTS = (" Recording {k}:", " This is the {k}:", " The recording of the {k}:", " The {k} says")
 ASKED = ("What is said in recording {k}?", "What does the recording {k} say?", "For recording {k}, what is said?")
 
 
-def scene(rng: np.random.Generator, split: str, n_fact: int, digits: int = 1) -> Scene:
+def spoken_scene(rng: np.random.Generator, split: str, n_fact: int, digits: int = 1) -> Scene:
     """Recordings of spoken digits, each after text that names it ("Recording amber fox:").
 
     Splits share no voices and no names (colour and animal, by a hash of the pair).
@@ -23,8 +23,8 @@ def scene(rng: np.random.Generator, split: str, n_fact: int, digits: int = 1) ->
     digits : {1, 2}
         Digits in each recording, said by one voice or several; at most 8 positions each. All are the answer ("4 7").
     """
-    whole("digits", digits, 1, 2)
-    enough(n_fact, len(creatures(split)), f"names in split '{split}'")
+    check_whole("digits", digits, 1, 2)
+    check_enough(n_fact, len(creatures(split)), f"names in split '{split}'")
     pools = spoken_digits(split)
     statements, queries = [], []
     for i, name in enumerate(pick(rng, creatures(split), n_fact)):
@@ -37,4 +37,4 @@ def scene(rng: np.random.Generator, split: str, n_fact: int, digits: int = 1) ->
     return Scene(tuple(statements), tuple(queries))
 
 
-SPOKEN = Task("spoken", "spoken digits, recalled by name", scene, 16_384, 32)
+SPOKEN = Task("spoken", "spoken digits, recalled by name", spoken_scene, 16_384, 32)

@@ -30,10 +30,12 @@ def kept(make: Callable[[Path], Recording]) -> Recording:
 
 def recorded(built: "HandBuilt", **options: Any) -> Recording:
     """Run a model and keep its recording for as long as it is used."""
-    from memlens.recording import record
+    from memlens.recording import RecordOptions, record
 
     truth = {"truth": built.truth}
-    return kept(lambda path: record(built.model, built.stream, path, dtype="float32", attrs=truth, **options))
+    return kept(
+        lambda path: record(built.model, built.stream, path, RecordOptions(dtype="float32", attrs=truth, **options))
+    )
 
 
 def flagged(seed: int) -> Recording:

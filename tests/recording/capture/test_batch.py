@@ -14,11 +14,11 @@ import pytest
 from memlens.cli import main
 from memlens.errors import MemlensError
 from memlens.model.checkpoint import save_model
-from memlens.recording import open, verify
+from memlens.recording import RecordOptions, open, verify
 from memlens.recording.capture.batch import record_here, share, stream_files
 
 NAMES = ("assignment", "comparisons", "execmodel", "strings")
-OPTIONS = {"commit_every": 8, "states_every": 8}
+OPTIONS = RecordOptions(commit_every=8, states_every=8)
 ARGUMENTS = ["--commit-every", "8", "--states-every", "8"]
 
 

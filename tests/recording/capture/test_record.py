@@ -5,10 +5,10 @@ import pytest
 import torch
 
 from memlens.config import ModelConfig
-from memlens.errors import MemlensError, RecordingError
+from memlens.errors import ConfigError, MemlensError, RecordingError
 from memlens.model import MemoryModel, run
-from memlens.recording import record
-from memlens.streams import Stream, builtin, default_tokenizer
+from memlens.recording import RecordOptions, record
+from memlens.streams import Stream, builtin_stream, default_tokenizer
 
 
 @pytest.fixture(scope="module")
@@ -19,7 +19,9 @@ def model():
 
 @pytest.fixture(scope="module")
 def streams(model):
-    return [builtin(n_token=n, seed=seed).encode(model.tokenizer) for n, seed in ((4000, 0), (2500, 1))]
+    return [
+        builtin_stream("builtin", n_token=n, seed=seed).encode(model.tokenizer) for n, seed in ((4000, 0), (2500, 1))
+    ]
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +35,7 @@ def plain(model, stream):
 
 def test_recording_changes_nothing(model, streams, recorded, tmp_path):
     before = plain(model, streams[0])
-    again = record(model, streams[0], tmp_path / "again", dtype="float32")
+    again = record(model, streams[0], tmp_path / "again", RecordOptions(dtype="float32"))
     slot = torch.stack([outputs["slot"] for outputs, _ in before], 1).numpy()
     np.testing.assert_array_equal(again["context.hook_slot"].values, slot)
     np.testing.assert_array_equal(recorded["context.hook_slot"].values, slot.astype(np.float16))
@@ -80,7 +82,7 @@ def test_two_sequences_are_what_each_is_alone(model, streams, recorded, tmp_path
 
 def test_all_points_that_fire_every_segment(model, tmp_path):
     stream = Stream("short").text("The code of the red door is 472. " * 30)
-    opened = record(model, stream, tmp_path / "all", points=("all",))
+    opened = record(model, stream, tmp_path / "all", RecordOptions(points=("all",)))
     assert opened["compressor.hook_merged.0"].sizes["segment"] == 1
     assert "question.hook_slot" not in opened.segments
 
@@ -88,7 +90,7 @@ def test_all_points_that_fire_every_segment(model, tmp_path):
 @pytest.mark.parametrize("points", [("decoder",), ("retrieval.hook_read",), ("no_such_point",), ()])
 def test_points_that_cannot_be_recorded(model, streams, tmp_path, points):
     with pytest.raises(MemlensError):
-        record(model, streams[0], tmp_path / "run", points=points)
+        record(model, streams[0], tmp_path / "run", RecordOptions(points=points))
     assert not list(tmp_path.iterdir())
 
 
@@ -96,13 +98,39 @@ def test_a_missing_model_or_stream_leaves_nothing(model, tmp_path):
     for given, stream in ((tmp_path / "none", "builtin"), (model, str(tmp_path / "none.txt")), (model, 3)):
         with pytest.raises(MemlensError):
             record(given, stream, tmp_path / "run")
-    with pytest.raises(RecordingError, match="int4"):
-        record(model, "builtin", tmp_path / "run", dtype="int4")
+    with pytest.raises(ConfigError, match="int4"):
+        record(model, "builtin", tmp_path / "run", RecordOptions(dtype="int4"))
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"point": "slots"}, "unknown key 'point'; closest: points"),
+        ({"commit_every": 0}, "'commit_every' is 0: .*greater than or equal to 1"),
+        ({"states_every": "often"}, "'states_every' is 'often'"),
+        ({"points": 3}, "'points' is 3"),
+        ({"interventions": "drop"}, "'interventions' is 'drop'"),
+    ],
+)
+def test_wrong_options_are_named(options, said):
+    with pytest.raises(ConfigError, match=said):
+        RecordOptions(**options)
+
+
+def test_what_is_no_option_is_refused(model, tmp_path):
+    for options, said in (
+        ({"dtype": "int8"}, "options is a dict, expected RecordOptions"),
+        (RecordOptions(parent="runs/first"), "parent is a str"),
+        (RecordOptions(interventions=("drop",)), "an intervention is a str"),
+    ):
+        with pytest.raises(RecordingError, match=said):
+            record(model, "builtin", tmp_path / "run", options)
     assert not list(tmp_path.iterdir())
 
 
 def test_states_are_kept_exactly(model, streams, tmp_path):
-    opened = record(model, streams[0], tmp_path / "run", states_every=3)
+    opened = record(model, streams[0], tmp_path / "run", RecordOptions(states_every=3))
     results = list(run(model, [streams[0]]))
     n = len(results)
     assert list(opened.states) == sorted({*range(0, n, 3), n})
@@ -115,7 +143,7 @@ def test_states_are_kept_exactly(model, streams, tmp_path):
             assert tensors[name].dtype == wanted.dtype
             np.testing.assert_array_equal(tensors[name], wanted)
     assert opened.state(5)[0] == 3
-    none = record(model, streams[0], tmp_path / "none", states_every=0)
+    none = record(model, streams[0], tmp_path / "none", RecordOptions(states_every=0))
     with pytest.raises(RecordingError, match="states-every"):
         none.state(5)
 

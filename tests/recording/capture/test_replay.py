@@ -7,7 +7,7 @@ import torch
 from memlens.errors import RecordingError
 from memlens.interventions import Ablate, Drop, Force, Insert, interventions_of
 from memlens.model import MemoryModel, run
-from memlens.recording import record
+from memlens.recording import RecordOptions, record, replay
 from memlens.streams import Stream, default_tokenizer
 
 from ...model.conftest import SMALL, make_model
@@ -38,13 +38,16 @@ def streams():
 @pytest.fixture(scope="module")
 def recorded(model, streams, tmp_path_factory):
     return record(
-        model, streams, tmp_path_factory.mktemp("replay") / "run", states_every=4, dtype="float32", points=POINTS
+        model,
+        streams,
+        tmp_path_factory.mktemp("replay") / "run",
+        RecordOptions(states_every=4, dtype="float32", points=POINTS),
     )
 
 
 @pytest.mark.parametrize("t", [0, 3, 4, 8])
 def test_a_replay_is_the_run_again(model, streams, recorded, t, tmp_path):
-    results = list(recorded.replay(model, t))
+    results = list(replay(recorded, model, t))
     expected = list(run(model, streams))[t:]
     assert [r.segment for r in results] == [r.segment for r in expected]
     for a, b in zip(results, expected, strict=True):
@@ -54,7 +57,7 @@ def test_a_replay_is_the_run_again(model, streams, recorded, t, tmp_path):
 
 @pytest.mark.parametrize("t", [0, 5])
 def test_a_child_is_its_parent_from_there_on(model, recorded, t, tmp_path):
-    child = recorded.replay(model, t, tmp_path / "child")
+    child = replay(recorded, model, t, tmp_path / "child")
     assert child.attrs["parent"] == recorded.id
     assert list(child.segments["segment"].values) == list(range(t, recorded.segments.sizes["segment"]))
     for name, array in child.segments.data_vars.items():
@@ -79,7 +82,7 @@ def test_what_is_dropped_dies_and_what_is_put_in_is_born(model, recorded, tmp_pa
     held = recorded.segments["entry_id"].sel(segment=6).values[0]
     entry = int(held[held >= 0][0])
     changes = [Drop(segment=7, entry=entry), Insert(segment=9, entry=entry, source=recorded, instead_of=None)]
-    dropped = recorded.replay(model, 7, tmp_path / "dropped", interventions=changes[:1])
+    dropped = replay(recorded, model, 7, tmp_path / "dropped", interventions=changes[:1])
     rows = dropped.entries
     row = rows.isel(birth=(rows["entry"].values == entry) & (rows["sequence"].values == 0))
     assert int(row["died"][0]) == 7
@@ -91,7 +94,7 @@ def test_what_is_dropped_dies_and_what_is_put_in_is_born(model, recorded, tmp_pa
     instead = int(room[at_level][0]) if (room[at_level] >= 0).all() else None
     again = Insert(segment=9, entry=entry, source=recorded, instead_of=instead)
     back = dropped.path.parent / "back"
-    inserted = recorded.replay(model, 7, back, interventions=[changes[0], again])
+    inserted = replay(recorded, model, 7, back, interventions=[changes[0], again])
     rows = inserted.entries
     assert ((rows["entry"].values == entry) & (rows["sequence"].values == 0)).sum() == 2
     decided = inserted.decisions
@@ -100,11 +103,13 @@ def test_what_is_dropped_dies_and_what_is_put_in_is_born(model, recorded, tmp_pa
 
 def test_a_replay_of_an_intervention_goes_on_with_it(model, streams, recorded, tmp_path):
     held = Ablate(point="context.hook_slot", slot=1)
-    made = record(model, streams, tmp_path / "made", interventions=[held], parent=recorded, states_every=4)
-    with pytest.raises(RecordingError, match=r"interventions\.of\(recording\)"):
-        made.replay(model, 6)
+    made = record(
+        model, streams, tmp_path / "made", RecordOptions(interventions=[held], parent=recorded, states_every=4)
+    )
+    with pytest.raises(RecordingError, match=r"interventions_of\(recording\)"):
+        replay(made, model, 6)
     expected = list(run(model, streams, changes=[held]))
-    for a, b in zip(made.replay(model, 6, interventions=interventions_of(made)), expected[6:], strict=True):
+    for a, b in zip(replay(made, model, 6, interventions=interventions_of(made)), expected[6:], strict=True):
         assert torch.equal(a.state.store.content, b.state.store.content)
     assert (made["context.hook_slot"].values[:, :, 1] == 0).all()
 
@@ -113,24 +118,24 @@ def test_another_model_is_named(recorded, tmp_path):
     other = make_model(SMALL)
     other.sha256 = "0" * 64
     with pytest.raises(RecordingError, match=r"weights of no file .here sha256 000000000000"):
-        recorded.replay(other, 3)
+        replay(recorded, other, 3)
     other = make_model(SMALL)
     other.controller.policy = "fifo"
     with pytest.raises(RecordingError, match=r"policy learned .here fifo"):
-        recorded.replay(other, 3)
+        replay(recorded, other, 3)
     with pytest.raises(RecordingError, match=r"no segment 99; it has segments 0 to [0-9]+"):
-        recorded.replay(make_model(SMALL), 99)
+        replay(recorded, make_model(SMALL), 99)
 
 
 def test_a_child_says_where_its_stream_is(model, recorded, tmp_path):
-    child = recorded.replay(model, 5, tmp_path / "child")
+    child = replay(recorded, model, 5, tmp_path / "child")
     with pytest.raises(RecordingError, match="from segment 5 on; its parent"):
         child.streams()
 
 
 def test_a_forced_action_is_in_the_recording(model, recorded, tmp_path):
     force = Force(segment=6, slot=2, action="discard", sequence=0)
-    child = recorded.replay(model, 6, tmp_path / "child", interventions=[force])
+    child = replay(recorded, model, 6, tmp_path / "child", interventions=[force])
     rows = child.decisions
     at = (rows["segment"].values == 6) & (rows["agent"].values == 2)
     assert list(rows["executed"].values[at & (rows["sequence"].values == 0)]) == [3]

@@ -14,8 +14,8 @@ from memlens.config import ModelConfig
 from memlens.errors import RecordingError
 from memlens.model import MemoryModel
 from memlens.model.checkpoint import save_model
-from memlens.recording import open, record
-from memlens.streams import builtin, default_tokenizer
+from memlens.recording import RecordOptions, open, record
+from memlens.streams import builtin_stream, default_tokenizer
 
 GROUPS = ("segments", "positions", "questions", "decisions", "entries", "payloads")
 N_KILL = 4
@@ -34,7 +34,9 @@ def model():
 
 @pytest.fixture(scope="module")
 def streams(model):
-    return [builtin(n_token=n, seed=seed).encode(model.tokenizer) for n, seed in ((4000, 0), (2500, 1))]
+    return [
+        builtin_stream("builtin", n_token=n, seed=seed).encode(model.tokenizer) for n, seed in ((4000, 0), (2500, 1))
+    ]
 
 
 def assert_same(one, other):
@@ -62,7 +64,7 @@ def assert_same(one, other):
     ids=["states", "from the start"],
 )  # fmt: skip
 def test_a_run_that_was_stopped(model, streams, tmp_path, options):
-    whole = record(model, streams, tmp_path / "whole", **options)
+    whole = record(model, streams, tmp_path / "whole", RecordOptions(**options))
     for stop in (5, 13, 14):
 
         def tell(done, total, what, stop=stop):
@@ -70,9 +72,9 @@ def test_a_run_that_was_stopped(model, streams, tmp_path, options):
                 raise Stop
 
         with pytest.raises(Stop):
-            record(model, streams, tmp_path / "run", resume=True, progress=tell, **options)
+            record(model, streams, tmp_path / "run", RecordOptions(resume=True, progress=tell, **options))
         assert open(tmp_path / "run").n_rows("segments") == stop
-    again = record(model, streams, tmp_path / "run", resume=True, **options)
+    again = record(model, streams, tmp_path / "run", RecordOptions(resume=True, **options))
     assert_same(again, whole)
     assert [s.sha256 for s in again.streams()] == [s.sha256 for s in streams]
 
@@ -80,7 +82,7 @@ def test_a_run_that_was_stopped(model, streams, tmp_path, options):
 def test_another_run_is_refused(model, streams, tmp_path):
     path = tmp_path / "run"
     first = record(model, streams[0], path)
-    assert record(model, streams[0], path, resume=True).id == first.id
+    assert record(model, streams[0], path, RecordOptions(resume=True)).id == first.id
     with pytest.raises(RecordingError, match="exists"):
         record(model, streams[0], path)
     for options, what in (
@@ -91,13 +93,13 @@ def test_another_run_is_refused(model, streams, tmp_path):
         ({"attention_top": 3}, "points differ in context.hook_pattern, working.hook_pattern"),
     ):
         with pytest.raises(RecordingError, match=what):
-            record(model, streams[0], path, resume=True, **options)
+            record(model, streams[0], path, RecordOptions(resume=True, **options))
     with pytest.raises(RecordingError, match=r"stream differs in .*sha256"):
-        record(model, streams[1], path, resume=True)
+        record(model, streams[1], path, RecordOptions(resume=True))
     torch.manual_seed(1)
     other = MemoryModel(model.cfg, tokenizer=model.tokenizer, name="test").eval()
     with pytest.raises(RecordingError, match="parameters_sha256"):
-        record(other, streams[0], path, resume=True)
+        record(other, streams[0], path, RecordOptions(resume=True))
 
 
 def test_kills_of_the_command(model, tmp_path):

@@ -10,7 +10,7 @@ import zarr
 
 from memlens.cli import main
 from memlens.errors import ModelError, RecordingError
-from memlens.recording import open, record, verify
+from memlens.recording import RecordOptions, open, record, replay, verify
 from memlens.recording.format.repository import open_repository
 from memlens.recording.integrity.files import compare, damaged_seals, unsealed
 from memlens.recording.integrity.seals import SEALS, Sealer, read_seals
@@ -27,7 +27,7 @@ KINDS = ("points", "integers", "strings", "events", "states", "payloads", "label
 def whole(small_model, small_streams, tmp_path_factory):
     """A recording that stays as it is."""
     path = tmp_path_factory.mktemp("whole") / "run"
-    return record(small_model, small_streams, path, commit_every=8, states_every=8)
+    return record(small_model, small_streams, path, RecordOptions(commit_every=8, states_every=8))
 
 
 @pytest.fixture(scope="module")
@@ -249,7 +249,7 @@ def test_the_weights_and_the_parent(whole, tmp_path):
 
 
 def test_a_replay_begins_in_the_middle(whole, small_model, tmp_path):
-    whole.replay(small_model, 5, tmp_path / "run", commit_every=4)
+    replay(whole, small_model, 5, tmp_path / "run", options=RecordOptions(commit_every=4))
     n = whole.segments.sizes["segment"]
     told = verify(tmp_path / "run", parent=whole.path)
     assert told.ok, told

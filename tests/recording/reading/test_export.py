@@ -7,7 +7,7 @@ import xarray as xr
 
 from memlens.cli import main
 from memlens.errors import RecordingError
-from memlens.recording import open, record
+from memlens.recording import RecordOptions, open, record
 from memlens.recording.reading.tables import TABLES
 from memlens.testing import planted_recording
 
@@ -15,7 +15,7 @@ from memlens.testing import planted_recording
 @pytest.fixture(scope="module")
 def recorded(small_model, small_streams, tmp_path_factory):
     path = tmp_path_factory.mktemp("export") / "run"
-    return record(small_model, small_streams, path, commit_every=8)
+    return record(small_model, small_streams, path, RecordOptions(commit_every=8))
 
 
 def test_zarr(recorded, tmp_path):

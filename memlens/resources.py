@@ -1,0 +1,29 @@
+"""What travels inside the package: the trained models and the dashboard, in a checkout and in an installed wheel alike."""
+
+from importlib.resources import files
+from pathlib import Path
+
+from memlens.errors import ModelError, closest
+
+
+def _inside(*parts: str) -> Path:
+    """A path inside the package ``memlens``, which is always installed as files."""
+    return Path(str(files("memlens").joinpath(*parts)))
+
+
+def shipped_models() -> dict[str, Path]:
+    """Folders of the trained models that come with memlens, by name."""
+    return {path.parent.name: path.parent for path in sorted(_inside("models").glob("*/config.json"))}
+
+
+def shipped_model(name: str) -> Path:
+    """Folder of the trained model called ``name``; ModelError with the closest names where there is none."""
+    models = shipped_models()
+    if name not in models:
+        raise ModelError(f"no trained model is called '{name}'; {closest(name, models)}")
+    return models[name]
+
+
+def dashboard_app() -> Path:
+    """The script that Streamlit runs."""
+    return _inside("dashboard", "app.py")
