@@ -59,9 +59,9 @@ def mediation(
     -------
     xarray.Dataset
         Over ``(question, path)``: ``alone``, ``restored``, ``null_alone``, nats a token. Over ``(path)``: of ``alone`` what
-        `paired_effects` gives, ``share`` and ``share_restored`` with ``_low``, ``_high``: ratios of means, bootstrap over segments, NaN where the total is
-        not above that of the null. Over ``(question)``: ``total``, ``null_total``, ``row``, ``segment``, ``distance``. Of the total
-        ``total_mean``, ``total_low``, ``total_high``, ``total_null_mean``, ``total_p``; and ``remainder`` with ``_low``, ``_high``.
+        `paired_effects` gives, ``share`` and ``share_restored`` with ``_low``, ``_high``: ratios of means, bootstrap over segments, NaN
+        where the total is not above that of the null. Over ``(question)``: ``total``, ``null_total``, ``row``, ``segment``,
+        ``distance``. Of the total ``total_mean``, ``total_low``, ``total_high``, ``total_null_mean``, ``total_p``; and ``remainder`` with ``_low``, ``_high``.
 
     Raises
     ------

@@ -73,7 +73,7 @@ class Intervention(Config, Change):
         return {"kind": self.kind(), **self.model_dump(mode="json", exclude_defaults=True)}
 
     def check(self, model: Any, n_segment: int) -> None:
-        """Refuse a segment that no stream of the run has.
+        """Refuse what the run does not have: segments of its streams, and points and slots of its model.
 
         Parameters
         ----------
@@ -85,7 +85,9 @@ class Intervention(Config, Change):
         Raises
         ------
         InterventionError
-            When it names a segment from ``n_segment`` on.
+            When it names a segment from ``n_segment`` on, or a slot that the model does not have.
+        PointError
+            When it names a point that the model does not have, or an axis that the point does not have.
         """
         wanted = self.segment
         first: Iterable[int] = () if wanted is None else [wanted.start] if isinstance(wanted, Span) else self._listed()
@@ -94,6 +96,10 @@ class Intervention(Config, Change):
             raise InterventionError(
                 f"{self.kind()} is to act in segment {beyond[0]}, but the streams have segments 0 to {n_segment - 1}"
             )
+        self._check_model(model)
+
+    def _check_model(self, model: Any) -> None:
+        """Raise when the model lacks what is addressed."""
 
     def _listed(self) -> tuple[int, ...]:
         return (self.segment,) if isinstance(self.segment, int) else self.segment  # pyright: ignore[reportReturnType]

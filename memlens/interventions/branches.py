@@ -1,7 +1,7 @@
 """Branches of a run: rows that have the same stream and another memory, advanced side by side.
 
-What no memory goes into is computed once for all rows: the backbone's hidden states, and the context slots of rows whose working memory is
-the factual one. Axes: row (a branch), the others as in ``memlens.model.state``.
+What does not depend on the memory is computed once for all rows: the backbone's hidden states, and the context slots of rows whose working
+memory is the factual one. Axes: row (a branch), the others as in ``memlens.model.state``.
 """
 
 from dataclasses import dataclass, fields, replace
@@ -18,13 +18,13 @@ from memlens.model.tensors import Tensors
 
 #: Rows advanced in one call.
 BATCH = 16
-#: Difference up to which two memories are the same: the order in which a sum is taken changes last bits.
+#: Difference up to which two memories count as the same: the order of a sum changes the last bits.
 SAME = 1e-5
 
 
 @dataclass(frozen=True)
 class Branches(Tensors):
-    """Memories of rows: working (row, working, feature) and the store's entries (row, entry)."""
+    """Memories of rows: ``working``, float [row, working, feature], and the entries of the ``store``, [row, entry]."""
 
     working: Tensor
     store: Entries
@@ -33,7 +33,7 @@ class Branches(Tensors):
         return len(self.working)
 
     def joined(self, *others: "Branches") -> "Branches":
-        """All rows."""
+        """These rows and those of others."""
         parts = [one.flat() for one in (self, *others)]
         return self.filled({name: torch.cat([part[name] for part in parts]) for name in parts[0]})
 
@@ -44,7 +44,7 @@ class Branches(Tensors):
 
 @dataclass(frozen=True)
 class FactualSegment(Tensors):
-    """What the factual run made of a segment, and what is asked at its end: all that the branches share."""
+    """What the model made of a segment in the factual run, and the questions at its end: what all branches share."""
 
     segment: Segment
     hidden: Tensor
@@ -61,9 +61,27 @@ def branch(state: MemoryState) -> Branches:
 def advance(
     model: MemoryModel, read: FactualSegment, branches: Branches, explore: Tensor
 ) -> tuple[Answers | None, Decisions, Branches]:
-    """One segment of every row. ``explore`` (row, agent, action) is added to Q."""
-    n = len(branches)
+    """Run one segment of every row.
 
+    Parameters
+    ----------
+    model : MemoryModel
+    read : FactualSegment
+        The segment in the factual run.
+    branches : Branches
+        The memories before it.
+    explore : float [row, agent, action]
+        Added to Q.
+
+    Returns
+    -------
+    answers : Answers or None
+        Of every row to the questions of the segment; None without questions.
+    decisions : Decisions
+    branches : Branches
+        The memories after it.
+    """
+    n = len(branches)
     before = replace(
         read.before,
         working=branches.working,
@@ -76,7 +94,7 @@ def advance(
 
 
 def _contexts(model: MemoryModel, read: FactualSegment, working: Tensor) -> Context:
-    """M_ctx of every row: the factual one, but where another working memory may allocate slots elsewhere."""
+    """M_ctx of every row: the factual one, except in rows whose working memory may have allocated the slots otherwise."""
     other = ((working - read.before.working).abs().flatten(1).amax(1) > SAME).nonzero()[:, 0]
     context = read.context.map(lambda x: x.expand(len(working), *x.shape[1:]))
     if not len(other):
@@ -92,7 +110,20 @@ def _contexts(model: MemoryModel, read: FactualSegment, working: Tensor) -> Cont
 
 
 def is_same(branches: Branches, state: MemoryState, level: Tensor) -> Tensor:
-    """Which rows have the memory of a state again, bool (row,): the same entries in each level, in whatever places, all numbers alike."""
+    """Which rows have the memory of a state: the same entries in each level, in any order, with all numbers equal to within ``SAME``.
+
+    Parameters
+    ----------
+    branches : Branches
+    state : MemoryState
+        Of one sequence.
+    level : int [entry]
+        Level of each place of the store.
+
+    Returns
+    -------
+    bool [row]
+    """
     factual = branch(state)
     near = (branches.working - factual.working).abs().flatten(1).amax(1) <= SAME
     ours, theirs = _ordered(branches.store, level), _ordered(factual.store, level)

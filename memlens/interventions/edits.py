@@ -1,7 +1,7 @@
 """Edits of what passes through a point: ablate, patch, clamp, noise, swap, scale."""
 
 from functools import cached_property
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
 import torch
@@ -9,21 +9,20 @@ from pydantic import Field, model_validator
 from torch import Tensor
 
 from memlens.errors import InterventionError
-from memlens.interventions.base import Index
+from memlens.interventions.base import Finite, Index
 from memlens.interventions.point_edit import HookCall, PointEdit
 from memlens.interventions.recorded_values import Source, drawn_from, mean_of, place_of, values_at
 from memlens.recording import Recording
 
 
 class NumericEdit(PointEdit):
-    """An edit that makes sense of measured quantities only, not of ids, positions and actions."""
+    """An edit of quantities; ids, positions and actions are refused."""
 
-    def check(self, model: Any, n_segment: int) -> None:
-        """As ``PointEdit``; and InterventionError where the point holds whole numbers."""
-        super().check(model, n_segment)
+    def _check_model(self, model: Any) -> None:
+        super()._check_model(model)
         if self._now(model).point.dtype == "int":
             raise InterventionError(
-                f"'{self.point}' holds whole numbers that stand for something; patch it from a recording, or force an action"
+                f"'{self.point}' holds ids or positions, not quantities; patch it from a recording, or force an action"
             )
 
 
@@ -53,7 +52,7 @@ class Ablate(NumericEdit):
     def _mean(self) -> np.ndarray:
         return mean_of(self._recording, self.point)
 
-    def new(self, tensor: Tensor, call: HookCall) -> Tensor:
+    def _new(self, tensor: Tensor, call: HookCall) -> Tensor:
         """Zeros, the mean, or what was drawn."""
         if self.by == "zero":
             return torch.zeros_like(tensor)
@@ -98,7 +97,7 @@ class Patch(PointEdit):
     def _recording(self) -> Recording:
         return self.source.open()
 
-    def new(self, tensor: Tensor, call: HookCall) -> Tensor:
+    def _new(self, tensor: Tensor, call: HookCall) -> Tensor:
         """The recorded value."""
         segment = call.segment if self.from_segment is None else self.from_segment
         recorded = values_at(self._recording, self.point, segment, self.from_sequence)
@@ -118,8 +117,8 @@ class Patch(PointEdit):
 class Clamp(PointEdit):
     """Keep values within ``low`` and ``high``; with both the same, set them."""
 
-    low: float | None = None
-    high: float | None = None
+    low: Finite | None = None
+    high: Finite | None = None
 
     @model_validator(mode="after")
     def _bounds(self) -> "Clamp":
@@ -129,7 +128,7 @@ class Clamp(PointEdit):
             raise ValueError(f"low is {self.low}, above high, {self.high}")
         return self
 
-    def new(self, tensor: Tensor, call: HookCall) -> Tensor:
+    def _new(self, tensor: Tensor, call: HookCall) -> Tensor:
         """Clamped."""
         return tensor.clamp(self.low, self.high)
 
@@ -137,10 +136,10 @@ class Clamp(PointEdit):
 class Noise(NumericEdit):
     """Add Gaussian noise of standard deviation ``std``, in the point's unit. The same in every run: it is seeded by segment."""
 
-    std: float = Field(ge=0)
+    std: Annotated[Finite, Field(ge=0)]
     seed: Index = 0
 
-    def new(self, tensor: Tensor, call: HookCall) -> Tensor:
+    def _new(self, tensor: Tensor, call: HookCall) -> Tensor:
         """With noise."""
         # one number of 63 bits from seed, segment and firing, so that a run that begins later draws the same
         words = np.random.SeedSequence((self.seed, call.segment, call.firing)).generate_state(2, np.uint32)
@@ -152,9 +151,9 @@ class Noise(NumericEdit):
 class Scale(NumericEdit):
     """Multiply by ``factor``; a probability, such as a gate, stays one."""
 
-    factor: float
+    factor: Finite
 
-    def new(self, tensor: Tensor, call: HookCall) -> Tensor:
+    def _new(self, tensor: Tensor, call: HookCall) -> Tensor:
         """Scaled."""
         scaled = tensor * self.factor
         return scaled.clamp(0.0, 1.0) if call.point.unit == "probability" else scaled
@@ -172,7 +171,7 @@ class Swap(PointEdit):
             raise ValueError("first and second are the places; slot and entry have no meaning here")
         return self
 
-    def new(self, tensor: Tensor, call: HookCall) -> Tensor:
+    def _new(self, tensor: Tensor, call: HookCall) -> Tensor:
         """With the two exchanged."""
         if call.place_axis is None:
             raise InterventionError(f"'{self.point}' has no slots to swap; its axes are {', '.join(call.axes)}")

@@ -16,6 +16,7 @@ from memlens.dims import Action
 from memlens.errors import InterventionError
 from memlens.interventions.branches import BATCH, Branches, FactualSegment, advance, branch, is_same
 from memlens.interventions.control import DECISIVE, Force
+from memlens.interventions.sweep_targets import triple
 from memlens.model.answers import Answers
 from memlens.model.model import MemoryModel
 from memlens.model.run import encode_questions, segment_of
@@ -42,18 +43,18 @@ def sweep(
 
     Parameters
     ----------
-    model
-        The model; of a recording, the one it was made with.
-    source
-        A recording, from whose nearest kept state the sweep begins, or an encoded stream, read from its start.
-    targets
-        What is forced: ``Force`` in one segment each, or (segment, entry, action). A candidate is an entry as well, where it is born.
-    questions
-        Numbers of questions in the stream's order; all unless given.
-    sequence
-        Of a recording of several sequences, the one.
-    progress
-        Called with segments done, segments in all, and what is being done.
+    model : MemoryModel
+        With a recording, the model that it was made with.
+    source : Recording or EncodedStream
+        The sweep begins at the recording's nearest kept state before the first target, or at the start of the stream.
+    targets : sequence of Force or (segment, entry, action)
+        The actions to force, each in one segment. In the segment where it is written, a candidate is an entry too.
+    questions : sequence of int, optional
+        Indices of questions in the order of the stream; all unless given.
+    sequence : int
+        The one of the recording's sequences that is swept.
+    progress : callable, optional
+        Called with the segments done, the segments in all, and what is being done.
 
     Returns
     -------
@@ -66,17 +67,23 @@ def sweep(
     Raises
     ------
     InterventionError
-        When a target does not exist, a question is not in the stream, or the recording was made with interventions.
+        When ``source`` is neither, a target, question or sequence does not exist, or the recording was made with interventions.
     RecordingError
         When the recording was made with other weights, or has no state to begin from.
     """
     forces = [_force(target) for target in targets]
     if not forces:
-        raise InterventionError("no targets were given; give at least one (segment, entry, action)")
+        raise InterventionError("targets are empty; give at least one (segment, entry, action)")
+    if not isinstance(source, Recording | EncodedStream):
+        raise InterventionError(
+            f"got {source!r}, expected a Recording (of memlens.open) or an EncodedStream (of Stream.encode)"
+        )
     if isinstance(source, Recording):
         if decoded(source.attrs.get("interventions"), []):
             raise InterventionError(f"'{source.path}' was made with interventions; sweep its parent, or its stream")
         streams, first, state = state_before(source, model, min(map(_segment, forces)))
+        if not 0 <= sequence < len(streams):
+            raise InterventionError(f"sequence is {sequence}, expected 0 to {len(streams) - 1}")
         stream, state = streams[sequence], state.map(lambda x: x[sequence : sequence + 1])
     else:
         stream, first, state = source, 0, model.initial_state(1)
@@ -89,7 +96,7 @@ def sweep(
 
 
 class _Sweep:
-    """One sweep while it runs: the branches, and what is known of the answers so far."""
+    """A sweep in progress: its branches, and the changes of the answers so far."""
 
     def __init__(self, model: MemoryModel, stream: EncodedStream, forces: list[Force], wanted: list[int]):
         self.model, self.stream, self.forces, self.wanted = model, stream, forces, wanted
@@ -161,7 +168,7 @@ class _Sweep:
         self.branches = done[0].joined(*done[1:])
 
     def _stop(self, t: int, factual: MemoryState) -> None:
-        """Let go of branches that can change nothing any more."""
+        """Drop the branches that can no longer make a difference."""
         assert self.branches is not None
         same = is_same(self.branches, factual, self.model.entry_level).cpu().numpy()
         self.stopped[self.target[same]] = t
@@ -215,10 +222,12 @@ class _Sweep:
 
 
 def _force(target: SweepTarget) -> Force:
-    force = target if isinstance(target, Force) else Force(segment=target[0], entry=target[1], action=target[2])  # pyright: ignore[reportArgumentType]
-    if not isinstance(force.segment, int):
-        raise InterventionError(f"{force!r} is not in one segment; give each target of a sweep one")
-    return force
+    if isinstance(target, Force):
+        if not isinstance(target.segment, int):
+            raise InterventionError(f"{target!r} is not in one segment; give each target of a sweep one segment")
+        return target
+    segment, entry, action = triple(target)
+    return Force(segment=segment, entry=entry, action=action)  # pyright: ignore[reportArgumentType]
 
 
 def _segment(force: Force) -> int:

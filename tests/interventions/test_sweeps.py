@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from memlens.dims import Action
-from memlens.errors import InterventionError
+from memlens.errors import ConfigError, InterventionError
 from memlens.interventions import Force, Freeze, sweep
 from memlens.model import MemoryModel
 from memlens.model.run import Result
@@ -88,16 +88,22 @@ def test_a_candidate_by_its_slot(model: MemoryModel, stream: EncodedStream, resu
 
 def test_what_cannot_be_swept(model: MemoryModel, stream: EncodedStream, tmp_path: Path) -> None:
     wrong = {
-        "no targets": [],
+        "targets are empty": [],
         "entry 999 is not there": [(2, 999, "STORE")],
         "segments 0 to 8": [(9, 1, "STORE")],
         "not in one segment": [Force(segment=[1, 2], slot=1, action="STORE")],
+        r"got \(2, 5\), expected \[segment, entry, action\]": [(2, 5)],
+        "got 7, expected": [7],
     }
     for message, targets in wrong.items():
         with pytest.raises(InterventionError, match=message):
             sweep(model, stream, targets)
     with pytest.raises(InterventionError, match=r"questions are \[6\], expected numbers from 0 to 5"):
         sweep(model, stream, [(2, 22, "STORE")], questions=[6])
+    with pytest.raises(ConfigError, match="'action' is 'STOR', expected an action; closest: STORE"):
+        sweep(model, stream, [(2, 22, "STOR")])
+    with pytest.raises(InterventionError, match=r"got 'runs/a', expected a Recording \(of memlens.open\)"):
+        sweep(model, "runs/a", [(2, 22, "STORE")])  # pyright: ignore[reportArgumentType]
     made = record(model, stream, tmp_path / "run", RecordOptions(interventions=[Freeze(memory="working", segment=2)]))
     with pytest.raises(InterventionError, match="was made with interventions"):
         sweep(model, made, [(2, 22, "STORE")])
