@@ -193,11 +193,7 @@ if __name__ == "__main__":
 
 
 def test_readme_results_are_the_kept_ones() -> None:
-    import importlib.util
+    from analyses.publish import readme_results
 
-    spec = importlib.util.spec_from_file_location("readme_results", ROOT / "analyses" / "readme_results.py")
-    assert spec is not None and spec.loader is not None
-    script = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(script)
-    text = (ROOT / "README.md").read_text(encoding="utf-8")
-    assert text.partition(script.BEGIN)[2].partition(script.END)[0].strip() == script.block()
+    told = page("README.md").partition(readme_results.BEGIN)[2].partition(readme_results.END)[0]
+    assert told.strip() == readme_results.block(), "run `python -m analyses.publish.readme_results`"

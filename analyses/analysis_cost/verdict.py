@@ -5,9 +5,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from analyses.common.runner import Drawing, Result, Status, Table, Verdict
-from analyses.common.statistics import bootstrap, words
+from analyses.common.claim import Drawing, Result, Status, Table, Verdict
+from analyses.common.words import words
 from memlens.figures.style import ACTION_COLOUR, INK, NULL_COLOUR, label, sheet
+from memlens.stats.bootstrap import nested_bootstrap
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure as Sheet
@@ -26,7 +27,7 @@ def summarise(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """Ratios, peaks and differences of each part, and what all analyses take, over seeds."""
 
     def of(part: str, value: Any) -> dict[str, float]:
-        return bootstrap([[value(row)] for row in rows if row["part"] == part], np.median)
+        return nested_bootstrap([[value(row)] for row in rows if row["part"] == part], np.median)
 
     def over(part: str, arm: str, clock: str) -> dict[str, float]:
         return of(part, lambda row: row["arms"][arm][clock] / row["arms"]["bare"][clock])

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from analyses.common.runner import ROOT
-from analyses.common.statistics import Interval, share
+from analyses.common.results import ROOT
 from memlens.errors import AnalysisError, ConfigError
+from memlens.stats.bootstrap import Interval, percentiles, share_interval
 
 if TYPE_CHECKING:
     from memlens.model import MemoryModel, StreamReader
@@ -183,9 +183,9 @@ def accuracy(groups: Iterable[np.ndarray]) -> Interval:
     """
     told = [group for group in groups if group.size]
     picks = np.random.default_rng(0).integers(len(told), size=(N_DRAW, len(told))) if told else np.zeros(0)
-    low, high = np.quantile(_resampled(told, picks), (0.025, 0.975))
+    low, high = percentiles(_resampled(told, picks))
     whole = np.concatenate(told)
-    alone = share(int(whole.sum()), len(whole))
+    alone = share_interval(int(whole.sum()), len(whole))
     return alone | {"low": min(float(low), alone["low"]), "high": max(float(high), alone["high"]), "groups": len(told)}
 
 
@@ -195,7 +195,7 @@ def contrast(first: Sequence[np.ndarray], second: Sequence[np.ndarray]) -> Inter
     sides = [[pair[side] for pair in pairs] for side in (0, 1)]
     picks = np.random.default_rng(0).integers(len(pairs), size=(N_DRAW, len(pairs))) if pairs else np.zeros(0)
     draws = _resampled(sides[0], picks, 1) - _resampled(sides[1], picks, 2)
-    low, high = np.quantile(draws, (0.025, 0.975))
+    low, high = percentiles(draws)
     one, other = (np.concatenate(side) for side in sides)
     return {
         "value": float(one.mean() - other.mean()),

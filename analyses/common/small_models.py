@@ -16,10 +16,11 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Literal
 
-from analyses.common.provenance import digest, fingerprint
-from analyses.common.runner import ROOT, Run
-from analyses.common.statistics import Interval, bootstrap, by_seed
+from analyses.common.provenance import digest, fingerprint, sources
+from analyses.common.results import ROOT
+from analyses.common.runner import Run
 from memlens.figures.style import ACTION_COLOUR
+from memlens.stats.bootstrap import Interval, by_seed, nested_bootstrap
 
 if TYPE_CHECKING:
     from memlens.config import BaselineConfig, ModelConfig, TrainConfig
@@ -109,8 +110,8 @@ def begin(run: Run, config: Mapping[str, Any]) -> None:
     source = [
         *trains,
         *(package / f"{name}.py" for name in ("config", "dims")),
-        ROOT / "analyses" / "small.py",
-        run.script,
+        ROOT / "analyses" / "common" / "small_models.py",
+        *sources(run.study),
     ]
     run.begin(config, {"settings": fingerprint(config), "source of models and training": digest(source)})
 
@@ -183,7 +184,7 @@ def ask(
 
 def over_seeds(rows: Iterable[Mapping[str, Any]], value: Callable[[Mapping[str, Any]], float]) -> Interval:
     """The mean of a value over rows, with its interval over training seeds."""
-    return bootstrap(by_seed([{"seed": row["seed"], "value": value(row)} for row in rows], "value"))
+    return nested_bootstrap(by_seed([{"seed": row["seed"], "value": value(row)} for row in rows], "value"))
 
 
 def flags(right: str) -> list[int]:

@@ -18,6 +18,7 @@ from memlens.model import MemoryModel, run
 from memlens.model.controller import HEURISTICS, Controller, QNetwork
 from memlens.model.run import Steps, encode_questions
 from memlens.model.segment import Segment
+from memlens.stats.correlation import rank_correlation
 from memlens.streams import EncodedStream
 from memlens.streams.registry import builtin_stream
 from memlens.training import bandit_budget
@@ -245,19 +246,14 @@ def worth_correlation(gain: Tensor, worth: Tensor) -> dict[str, float]:
     Most candidates are worth exactly nothing: in what order a score puts those, its ranks differ where those of worth do not.
     """
     worth = torch.where(worth.abs() < LEAST_WORTH, 0.0, worth)
-    best = spearman(rankdata(worth.numpy(), method="ordinal"), worth.numpy())
-    found = spearman(gain.numpy(), worth.numpy())
+    best = rank_correlation(rankdata(worth.numpy(), method="ordinal"), worth.numpy())
+    found = rank_correlation(gain.numpy(), worth.numpy())
     return {
         "spearman": found,
         "ceiling": best,
         "n": len(worth),
         "worthless": float((worth == 0).double().mean()),
     }
-
-
-def spearman(a: np.ndarray, b: np.ndarray) -> float:
-    """Spearman's correlation: Pearson's, of ranks."""
-    return float(np.corrcoef(rankdata(a), rankdata(b))[0, 1])
 
 
 def return_correlation(log: QLog, network: QNetwork, gamma: float) -> dict[str, float]:
@@ -269,6 +265,6 @@ def return_correlation(log: QLog, network: QNetwork, gamma: float) -> dict[str, 
     index = torch.randperm(len(q), generator=torch.Generator().manual_seed(0))[:MOST_DECISIONS]
     a, b = q[index].numpy(), total[index].numpy()
     return {
-        "pearson": float(np.corrcoef(a, b)[0, 1]), "spearman": spearman(a, b),
+        "pearson": float(np.corrcoef(a, b)[0, 1]), "spearman": rank_correlation(a, b),
         "mean_q": float(a.mean()), "mean_return": float(b.mean()), "n": len(a),
     }  # fmt: skip

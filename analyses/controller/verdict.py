@@ -6,8 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from analyses.common.runner import Result, Status, Table, Verdict
-from analyses.common.statistics import Interval, bootstrap, by_seed, paired, words
+from analyses.common.claim import Result, Status, Table, Verdict
+from analyses.common.words import words
+from memlens.stats.bootstrap import Interval, by_seed, nested_bootstrap, paired_bootstrap
 
 #: Share of the span from random to oracle that the learned controller has to cover.
 SPAN = 0.95
@@ -38,18 +39,18 @@ def _setting(rows: Rows) -> dict[str, Any]:
     flat = [
         {"seed": row["seed"], **row["worth"], **{f"returns_{k}": v for k, v in row["returns"].items()}} for row in rows
     ]
-    worth = {key: bootstrap(by_seed(flat, key)) for key in ("spearman", "ceiling")}
-    worth["of_ceiling"] = bootstrap([[row["worth"]["spearman"] / row["worth"]["ceiling"]] for row in rows])
+    worth = {key: nested_bootstrap(by_seed(flat, key)) for key in ("spearman", "ceiling")}
+    worth["of_ceiling"] = nested_bootstrap([[row["worth"]["spearman"] / row["worth"]["ceiling"]] for row in rows])
     best = max(HEURISTICS, key=lambda name: _mean(rows, "changed", name))
     return {
         "recall": _recall(rows, "recall", policies),
         "span": {name: span(rows, "recall", name) for name in policies},
         "worth": worth,
-        "returns": {key: bootstrap(by_seed(flat, f"returns_{key}")) for key in ("pearson", "spearman")},
+        "returns": {key: nested_bootstrap(by_seed(flat, f"returns_{key}")) for key in ("pearson", "spearman")},
         "actions": {
             kind: {
                 "share": np.mean([row["actions"][kind]["share"] for row in rows], 0).round(4).tolist(),
-                "entropy": bootstrap([[row["actions"][kind]["entropy"]] for row in rows]),
+                "entropy": nested_bootstrap([[row["actions"][kind]["entropy"]] for row in rows]),
             }
             for kind in rows[0]["actions"]
         },
@@ -57,7 +58,9 @@ def _setting(rows: Rows) -> dict[str, Any]:
             "recall": _recall(rows, "changed", [*policies, "before"]),
             "span": {name: span(rows, "changed", name) for name in ("before", "learned", best)},
             "best": best,
-            "ahead": paired([row["changed"]["learned"] for row in rows], [row["changed"][best] for row in rows]),
+            "ahead": paired_bootstrap(
+                [row["changed"]["learned"] for row in rows], [row["changed"][best] for row in rows]
+            ),
             "episodes": rows[0]["episodes"],
         },
     }
@@ -68,7 +71,7 @@ def _mean(rows: Rows, part: str, policy: str) -> float:
 
 
 def _recall(rows: Rows, part: str, policies: Sequence[str]) -> dict[str, Interval]:
-    return {name: bootstrap([row[part][name] for row in rows]) for name in policies}
+    return {name: nested_bootstrap([row[part][name] for row in rows]) for name in policies}
 
 
 def span(rows: Rows, part: str, policy: str) -> Interval:
@@ -80,7 +83,7 @@ def span(rows: Rows, part: str, policy: str) -> Interval:
         low, high, here = np.moveaxis(table[index.astype(int)], -1, 0).mean(axis)
         return (here - low) / (high - low)
 
-    return bootstrap([np.arange(a, b) for a, b in pairwise(edges)], of)
+    return nested_bootstrap([np.arange(a, b) for a, b in pairwise(edges)], of)
 
 
 def checks(found: Mapping[str, Any]) -> dict[str, bool]:

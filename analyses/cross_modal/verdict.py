@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from analyses.common.claim import Drawing, Result, Status, Table, Verdict
 from analyses.common.recall import only, where
-from analyses.common.runner import Drawing, Result, Status, Table, Verdict
-from analyses.common.statistics import words
+from analyses.common.words import words
 from memlens.figures.style import ACTION_COLOUR, INK, MODALITY_COLOUR, NULL_COLOUR, label, sheet
 
 if TYPE_CHECKING:

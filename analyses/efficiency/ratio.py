@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from analyses.common.statistics import bootstrap
+from memlens.stats.bootstrap import nested_bootstrap
 
 #: Measures that are taken on what is run.
 RUN = ("flops", "seconds", "cpu")
@@ -55,7 +55,7 @@ def gains(rows: Sequence[Row], config: Mapping[str, Any]) -> list[dict[str, Any]
                         [total("attention", measure, own, config, **key) / total("memory", measure, own, config, **key)]
                         for own in seeds_of(rows)
                     ]
-                    told.append({"measure": measure, **key, "basis": basis, **bootstrap(each, np.median)})
+                    told.append({"measure": measure, **key, "basis": basis, **nested_bootstrap(each, np.median)})
                 told.append(
                     {"measure": "interactions", **key, "basis": "counted", **exact(interactions(config, **key))}
                 )
@@ -169,7 +169,12 @@ def curves(rows: Sequence[Row], config: Mapping[str, Any]) -> list[dict[str, Any
                 for measure in RUN:
                     each = [[value(row, part, reader, measure, USUAL, 1)] for row in here]
                     told.append(
-                        {"cost": f"{part}_{measure}", "reader": reader, "length": length, **bootstrap(each, np.median)}
+                        {
+                            "cost": f"{part}_{measure}",
+                            "reader": reader,
+                            "length": length,
+                            **nested_bootstrap(each, np.median),
+                        }
                     )
             told.append(
                 {

@@ -3,8 +3,8 @@
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from analyses.common.runner import Result, Table, Verdict
-from analyses.common.statistics import words
+from analyses.common.claim import Result, Table, Verdict
+from analyses.common.words import words
 
 #: The gain that is claimed, and the setting in which it is judged first.
 PASS = 5.5

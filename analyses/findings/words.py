@@ -10,7 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from analyses.common.statistics import bootstrap, share, words
+from analyses.common.words import words
+from memlens.stats.bootstrap import nested_bootstrap, share_interval
 
 LEVEL = 0.05
 Rows = Sequence[Mapping[str, Any]]
@@ -41,7 +42,7 @@ def refusal(rows: Rows, run: str, analysis: str) -> str:
 def median(values: Sequence[float | None], form: str = "{:.2f}") -> str:
     """Median over streams with its interval."""
     known = [[value] for value in values if value is not None]
-    return words(bootstrap(known, np.median), form) if known else "n/a"
+    return words(nested_bootstrap(known, np.median), form) if known else "n/a"
 
 
 def typical(values: Sequence[float | None], form: str = "{:.2f}") -> str:
@@ -84,4 +85,4 @@ def column(told: Sequence[Mapping[str, Any]], *keys: str) -> list[Any]:
 
 def counted(n: int, total: int) -> str:
     """A share with its interval and n."""
-    return f"{words(share(n, total), '{:.1%}')} of {total:,}" if total else "none of 0"
+    return f"{words(share_interval(n, total), '{:.1%}')} of {total:,}" if total else "none of 0"

@@ -2,9 +2,9 @@
 
     python -m analyses.generalisation [--quick] [--seeds 0 1 2] [-o DIR]
 
-Each architecture (small.py) learns up to 8 pairs of symbols among 128 positions and is then asked under ``CONDITIONS``. Pairs of a key and
-its value are held out in all of them. Attention is tested with a window that holds the whole stream, so that it may see every pair; memory
-decides by the policy of its config, since no controller was trained.
+Each architecture (common/small_models.py) learns up to 8 pairs of symbols among 128 positions and is then asked under ``CONDITIONS``.
+Pairs of a key and its value are held out in all of them. Attention is tested with a window that holds the whole stream, so that it may see
+every pair; memory decides by the policy of its config, since no controller was trained.
 
 "new keys" asks for keys that training met as values only, in streams of more symbols than training had; the values asked for are
 among those that training had.
@@ -17,9 +17,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from analyses.common import small_models as small
-from analyses.common.runner import Claim, Drawing, Result, Run, Status, Table, Verdict, run_study
-from analyses.common.statistics import paired, words
+from analyses.common.claim import Claim, Drawing, Result, Status, Table, Verdict
+from analyses.common.runner import Run
+from analyses.common.words import words
 from memlens.figures.style import label, sheet
+from memlens.stats.bootstrap import paired_bootstrap
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure as Sheet
@@ -136,14 +138,14 @@ def summarise(rows: Sequence[Mapping[str, Any]], names: Sequence[str]) -> dict[s
                 kind: small.over_seeds([r for r in rows if r["kind"] == kind], lambda r, n=name: r["asked"][n]["accuracy"])
                 for kind in small.KINDS
             },
-            "lead": {kind: paired(each["memory"], each[kind]) for kind in small.KINDS[1:]},
+            "lead": {kind: paired_bootstrap(each["memory"], each[kind]) for kind in small.KINDS[1:]},
         })  # fmt: skip
     tested = names[1:]
     return {
         "parameters": {kind: next(r["parameters"] for r in rows if r["kind"] == kind) for kind in small.KINDS},
         "conditions": conditions,
         "lead": {
-            kind: paired(
+            kind: paired_bootstrap(
                 [mean_over(rows, "memory", tested, seed) for seed in seeds(rows)],
                 [mean_over(rows, kind, tested, seed) for seed in seeds(rows)],
             )
@@ -252,6 +254,7 @@ def conditions_caption(result: Result) -> str:
 
 
 CLAIM = Claim(
+    study="generalisation",
     number=22,
     title="Generalisation at equal parameters",
     stated="Trained on short rows with few facts, memory generalises better at equal parameters than attention and state-space layers: to "
@@ -259,6 +262,3 @@ CLAIM = Claim(
     verdict=verdict,
     drawings=(Drawing("conditions", draw_conditions, conditions_caption),),
 )
-
-if __name__ == "__main__":
-    run_study(__file__, CLAIM, measure, quick_seeds=(0,))

@@ -2,16 +2,16 @@
 
     python -m analyses.mqar [--quick] [--seeds 0 1 2 3 4 5 6 7 8 9] [-o DIR]
 
-The memory model of configs/mqar.toml, attention and state-space layers of as many parameters (small.py) learn 16 pairs among 64 positions
-from every seed, the loss noted at every update, and are asked for every key of ``N_STREAM`` test streams, whose pairs of a key and its
-value never were in training. Memory over slots and pairs: scaling.py.
+The memory model of configs/mqar.toml, attention and state-space layers of as many parameters (common/small_models.py) learn 16 pairs
+among 64 positions from every seed, the loss noted at every update, and are asked for every key of ``N_STREAM`` test streams, whose pairs
+of a key and its value never were in training. Memory over slots and pairs: analyses/scaling.
 
 Converged
     Final accuracy of at least ``CONVERGED``.
 Spread
     Standard deviation of the final accuracy over seeds.
 Spike
-    A loss far above those before it: mqar_spikes.py.
+    A loss far above those before it: spikes.py.
 
 Task: Arora et al. 2023, "Zoology". All symbols are shared between splits.
 """
@@ -22,10 +22,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from analyses.common import small_models as small
-from analyses.common.runner import Claim, Drawing, Result, Run, Status, Table, Verdict, run_study
-from analyses.common.statistics import bootstrap, share, words
+from analyses.common.claim import Claim, Drawing, Result, Status, Table, Verdict
+from analyses.common.runner import Run
+from analyses.common.words import words
 from analyses.mqar.spikes import FLOOR, LEAST, SPIKE_SDS, WINDOW, spikes
 from memlens.figures.style import NULL_COLOUR, label, sheet
+from memlens.stats.bootstrap import nested_bootstrap, share_interval
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure as Sheet
@@ -86,14 +88,14 @@ def summarise(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         told[kind] = {
             "runs": len(own),
             "parameters": own[0]["parameters"],
-            "converged": share(sum(row["accuracy"] >= CONVERGED for row in own), len(own)),
-            "accuracy": bootstrap(final),
-            "loss": bootstrap([[row["loss"]] for row in own]),
-            "spread": bootstrap(final, np.std),
+            "converged": share_interval(sum(row["accuracy"] >= CONVERGED for row in own), len(own)),
+            "accuracy": nested_bootstrap(final),
+            "loss": nested_bootstrap([[row["loss"]] for row in own]),
+            "spread": nested_bootstrap(final, np.std),
             "least": min(row["accuracy"] for row in own),
             "spikes": sum(len(row["spikes"]) for row in own),
             "runs_with_spikes": sum(bool(row["spikes"]) for row in own),
-            "last_stage_begun": bootstrap([[row["stages_begun"][-1]] for row in own], np.median),
+            "last_stage_begun": nested_bootstrap([[row["stages_begun"][-1]] for row in own], np.median),
         }
     return told
 
@@ -221,6 +223,7 @@ def kinds_caption(result: Result) -> str:
 
 
 CLAIM = Claim(
+    study="mqar",
     number=21,
     title="Multi-query associative recall, learned steadily",
     stated="On multi-query associative recall with 256 symbols, 64 positions and 16 pairs, memory recalls at least 0.99 of pairs that it "
@@ -229,6 +232,3 @@ CLAIM = Claim(
     verdict=verdict,
     drawings=(Drawing("architectures", draw_kinds, kinds_caption), Drawing("losses", draw_losses, losses_caption)),
 )
-
-if __name__ == "__main__":
-    run_study(__file__, CLAIM, measure, seeds=tuple(range(10)), quick_seeds=(0,))

@@ -3,9 +3,10 @@
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from analyses.common.runner import Drawing, Result, Table, Verdict
-from analyses.common.statistics import bootstrap, paired, words
+from analyses.common.claim import Drawing, Result, Table, Verdict
+from analyses.common.words import words
 from memlens.figures.style import ACTION_COLOUR, NULL_COLOUR, label, sheet
+from memlens.stats.bootstrap import nested_bootstrap, paired_bootstrap
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure as Sheet
@@ -40,11 +41,11 @@ def summarise(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
             }
             where = {"grouping": how, "level": level}
             codes += [
-                {**where, "code": code, **{v: bootstrap(seen) for v, seen in found.items()}}
+                {**where, "code": code, **{v: nested_bootstrap(seen) for v, seen in found.items()}}
                 for code, found in each.items()
             ]
             leads += [
-                {**where, "over": code, **paired(each["compressor"]["explained"], each[code]["explained"])}
+                {**where, "over": code, **paired_bootstrap(each["compressor"]["explained"], each[code]["explained"])}
                 for code in CODES
                 if code != "compressor"
             ]
@@ -62,7 +63,7 @@ def place_of(rows: Sequence[Mapping[str, Any]], place: str, **wanted: Any) -> di
     seen = [[int(digit) for digit in right.get(place, "")] for right in own]
     asked = sum(len(digits) for right in own for digits in right.values())
     share = sum(map(len, seen)) / asked
-    return {"place": place, "share": share, "recall": bootstrap(seen) if any(seen) else None}
+    return {"place": place, "share": share, "recall": nested_bootstrap(seen) if any(seen) else None}
 
 
 def pick(told: Mapping[str, Any], how: str, level: int, code: str) -> Mapping[str, Any]:

@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from analyses.common.runner import Drawing, Result, Status, Table, Verdict
-from analyses.common.statistics import bootstrap, words
+from analyses.common.claim import Drawing, Result, Status, Table, Verdict
+from analyses.common.words import words
 from memlens.figures.style import ACTION_COLOUR, INK, NULL_COLOUR, label, sheet
+from memlens.stats.bootstrap import nested_bootstrap
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure as Sheet
@@ -33,7 +34,7 @@ def summarise(rows: Sequence[Mapping[str, Any]], config: Mapping[str, Any]) -> d
     costs = [row for row in rows if row["part"] == "cost"]
 
     def of(part: str, key: str) -> dict[str, float]:
-        return bootstrap([[row[key]] for row in rows if row["part"] == part], np.median)
+        return nested_bootstrap([[row[key]] for row in rows if row["part"] == part], np.median)
 
     return {
         "same": all(all(row["same"].values()) for row in costs),
@@ -58,7 +59,7 @@ def summarise(rows: Sequence[Mapping[str, Any]], config: Mapping[str, Any]) -> d
 
 def overhead(rows: Sequence[Mapping[str, Any]], arm: str, clock: str) -> dict[str, float]:
     """Median over turns of an arm's time over that of the loop by hand, less 1."""
-    return bootstrap(
+    return nested_bootstrap(
         [[turn["arm"][clock] / turn["hand"][clock] - 1 for turn in row["spent"][arm]] for row in rows], np.median
     )
 

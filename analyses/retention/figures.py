@@ -3,9 +3,9 @@
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from analyses.common.claim import Drawing, Result
 from analyses.common.recall import where
-from analyses.common.runner import Drawing, Result
-from analyses.common.statistics import words
+from analyses.common.words import words
 from analyses.retention.hooks import ALL_ALONG, AT_QUESTIONS, FULL, POLICIES, named_policy
 from analyses.retention.verdict import GOALS
 from memlens.figures.style import ACTION_COLOUR, INK, NULL_COLOUR, label, sheet, spans, tokens

@@ -1,6 +1,6 @@
 """What the rows of the retention study come to: accuracies by length, distance and depth, and what each part's absence costs.
 
-A condition is named by what is taken away (retention_hooks.py, "nothing" for the memory as it is) or is a baseline's name.
+A condition is named by what is taken away (hooks.py, "nothing" for the memory as it is) or is a baseline's name.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 
 from analyses.common.recall import accuracy, contrast, right
-from analyses.common.statistics import paired
 from analyses.retention.hooks import FULL
+from memlens.stats.bootstrap import paired_bootstrap
 
 #: Streams from this length on are long: those in which recall is to be flat in depth.
 LONG = 100_000
@@ -57,7 +57,7 @@ def summarise(rows: Sequence[Row], config: Mapping[str, Any]) -> dict[str, Any]:
             for group, values in groups(asked)
         ],
         "lost": [
-            {"length": length, "without": condition, **paired(needle[length, FULL].right, asked.right)}
+            {"length": length, "without": condition, **paired_bootstrap(needle[length, FULL].right, asked.right)}
             for (length, condition), asked in needle.items()
             if condition != FULL
         ],

@@ -4,9 +4,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from analyses.common.claim import Result, Status, Table, Verdict
 from analyses.common.recall import where
-from analyses.common.runner import Result, Status, Table, Verdict
-from analyses.common.statistics import words
+from analyses.common.words import words
 from analyses.retention.hooks import ALL_ALONG, FULL, NO_QUESTION, NO_STORE, POLICIES, named_policy
 from memlens.figures.style import tokens
 

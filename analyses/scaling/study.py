@@ -21,9 +21,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from analyses.common import small_models as small
-from analyses.common.runner import Claim, Drawing, Result, Run, Status, Table, Verdict, run_study
-from analyses.common.statistics import words
+from analyses.common.claim import Claim, Drawing, Result, Status, Table, Verdict
+from analyses.common.runner import Run
+from analyses.common.words import words
 from memlens.figures.style import INK, label, sheet
+from memlens.stats.bootstrap import percentiles
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure as Sheet
@@ -167,7 +169,7 @@ def law(sweep: str, rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         power_law(x, table[rng.integers(len(seeds), size=len(seeds))].mean(0).tolist())["b"] for _ in range(N_DRAW)
     ]
     fit = power_law(x, [point["value"] for point in loss])
-    low, high = np.quantile(drawn, (0.025, 0.975))
+    low, high = percentiles(drawn)
     told = {
         "x": x, "loss": loss, "accuracy": accuracy, "fit": fit,
         "exponent": {"value": fit["b"], "low": float(low), "high": float(high), "n": table.size, "groups": len(seeds)},
@@ -304,6 +306,7 @@ def grid_caption(result: Result) -> str:
 
 
 CLAIM = Claim(
+    study="scaling",
     number=24,
     title="Scaling in slots and parameters",
     stated="The loss of recall falls with the number of slots and with the number of parameters, and a power law with an offset describes "
@@ -311,6 +314,3 @@ CLAIM = Claim(
     verdict=verdict,
     drawings=(Drawing("laws", draw_laws, laws_caption), Drawing("grid", draw_grid, grid_caption)),
 )
-
-if __name__ == "__main__":
-    run_study(__file__, CLAIM, measure, quick_seeds=(0,))

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from analyses.common.recall import accuracy, right, where
-from analyses.common.statistics import bootstrap, paired
+from memlens.stats.bootstrap import nested_bootstrap, paired_bootstrap
 
 Row = Mapping[str, Any]
 #: What tells the settings of a part apart.
@@ -28,11 +28,11 @@ def summarise(rows: Sequence[Row], plan: Mapping[str, Any]) -> dict[str, Any]:
     told: dict[str, Any] = {part: settings(rows, part) for part in KEYS}
     for each in told["grouping"]:
         alike = of(rows, policy=each["policy"], grouping="attention")
-        each["behind"] = paired(alike, of(rows, policy=each["policy"], grouping=each["grouping"]))
+        each["behind"] = paired_bootstrap(alike, of(rows, policy=each["policy"], grouping=each["grouping"]))
     whole = where(told["events"], threshold=None)[0]["written"]
     for each in told["events"]:
         each["saved"] = 1 - each["written"] / whole
-        each["lost"] = paired(
+        each["lost"] = paired_bootstrap(
             of(rows, part="events", threshold=None), of(rows, part="events", threshold=each["threshold"])
         )
     for each in told["levels"]:
@@ -40,7 +40,7 @@ def summarise(rows: Sequence[Row], plan: Mapping[str, Any]) -> dict[str, Any]:
         each["total"] = sum(split)
         each["originals"] = sum(places * 2**level for level, places in enumerate(split))
         flat = max((other for other in plan["splits"] if sum(other) == sum(split)), key=lambda other: other[0])
-        each["ahead"] = paired(of(rows, split=list(split)), of(rows, split=list(flat)))
+        each["ahead"] = paired_bootstrap(of(rows, split=list(split)), of(rows, split=list(flat)))
     return told
 
 
@@ -61,7 +61,7 @@ def settings(rows: Sequence[Row], part: str) -> list[dict[str, Any]]:
         if part == "grouping":
             each["merges"] = sum(row["merges"] for row in here) / n_segment
             cosines = [[row["cosine"]] for row in here if row["cosine"] is not None]
-            each["cosine"] = bootstrap(cosines) if cosines else None
+            each["cosine"] = nested_bootstrap(cosines) if cosines else None
         found.append(each)
     return found
 

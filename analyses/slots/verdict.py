@@ -3,9 +3,9 @@
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
+from analyses.common.claim import Drawing, Result, Status, Table, Verdict
 from analyses.common.recall import only, where
-from analyses.common.runner import Drawing, Result, Status, Table, Verdict
-from analyses.common.statistics import words
+from analyses.common.words import words
 from memlens.figures.style import ACTION_COLOUR, INK, NULL_COLOUR, label, percent, sheet
 
 if TYPE_CHECKING:

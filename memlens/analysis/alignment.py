@@ -5,12 +5,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 import xarray as xr
 
-from memlens.analysis.support.resampling import jackknife, time_blocks, time_orders
 from memlens.analysis.support.result import finish, same_stream
 from memlens.analysis.support.segment_means import grid
 from memlens.analysis.support.signatures import signature
-from memlens.analysis.support.statistics import p_value
 from memlens.errors import AnalysisError
+from memlens.stats.hypothesis_tests import p_value
+from memlens.stats.jackknife import jackknife
+from memlens.stats.nulls import time_orders
+from memlens.stats.time_blocks import time_blocks
 
 if TYPE_CHECKING:
     from memlens.recording import Recording

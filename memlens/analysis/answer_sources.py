@@ -6,11 +6,13 @@ import numpy as np
 import xarray as xr
 
 from memlens.analysis.support.ancestry import Ancestry
-from memlens.analysis.support.resampling import jackknife, time_blocks
 from memlens.analysis.support.result import column, finish
-from memlens.analysis.support.statistics import p_value
 from memlens.analysis.support.windows import token_names, vocabulary
 from memlens.errors import AnalysisError
+from memlens.stats.hypothesis_tests import p_value
+from memlens.stats.jackknife import jackknife
+from memlens.stats.nulls import shuffles_within
+from memlens.stats.time_blocks import time_blocks
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
@@ -127,12 +129,9 @@ def _shuffled(
 ) -> np.ndarray:
     """Mean attribution on facts that are dealt anew among the questions of one sequence and stretch of time."""
     sequence, fact, usable, block = rows
-    rng, out = np.random.default_rng(seed), np.zeros(shuffles)
-    place = np.flatnonzero(usable)
-    stable = place[np.argsort(block[place], kind="stable")]
-    for draw in range(shuffles):
-        mixed = fact.copy()
-        mixed[stable] = fact[place[np.lexsort((rng.random(place.size), block[place]))]]
+    mixed, out = fact.copy(), np.zeros(shuffles)
+    for draw, taken in enumerate(shuffles_within(block[usable], shuffles, seed)):
+        mixed[usable] = fact[usable][taken]
         out[draw] = _lying_on(recording, share, sequence, mixed)[usable].mean()
     return out
 

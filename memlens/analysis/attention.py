@@ -6,12 +6,16 @@ import numpy as np
 import xarray as xr
 
 from memlens.analysis.support.ancestry import Ancestry
-from memlens.analysis.support.resampling import jackknife, time_blocks
 from memlens.analysis.support.result import MODALITIES, column, finish, first_segment
-from memlens.analysis.support.statistics import p_value, ratio
 from memlens.analysis.support.vectors import gather
 from memlens.analysis.support.windows import window_positions
 from memlens.errors import AnalysisError
+from memlens.stats.hypothesis_tests import p_value
+from memlens.stats.information import entropy
+from memlens.stats.jackknife import jackknife
+from memlens.stats.nulls import shuffles_within
+from memlens.stats.proportions import ratio
+from memlens.stats.time_blocks import time_blocks
 
 if TYPE_CHECKING:
     from memlens.recording import Recording
@@ -186,12 +190,7 @@ def _flow(asked: np.ndarray, mass: np.ndarray, block: np.ndarray, shuffles: int,
     value = matched(asked, mass)
     several = np.unique(block).size > 1
     low, high = jackknife(lambda kept: matched(asked[kept], mass[kept]), block) if several else (np.nan, np.nan)
-    rng, null = np.random.default_rng(seed), np.zeros(shuffles)
-    stable = np.argsort(block, kind="stable")
-    for draw in range(shuffles):
-        mixed = np.empty_like(asked)
-        mixed[stable] = asked[np.lexsort((rng.random(asked.size), block))]
-        null[draw] = matched(mixed, mass)
+    null = np.array([matched(asked[taken], mass) for taken in shuffles_within(block, shuffles, seed)])
     tested = np.unique(asked).size > 1
     return {
         "flow": (("asked", "modality"), flow),
@@ -202,11 +201,6 @@ def _flow(asked: np.ndarray, mass: np.ndarray, block: np.ndarray, shuffles: int,
         "matched_null": ("shuffle", null),
         "matched_p": p_value(value, null) if tested else np.nan,
     }
-
-
-def entropy(weight: np.ndarray) -> np.ndarray:
-    """Shannon entropy over the last axis, in bits."""
-    return -np.sum(weight * np.log2(np.where(weight > 0, weight, 1)), axis=-1) + 0.0
 
 
 def _weighted(values: np.ndarray, weight: np.ndarray) -> np.ndarray:

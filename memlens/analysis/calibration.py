@@ -6,12 +6,15 @@ import numpy as np
 import xarray as xr
 
 from memlens.analysis.support.ancestry import Ancestry
-from memlens.analysis.support.decision_table import Agents, agents, sign_flip_p
+from memlens.analysis.support.decision_table import Agents, agents
 from memlens.analysis.support.reads_to_come import reads_to_come
-from memlens.analysis.support.resampling import jackknife, time_blocks
 from memlens.analysis.support.result import KINDS, finish, first_segment, n_segments
 from memlens.dims import Action
 from memlens.errors import AnalysisError
+from memlens.stats.correlation import centred_ranks
+from memlens.stats.hypothesis_tests import sign_flip_p
+from memlens.stats.jackknife import jackknife
+from memlens.stats.time_blocks import time_blocks
 
 if TYPE_CHECKING:
     from memlens.recording import Recording
@@ -128,16 +131,6 @@ def _group(
     each = np.bincount(np.unique(family[own], return_inverse=True)[1], product)
     bounds = {"rho_low": float(np.maximum(low, -1)), "rho_high": float(np.minimum(high, 1))}
     return {"rho": rho(np.ones(x.size, bool)), **bounds, "p": sign_flip_p(each, FLIPS, seed)} | count
-
-
-def centred_ranks(values: np.ndarray, unit: np.ndarray) -> np.ndarray:
-    """Mid-ranks inside each unit, centred, from -1/2 to 1/2; 0 where a unit has one row."""
-    from scipy.stats import rankdata
-
-    count = np.bincount(unit)
-    whole = rankdata(values, method="dense") / (values.size + 1)  # below 1: units stay apart
-    rank = rankdata(unit + whole) - (np.cumsum(count) - count)[unit]
-    return (rank - (count[unit] + 1) / 2) / count[unit]
 
 
 def _curve(q: np.ndarray, reads: np.ndarray, block: np.ndarray, bins: int) -> dict[str, object]:

@@ -9,13 +9,13 @@ import xarray as xr
 from memlens.analysis.support.blocks import MEMORY, Rows, blocks, mapped, moments
 from memlens.analysis.support.cluster_tokens import class_tfidf
 from memlens.analysis.support.clustering import METHODS, Method, candidates, cluster, partition, principal
-from memlens.analysis.support.resampling import Units
 from memlens.analysis.support.result import finish
-from memlens.analysis.support.statistics import p_value
 from memlens.analysis.support.targets import target_of
 from memlens.analysis.support.vectors import Vectors, vectors
 from memlens.analysis.support.windows import picked_positions, token_names, vocabulary, window_tokens, write_attention
 from memlens.errors import AnalysisError, closest
+from memlens.stats.hypothesis_tests import p_value
+from memlens.stats.nulls import SegmentUnits
 
 if TYPE_CHECKING:
     from memlens.recording import Recording
@@ -44,7 +44,7 @@ def clusters(
     clusters; the whole procedure, the choice of k included, is run on them (in the manner of SigClust: Liu et al., 2008).
     Being drawn with the sample's own spread, it is conservative for round clouds, where p comes out near 1. The
     null of the agreement with labels takes the labels of other times, whole
-    segments at a time (see `memlens.analysis.support.resampling`).
+    segments at a time (see `memlens.stats.nulls`).
 
     Parameters
     ----------
@@ -198,7 +198,7 @@ def _agreement(label: np.ndarray, code: np.ndarray, rows: Vectors, shuffles: int
     several = np.unique(code).size > 1
     mixed: list[np.ndarray] = []
     if several:
-        units = Units(
+        units = SegmentUnits(
             *(rows.labels[key][known] for key in ("sequence", "segment", "place")), ordered=rows.axis == "token"
         )
         mixed = [code[order] for order in units.shuffles(shuffles, seed + 3)]

@@ -9,12 +9,14 @@ import xarray as xr
 from memlens.analysis.probe import prepare
 from memlens.analysis.support import probing
 from memlens.analysis.support.entry_vectors import Contents, contents, leaves
-from memlens.analysis.support.resampling import jackknife, time_blocks, time_orders
 from memlens.analysis.support.result import MODALITIES, column, finish
-from memlens.analysis.support.statistics import p_value
 from memlens.analysis.support.targets import Target
 from memlens.analysis.support.vectors import Vectors
 from memlens.errors import AnalysisError, closest
+from memlens.stats.hypothesis_tests import p_value
+from memlens.stats.jackknife import jackknife
+from memlens.stats.nulls import time_orders
+from memlens.stats.time_blocks import time_blocks
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

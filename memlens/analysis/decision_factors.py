@@ -7,10 +7,13 @@ import xarray as xr
 
 from memlens.analysis.support.ancestry import Ancestry
 from memlens.analysis.support.decision_table import Agents, agents
-from memlens.analysis.support.resampling import shuffles_within
 from memlens.analysis.support.result import ACTIONS, KINDS, MODALITIES, finish
-from memlens.analysis.support.statistics import holm, p_value, ratio, wilson
 from memlens.errors import AnalysisError, closest
+from memlens.stats.comparisons import holm
+from memlens.stats.hypothesis_tests import p_value
+from memlens.stats.information import mutual_information
+from memlens.stats.nulls import shuffles_within
+from memlens.stats.proportions import ratio, wilson
 
 if TYPE_CHECKING:
     from memlens.recording import Recording
@@ -121,15 +124,13 @@ def _tested(rows: Agents, code: np.ndarray, own: np.ndarray, shuffles: int, seed
     if own.sum() < LEAST or np.unique(group).size < 2 or np.unique(action).size < 2:
         return np.nan, np.nan, np.nan
     _, unit = np.unique(np.stack([rows.sequence[own], rows.segment[own]], 1), axis=0, return_inverse=True)
-    value = information(group, action)
-    null = np.array([information(group[taken], action) for taken in shuffles_within(unit, shuffles, seed)])
+    value = _information(group, action)
+    null = np.array([_information(group[taken], action) for taken in shuffles_within(unit, shuffles, [seed, 2])])
     return value, float(null.mean()), p_value(value, null)
 
 
-def information(one: np.ndarray, other: np.ndarray) -> float:
+def _information(one: np.ndarray, other: np.ndarray) -> float:
     """Mutual information of two codes, in bits."""
     joint = np.zeros((int(one.max()) + 1, int(other.max()) + 1))
     np.add.at(joint, (one, other), 1 / one.size)
-    apart = joint.sum(1, keepdims=True) * joint.sum(0, keepdims=True)
-    there = joint > 0
-    return float((joint[there] * np.log2(joint[there] / apart[there])).sum())
+    return mutual_information(joint)

@@ -6,8 +6,9 @@ import numpy as np
 import xarray as xr
 
 from memlens.analysis.support.result import ACTIONS, KINDS, MAX_BINS, column, finish, time_bins
-from memlens.analysis.support.statistics import ratio
 from memlens.errors import AnalysisError
+from memlens.stats.information import entropy
+from memlens.stats.proportions import ratio
 
 if TYPE_CHECKING:
     from memlens.recording import Recording
@@ -72,5 +73,4 @@ def _entropy(count: np.ndarray) -> np.ndarray:
     """Shannon entropy over the last axis, in bits; NaN where nothing was counted."""
     total = count.sum(-1, keepdims=True)
     share = np.divide(count, total, out=np.zeros(count.shape), where=total > 0)
-    bits = -np.sum(share * np.log2(np.where(share > 0, share, 1)), axis=-1) + 0.0
-    return np.where(total[..., 0] > 0, bits, np.nan)
+    return np.where(total[..., 0] > 0, entropy(share), np.nan)

@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 import xarray as xr
 
-from memlens.analysis.support.resampling import time_blocks
 from memlens.analysis.support.result import MODALITIES, finish
 from memlens.analysis.support.sparse_autoencoder import Autoencoder, train
-from memlens.analysis.support.statistics import p_value
 from memlens.analysis.support.vectors import Vectors, vectors
 from memlens.analysis.support.windows import picked_positions, token_names, vocabulary, window_tokens
 from memlens.errors import AnalysisError
+from memlens.stats.hypothesis_tests import p_value
+from memlens.stats.time_blocks import time_blocks
 
 if TYPE_CHECKING:
     from memlens.recording import Recording

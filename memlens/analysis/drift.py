@@ -5,11 +5,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 import xarray as xr
 
-from memlens.analysis.support.resampling import jackknife, time_blocks
 from memlens.analysis.support.result import finish, first_segment
 from memlens.analysis.support.segment_means import chosen_segments, summaries
 from memlens.analysis.support.signatures import alike, alike_null, signature
-from memlens.analysis.support.statistics import p_value
+from memlens.stats.hypothesis_tests import p_value
+from memlens.stats.jackknife import jackknife
+from memlens.stats.time_blocks import time_blocks
 
 if TYPE_CHECKING:
     from memlens.recording import Recording

@@ -6,11 +6,13 @@ import numpy as np
 import xarray as xr
 
 from memlens.analysis.support import attention_costs, costs
-from memlens.analysis.support.resampling import time_blocks
 from memlens.analysis.support.result import MAX_BINS, column, finish, n_segments, time_bins
 from memlens.analysis.support.run_costs import attention_flops, config_of, interactions, memory_flops, run_of
-from memlens.analysis.support.statistics import p_value, rank_correlation
 from memlens.errors import AnalysisError
+from memlens.stats.bootstrap import drawn_blocks, percentiles
+from memlens.stats.correlation import rank_correlation
+from memlens.stats.hypothesis_tests import p_value
+from memlens.stats.time_blocks import time_blocks
 
 if TYPE_CHECKING:
     from memlens.recording import Recording
@@ -49,7 +51,7 @@ def efficiency(
     layers
         Of plain attention.
     resamples
-        Draws of the bootstrap; whole stretches of time are drawn (see `memlens.analysis.support.resampling.time_blocks`).
+        Draws of the bootstrap; whole stretches of time are drawn (see `memlens.stats.time_blocks`).
     shuffles
         Draws of the null of ``trend``: the least p is 1 / (shuffles + 1).
 
@@ -145,11 +147,9 @@ def _median(seconds: np.ndarray, use: np.ndarray, resamples: int, seed: int) -> 
         return np.nan, np.nan, np.nan, 0
     block = time_blocks(np.zeros_like(at), at)
     parts = [seconds[at[block == each]] for each in np.unique(block)]
-    rng = np.random.default_rng(seed)
-    drawn = [
-        np.median(np.concatenate([parts[i] for i in rng.integers(0, len(parts), len(parts))])) for _ in range(resamples)
-    ]
-    low, high = np.quantile(drawn, (0.025, 0.975))
+    low, high = percentiles(
+        [np.median(np.concatenate([parts[i] for i in drawn])) for drawn in drawn_blocks(len(parts), resamples, seed)]
+    )
     return float(np.median(seconds[at])), float(low), float(high), at.size
 
 

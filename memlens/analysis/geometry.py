@@ -6,11 +6,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 import xarray as xr
 
-from memlens.analysis.support.resampling import jackknife, time_blocks, time_orders
 from memlens.analysis.support.result import finish
 from memlens.analysis.support.segment_means import grid, slot_labels
-from memlens.analysis.support.statistics import p_value
 from memlens.errors import AnalysisError
+from memlens.stats.hypothesis_tests import p_value
+from memlens.stats.information import mutual_information
+from memlens.stats.jackknife import jackknife
+from memlens.stats.nulls import time_orders
+from memlens.stats.time_blocks import time_blocks
 
 if TYPE_CHECKING:
     from memlens.analysis.support.segment_means import Grid
@@ -221,10 +224,8 @@ def _modality(recording: "Recording", data: "Grid", where: Where, block: np.ndar
         joint = np.zeros((place.max() + 1, modality.max() + 1))
         np.add.at(joint, (place[use], modality[use]), 1)
         joint /= joint.sum()
-        apart = joint.sum(1, keepdims=True) * joint.sum(0, keepdims=True)
-        there = joint > 0
         # rounding would make a chance below 0 of what is exactly nothing
-        return round(float((joint[there] * np.log2(joint[there] / apart[there])).sum()), 12)
+        return round(mutual_information(joint), 12)
 
     everything = np.ones(place.size, bool)
     one_hot = (modality[:, None] == np.arange(modality.max() + 1)).astype(float)

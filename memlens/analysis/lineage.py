@@ -6,11 +6,14 @@ import numpy as np
 import xarray as xr
 
 from memlens.analysis.support.ancestry import Ancestry
-from memlens.analysis.support.resampling import jackknife, shuffles_within, time_blocks
 from memlens.analysis.support.result import column, finish, first_segment, n_segments
-from memlens.analysis.support.statistics import p_value, ratio, wilson
 from memlens.dims import Action
 from memlens.errors import AnalysisError
+from memlens.stats.hypothesis_tests import two_sided_p
+from memlens.stats.jackknife import jackknife
+from memlens.stats.nulls import shuffles_within
+from memlens.stats.proportions import ratio, wilson
+from memlens.stats.time_blocks import time_blocks
 
 if TYPE_CHECKING:
     from memlens.recording import Recording
@@ -129,14 +132,13 @@ def _held_gap(tree: Ancestry, held: np.ndarray, shuffles: int, seed: int) -> dic
     low, high = jackknife(lambda kept: gap(fact[kept], held[kept]), block) if np.isfinite(value) else (np.nan, np.nan)
     null = np.full(shuffles, np.nan)
     if np.isfinite(value):
-        null = np.array([gap(fact[taken], held) for taken in shuffles_within(unit, shuffles, seed)])
-    centre = null.mean()
+        null = np.array([gap(fact[taken], held) for taken in shuffles_within(unit, shuffles, [seed, 2])])
     return {
         "held_gap": value,
         "held_gap_low": float(low),
         "held_gap_high": float(high),
         "held_gap_null": ("shuffle", null),
-        "held_gap_p": p_value(abs(value - centre), np.abs(null - centre)) if np.isfinite(value) else np.nan,
+        "held_gap_p": two_sided_p(value, null) if np.isfinite(value) else np.nan,
     }
 
 

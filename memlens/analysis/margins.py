@@ -7,9 +7,11 @@ import numpy as np
 import xarray as xr
 
 from memlens.analysis.support.decision_table import agents
-from memlens.analysis.support.resampling import jackknife, time_blocks
 from memlens.analysis.support.result import KINDS, finish
 from memlens.errors import AnalysisError
+from memlens.stats.bootstrap import percentiles
+from memlens.stats.jackknife import jackknife
+from memlens.stats.time_blocks import time_blocks
 
 if TYPE_CHECKING:
     from memlens.recording import Recording
@@ -76,7 +78,7 @@ def margins(
         bounds = jackknife(lambda kept, near=near: near[kept].mean(0), block)
         low[kind], high[kind] = (np.clip(bound, 0, 1) for bound in bounds)
         draws = np.array([(_margin(_dealt(rows.q[own], rng))[0][:, None] < limits).mean(0) for _ in range(shuffles)])
-        null[kind], null_low[kind], null_high[kind] = draws.mean(0), *np.quantile(draws, [0.025, 0.975], axis=0)
+        null[kind], null_low[kind], null_high[kind] = draws.mean(0), *percentiles(draws, axis=0)
     closest = np.argsort(margin, kind="stable")[:top]
     over = ("kind", "threshold")
     columns = {"share": share, "low": low, "high": high, "null": null, "null_low": null_low, "null_high": null_high}

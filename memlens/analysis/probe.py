@@ -8,12 +8,13 @@ import xarray as xr
 from memlens.analysis.support import probing
 from memlens.analysis.support.blocks import MEMORY
 from memlens.analysis.support.probing import Kind, Task
-from memlens.analysis.support.resampling import Units
 from memlens.analysis.support.result import finish
-from memlens.analysis.support.statistics import class_scores, p_value
 from memlens.analysis.support.targets import Target, target_of
 from memlens.analysis.support.vectors import Vectors, vectors
 from memlens.errors import AnalysisError, closest
+from memlens.stats.classification import class_scores, confusion_matrix
+from memlens.stats.hypothesis_tests import p_value
+from memlens.stats.nulls import SegmentUnits
 
 if TYPE_CHECKING:
     from memlens.recording import Recording
@@ -170,7 +171,14 @@ def prepare(
     sequence, segment, place = (rows.labels[key][use] for key in ("sequence", "segment", "place"))
     block, fold = probing.split(sequence, segment, value, len(names), folds)
     return (
-        Task(rows.value[use], value, len(names), Units(sequence, segment, place, rows.axis == "token"), block, fold),
+        Task(
+            rows.value[use],
+            value,
+            len(names),
+            SegmentUnits(sequence, segment, place, rows.axis == "token"),
+            block,
+            fold,
+        ),
         names,
         left_out,
     )
@@ -188,7 +196,7 @@ def _majority(task: Task) -> np.ndarray:
 def _of_classes(task: Task, reading: probing.Reading, kind: Kind, seed: int) -> dict[str, object]:
     ece, confidence, accuracy, n = probing.calibration(task, reading)
     bits, base = probing.description_length(task, kind, seed)
-    confusion = probing.confusion(task.target, reading.predicted.argmax(1), task.n_class)
+    confusion = confusion_matrix(task.target, reading.predicted.argmax(1), task.n_class)
     return {
         "confusion": (("true", "predicted"), confusion),
         "class_score": (("true", "class_metric"), np.stack(class_scores(confusion), axis=1)),

@@ -15,6 +15,7 @@ from memlens.analysis.support.segment_means import grid
 from memlens.analysis.support.targets import Target, target_of
 from memlens.analysis.support.vectors import Vectors, vectors
 from memlens.errors import AnalysisError, closest
+from memlens.stats.comparisons import largest_null
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -75,7 +76,7 @@ def probe_profile(
         )
     rows = [_measure(task, use, kind, shuffles, resamples, seed) for task, use in tasks.values()]
     null = np.stack([row[1] for row in rows])
-    values, threshold = np.stack([row[0] for row in rows]), _threshold(null)
+    values, threshold = np.stack([row[0] for row in rows]), largest_null(null)
     found = values[:, 0] > max(threshold, 0.0)
     dataset = xr.Dataset(
         {
@@ -203,12 +204,6 @@ def _measure(
     low, high = probing.resampled(part, seen, resamples, seed)
     own = [probing.information(part, seen), probing.scores(part, seen)[0], low[0], high[0], part.target.size]
     return np.array(own), np.array(null)
-
-
-def _threshold(null: np.ndarray) -> float:
-    """What the largest of all groups' nulls exceeds in 5 % of the shuffles; of 19, every one of them."""
-    largest = np.sort(np.nanmax(null, axis=0))
-    return float(largest[int(np.ceil(0.95 * (largest.size + 1))) - 1])
 
 
 def _span(distances: list[int], found: np.ndarray) -> tuple[float, float]:

@@ -6,11 +6,13 @@ import numpy as np
 import xarray as xr
 
 from memlens.analysis.calibration import centred_ranks
-from memlens.analysis.support.decision_table import Agents, agents, sign_flip_p
-from memlens.analysis.support.resampling import jackknife, time_blocks
+from memlens.analysis.support.decision_table import Agents, agents
 from memlens.analysis.support.result import ACTIONS, attribute, finish
-from memlens.analysis.support.statistics import wilson
 from memlens.errors import AnalysisError
+from memlens.stats.hypothesis_tests import sign_flip_p
+from memlens.stats.jackknife import jackknife
+from memlens.stats.proportions import wilson
+from memlens.stats.time_blocks import time_blocks
 
 if TYPE_CHECKING:
     from memlens.recording import Recording

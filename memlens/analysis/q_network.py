@@ -5,11 +5,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import xarray as xr
 
-from memlens.analysis.support.decision_table import Agents, agents, sign_flip_p
-from memlens.analysis.support.resampling import jackknife
+from memlens.analysis.support.decision_table import Agents, agents
 from memlens.analysis.support.result import ACTIONS, finish
-from memlens.analysis.support.statistics import holm, p_value
 from memlens.errors import AnalysisError
+from memlens.stats.comparisons import holm
+from memlens.stats.hypothesis_tests import p_value, sign_flip_p
+from memlens.stats.jackknife import jackknife
 
 if TYPE_CHECKING:
     from memlens.recording import Recording

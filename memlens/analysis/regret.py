@@ -6,11 +6,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import xarray as xr
 
-from memlens.analysis.support.decision_table import sign_flip_p
-from memlens.analysis.support.resampling import jackknife, time_blocks
 from memlens.analysis.support.result import column, finish
-from memlens.analysis.support.statistics import holm
 from memlens.errors import AnalysisError
+from memlens.stats.comparisons import holm
+from memlens.stats.hypothesis_tests import two_sided_sign_flip_p
+from memlens.stats.jackknife import jackknife
+from memlens.stats.time_blocks import time_blocks
 
 if TYPE_CHECKING:
     from memlens.recording import Recording
@@ -83,7 +84,7 @@ def _gaps(name: str, difference: np.ndarray, block: np.ndarray, unit: np.ndarray
     p = []
     for row in difference:
         each = np.bincount(unit, row)
-        p.append(min(1.0, 2 * min(sign_flip_p(each, FLIPS, seed), sign_flip_p(-each, FLIPS, seed))))
+        p.append(two_sided_sign_flip_p(each, FLIPS, seed))
     columns = {
         "": difference.mean(1), "_low": [float(low) for low, _ in bounds], "_high": [float(high) for _, high in bounds],
         "_p": np.array(p), "_p_adjusted": holm(np.array(p)),

@@ -7,10 +7,13 @@ import numpy as np
 import xarray as xr
 
 from memlens.analysis.support.fact_location import LOST, facts_before, holders
-from memlens.analysis.support.resampling import jackknife, time_blocks
 from memlens.analysis.support.result import MODALITIES, column, finish
-from memlens.analysis.support.statistics import p_value, ratio, wilson
 from memlens.errors import AnalysisError
+from memlens.stats.hypothesis_tests import two_sided_p
+from memlens.stats.jackknife import jackknife
+from memlens.stats.nulls import shuffles_within
+from memlens.stats.proportions import ratio, wilson
+from memlens.stats.time_blocks import time_blocks
 
 if TYPE_CHECKING:
     from memlens.recording import Recording
@@ -158,20 +161,15 @@ def _trend(
         scale = np.sqrt((x * x).sum() * (y * y).sum())
         return float((x * y).sum() / scale) if scale > 0 else 0.0
 
-    rng, stable = np.random.default_rng(seed), np.argsort(group, kind="stable")
-    for draw in range(shuffles):
-        mixed = np.empty_like(right)
-        mixed[stable] = right[np.lexsort((rng.random(right.size), group))]
-        null[draw] = trend(rank, mixed)
+    null = np.array([trend(rank, right[taken]) for taken in shuffles_within(group, shuffles, seed)])
     value = trend(rank, right)
     block = time_blocks(column(table, "sequence", int)[known], column(table, "segment", int)[known])
     low, high = jackknife(lambda kept: trend(rank[kept], right[kept]), block)
-    centre = null.mean()
     return {
         "trend": value,
         "trend_low": float(np.maximum(low, -1)),
         "trend_high": float(np.minimum(high, 1)),
-        "trend_p": p_value(abs(value - centre), np.abs(null - centre)),
+        "trend_p": two_sided_p(value, null),
         "trend_null": ("shuffle", null),
     }
 

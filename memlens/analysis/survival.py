@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 import xarray as xr
 
-from memlens.analysis.support.lifetimes import half_life, kaplan_meier, log_rank
 from memlens.analysis.support.result import MODALITIES, column, finish, first_segment, n_segments
-from memlens.analysis.support.statistics import holm
 from memlens.errors import AnalysisError, closest
+from memlens.stats.comparisons import holm
+from memlens.stats.survival import half_life, kaplan_meier, log_rank
 
 if TYPE_CHECKING:
     from memlens.recording import Recording

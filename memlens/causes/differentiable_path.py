@@ -1,8 +1,8 @@
-"""The way from tokens over slots and entries to an answer, as one differentiable function.
+"""The path from tokens through slots and entries to an answer, as one differentiable function.
 
-What the controller, importance and retrieval decided is held: which positions got the slots, which entries were merged, which places
-were read. So is all else that the answer depends on: the working memory, and the backbone's state where a slice begins. With the tokens
-as they were the function gives the loss that was recorded.
+The decisions of controller, importance and retrieval are held: which positions got the slots, which entries were merged, which places were
+read. So is all else that the answer depends on: the working memory, and the backbone's state where a slice begins. For the tokens as they
+were, the function gives the loss that was recorded.
 
 Axes: batch, token (the slices one after the other), source (fresh slots), read (entries).
 """
@@ -21,7 +21,7 @@ from memlens.model.model import MemoryModel, answer_loss
 from memlens.model.segment import Segment
 from memlens.model.state import Memory, MemoryState
 
-#: An entry that took less than this share of a read is left as it was.
+#: An entry with less than this share of a read is not followed back.
 LEAST_READ = 0.05
 
 
@@ -30,7 +30,7 @@ class FollowedRead:
     """The entries that an answer read and that are followed back, as rows of an `Ancestry`.
 
     ``weight`` is what each entry took of the read; ``sources`` are the fresh slots that they came from, and ``share`` what of the read
-    each of these stands for: parents of a merge count alike.
+    each of these stands for: parents of a merge get equal parts.
     """
 
     entries: list[int]
@@ -40,7 +40,7 @@ class FollowedRead:
 
 
 class ReadAncestry:
-    """The ancestry of a recording, asked for one question after the other."""
+    """What questions read, and from which slots it came."""
 
     def __init__(self, rerun: Rerun):
         self.tree = Ancestry(rerun.recording)
@@ -48,14 +48,40 @@ class ReadAncestry:
         self._rows = np.flatnonzero(rerun.recording.questions["sequence"].values == rerun.sequence)
 
     def leaves(self, entry: int, share: float = 1.0) -> list[tuple[int, float]]:
-        """Rows of the fresh slots that an entry came from, with the part that each is of it: parents count alike."""
+        """The fresh slots that an entry came from.
+
+        Parameters
+        ----------
+        entry : int
+            Row of the ancestry.
+        share : float
+            What is shared out among them: parents of a merge get equal parts.
+
+        Returns
+        -------
+        list of (int, float)
+            Row of each slot, and its part of ``share``.
+        """
         if self.tree.fresh[entry]:
             return [(entry, share)]
         parents = [int(parent) for parent in self.tree.parent[entry] if parent >= 0]
         return [leaf for parent in parents for leaf in self.leaves(parent, share / len(parents))]
 
     def reading(self, asked: StreamQuestion, most: int) -> FollowedRead | None:
-        """What a question read, most first, as long as it came from ``most`` slots or fewer; None where nothing can be followed."""
+        """What a question read, most first.
+
+        Parameters
+        ----------
+        asked : StreamQuestion
+            The question.
+        most : int
+            Entries are taken as long as they came from so many slots, or fewer, in all.
+
+        Returns
+        -------
+        FollowedRead or None
+            None where nothing can be followed.
+        """
         row = self._reads[[self._rows[asked.row]]].tocoo()
         order = np.argsort(-row.data, kind="stable")
         found = FollowedRead([], [], [], [])
@@ -70,7 +96,7 @@ class ReadAncestry:
         return found if found.entries else None
 
     def segments(self, reading: FollowedRead) -> list[int]:
-        """Where its slots were written."""
+        """The segments in which its slots were written."""
         return self.tree.columns["segment"][reading.sources].tolist()
 
 
@@ -89,14 +115,14 @@ class TokenSlice:
 
 
 class DifferentiablePath(nn.Module):
-    """Embedded tokens (batch, token, feature) -> log-probability of the answer, nats a token (batch,).
+    """Embedded tokens, float [batch, token, feature] -> log-probability of the answer, nats a token, float [batch].
 
     Parameters
     ----------
     states
         The state before the question's segment and before each segment that a source was written in.
     reach
-        Tokens before a slot's window that are followed as well: what the backbone carries from there to the window.
+        Tokens before a slot's window that are followed too, for what the backbone carries into the window.
     """
 
     def __init__(
@@ -111,14 +137,14 @@ class DifferentiablePath(nn.Module):
         super().__init__()
         model, tree = rerun.model, ancestry.tree
         self.model, self.tree, self.reading = [model], tree, reading
-        # what passes here is what captum's layer methods look at
+        # captum's layer methods hook these
         self.slots, self.entries = nn.Identity(), nn.Identity()
         with torch.no_grad():
             read = rerun.read(asked.segment, states[asked.segment])
             memory = model.memory(model.candidates(read.context, read.before), read.before)
             question = rerun.question(asked)
             answers, _ = model.answer(question, memory)
-            # only what was read can be read again
+            # the path reads only what was read
             memory = memory.map(lambda x: x[:, answers.read_index[0, 0]])
             self.slices = [
                 _slice(rerun, states[segment], int(segment), int(position), reach)
@@ -136,21 +162,20 @@ class DifferentiablePath(nn.Module):
         self.source = np.repeat(np.arange(len(self.slices)), [one.length for one in self.slices])
 
     def given(self) -> Tensor:
-        """The tokens as they were, embedded, (1, token, feature)."""
+        """The tokens as they were, embedded, float [1, token, feature]."""
         with torch.no_grad():
             return torch.cat([self.model[0].encoders(one.columns) for one in self.slices], 1)
 
     def nothing(self) -> Tensor:
         """The baseline, of the same shape: the mean of the token embeddings, a token that could be any.
 
-        Not zeros: the norms behind an embedding do not tell a short vector from a long one, so that along the way from zero nothing
-        would change but at its very start.
+        Not zeros: the norms behind the embedding hide a vector's length, so that along a line from zero only its very start would matter.
         """
         mean = self.model[0].encoders.text.weight.detach().mean(0)
         return mean.expand(1, len(self.position), -1)
 
     def with_weights(self, model: MemoryModel) -> "DifferentiablePath":
-        """The same path through another model's weights, its slices read from the start."""
+        """The same path through another model's weights; each slice begins with that model's initial state."""
         other = DifferentiablePath.__new__(DifferentiablePath)
         nn.Module.__init__(other)
         vars(other).update({k: v for k, v in vars(self).items() if not k.startswith("_") and k != "training"})
@@ -178,7 +203,7 @@ class DifferentiablePath(nn.Module):
         return -answer_loss(logits, question.answer)[:, 0]
 
     def _written(self, one: TokenSlice, x: Tensor) -> Tensor:
-        """Content and log-prior of the slot that is written at the end of a slice, (batch, feature + 1)."""
+        """Content and log-prior of the slot that is written at the end of a slice, float [batch, feature + 1]."""
         n, model = len(x), self.model[0]
         columns = one.columns.map(lambda y: y.expand(n, *y.shape[1:]))
         before = one.before.map(lambda y: y.expand(n, *y.shape[1:]))

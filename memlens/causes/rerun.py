@@ -1,4 +1,4 @@
-"""The recorded run, taken up again where a question is asked: the stream, the state before any segment, what reads it."""
+"""The recorded run, run again from where a question needs it: the stream, the state before any segment, and the reading model."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -23,7 +23,7 @@ from memlens.streams.encoded import AskedQuestion
 if TYPE_CHECKING:
     from memlens.recording import Recording
 
-#: Fewest questions, and fewest segments in which they are asked, that anything is said about.
+#: Fewest questions, and fewest segments in which they are asked, that an analysis is done with.
 LEAST, LEAST_SEGMENTS = 10, 5
 
 
@@ -31,7 +31,7 @@ LEAST, LEAST_SEGMENTS = 10, 5
 class StreamQuestion:
     """A question of the stream.
 
-    ``row`` is its number among all questions, ``segment`` where it is answered, ``column`` its number among those of that segment.
+    ``row`` is its index among all questions, ``segment`` where it is answered, ``column`` its index among those of that segment.
     """
 
     row: int
@@ -46,7 +46,7 @@ class Rerun:
     Raises
     ------
     AnalysisError
-        When what is given is no memory model, the recording was made with interventions, or has no such sequence.
+        When ``model`` is not a MemoryModel, the recording was made with interventions, or has no such sequence.
     RecordingError
         When the model is another, or no states were kept (with the option that keeps them).
     """
@@ -73,7 +73,7 @@ class Rerun:
         return state.map(lambda x: x[self.sequence : self.sequence + 1])
 
     def _kept(self, segment: int) -> int:
-        """The segment of the kept state nearest before one."""
+        """The segment of the nearest kept state at or before one."""
         kept = self.recording.states
         return int(kept[np.searchsorted(kept, segment, side="right") - 1])
 
@@ -88,13 +88,17 @@ class Rerun:
         return found
 
     def choose(self, among: Sequence[tuple[StreamQuestion, Sequence[int]]], n: int, seed: int) -> list[StreamQuestion]:
-        """``n`` questions of as many segments as there are, drawn from those that cost least to go back to.
+        """Choose ``n`` questions, from as many different segments as possible, and of these the ones that cost least to run again.
 
         Parameters
         ----------
-        among
-            Each with the segments whose state is needed. The fewer segments these lie after kept states, the earlier the question is
-            taken: where states are kept has nothing to do with what is asked. Questions that cost the same are drawn by ``seed``.
+        among : sequence of (StreamQuestion, sequence of int)
+            Questions with the segments whose state they need. A question costs the number of segments between kept states and these; where
+            states are kept does not depend on what is asked, so the choice is not biased.
+        n : int
+            How many, 10 or more.
+        seed : int
+            Draws among questions of the same cost.
 
         Returns
         -------
@@ -104,14 +108,14 @@ class Rerun:
         Raises
         ------
         AnalysisError
-            With fewer than 10 questions, or 5 segments in which they are asked.
+            With fewer than 10 questions, or fewer than 5 segments in which they are asked.
         """
         if n < LEAST:
             raise AnalysisError(f"questions is {n}; give {LEAST} or more")
         cost = np.array([sum(segment - self._kept(segment) for segment in needed) for _, needed in among])
         segment = np.array([asked.segment for asked, _ in among])
         drawn = np.random.default_rng(seed).permutation(len(among))
-        # how many of the same segment come before each
+        # the number of questions of the same segment that come earlier
         turn = np.array([np.sum(segment[drawn[:at]] == segment[i]) for at, i in enumerate(drawn)], int)
         order = drawn[np.lexsort((cost[drawn], turn))][:n]
         chosen = sorted((among[i][0] for i in order), key=lambda asked: asked.row)
@@ -124,7 +128,7 @@ class Rerun:
         return chosen
 
     def states(self, segments: Sequence[int]) -> Iterator[tuple[int, MemoryState]]:
-        """The state before each of some segments, in ascending order; kept states are jumped to where one is nearer."""
+        """The states before these segments, in ascending order; runs on from the last one, or from a kept state where that is nearer."""
         for wanted in sorted(set(segments)):
             at, state = self._now
             if self._kept(wanted) > at or at > wanted:
@@ -140,7 +144,22 @@ class Rerun:
             yield wanted, state
 
     def state_after(self, segment: int, state: MemoryState, columns: Segment | None = None) -> MemoryState:
-        """The state after a segment, of every row of ``state``; ``columns`` (row, token) stand in the stream's place."""
+        """Run one segment.
+
+        Parameters
+        ----------
+        segment : int
+            Which one; its questions are asked.
+        state : MemoryState
+            Before it, with any number of rows.
+        columns : Segment, optional
+            Read in the place of the stream's, [row, token].
+
+        Returns
+        -------
+        MemoryState
+            After it.
+        """
         n = len(state.segment)
         _, asked = segment_of(self.stream, segment, self.length)
         read = self.segment(segment, n) if columns is None else columns
@@ -149,11 +168,25 @@ class Rerun:
     def run_rows(
         self, start: int, state: MemoryState, n: int, end: int, change: Callable[[int, Segment], Segment]
     ) -> tuple[Segment, MemoryState]:
-        """Run ``n`` rows on from the state before ``start``, with what ``change`` makes of each segment's columns (row, token).
+        """Run several rows from the same state, each over its own version of the stream.
+
+        Parameters
+        ----------
+        start, end : int
+            The first segment, and the one that is not run.
+        state : MemoryState
+            Before ``start``, of one row.
+        n : int
+            Rows.
+        change : callable
+            From a segment's number and its columns, [row, token], to the columns that are read.
 
         Returns
         -------
-        The columns of segment ``end`` and the states before it.
+        columns : Segment
+            Of segment ``end``, changed.
+        state : MemoryState
+            Before segment ``end``.
         """
         rows = state.map(lambda x: x.repeat(n, *(1,) * (x.dim() - 1)))
         for t in range(start, end):
@@ -161,18 +194,57 @@ class Rerun:
         return change(end, self.segment(end, n)), rows
 
     def question(self, asked: StreamQuestion, n: int = 1) -> Questions:
-        """A question by itself, ``n`` times."""
+        """A single question, as the model takes it.
+
+        Parameters
+        ----------
+        asked : StreamQuestion
+            The question.
+        n : int
+            Rows that ask it.
+
+        Returns
+        -------
+        Questions
+            [row, 1].
+        """
         rows: list[list[Any]] = [[asked.question]] * n
         found = encode_questions(self.model, rows)
         assert found is not None
         return found
 
     def segment(self, segment: int, n: int = 1) -> Segment:
-        """A segment of the stream, ``n`` times."""
+        """A segment of the stream, as the model takes it.
+
+        Parameters
+        ----------
+        segment : int
+            Which one.
+        n : int
+            Rows that read it.
+
+        Returns
+        -------
+        Segment
+            [row, token].
+        """
         return Segment.stack([segment_of(self.stream, segment, self.length)[0]] * n, self.model.device)
 
     def read(self, segment: int, state: MemoryState) -> FactualSegment:
-        """What the model makes of a segment, and what is asked at its end."""
+        """What the model makes of a segment of the recorded run, and the questions at its end.
+
+        Parameters
+        ----------
+        segment : int
+            Which one.
+        state : MemoryState
+            Before it, of one row.
+
+        Returns
+        -------
+        FactualSegment
+            Shared by all branches of that segment.
+        """
         columns = self.segment(segment)
         hidden, context, _ = self.model.perceive(columns, state)
         questions = encode_questions(self.model, [segment_of(self.stream, segment, self.length)[1]])

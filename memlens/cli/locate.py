@@ -72,6 +72,6 @@ def stream(name: str, n_token: int | None, seed: int | None) -> "Stream":
     if name not in BUILTIN_STREAMS and (Path(name).exists() or "/" in name or "." in name):
         if n_token is not None or seed is not None:
             raise StreamError(f"'{name}' is a file or folder: --length and --seed are for built-in streams")
-        return streams.load(name)
+        return streams.load_stream(name)
     wishes = {"n_token": n_token, "seed": seed}
     return streams.builtin_stream(name, **{key: value for key, value in wishes.items() if value is not None})

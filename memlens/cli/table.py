@@ -1,6 +1,11 @@
 """Tables on stdout: aligned columns of plain text, which a pipe can read too."""
 
+import shutil
+import textwrap
 from collections.abc import Sequence
+
+#: Columns that text is wrapped at, however wide the terminal is.
+MAX_WIDTH = 110
 
 
 def show(head: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
@@ -13,11 +18,34 @@ def show(head: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
         print("  ".join(parts).rstrip())
 
 
-def pairs(rows: dict[str, object]) -> None:
-    """Print names and values in two columns."""
+def pairs(rows: dict[str, object], *, indent: int = 0) -> None:
+    """Print names and values in two columns.
+
+    Parameters
+    ----------
+    rows : dict
+        Name -> value.
+    indent : int
+        Characters before each line.
+    """
     width = max(map(len, rows), default=0)
     for name, value in rows.items():
-        print(f"{name.ljust(width)}  {_cell(value)}")
+        print(f"{' ' * indent}{name.ljust(width)}  {_cell(value)}")
+
+
+def wrapped(rows: dict[str, str]) -> None:
+    """Print labels and texts in two columns; a text that is wider than the terminal goes on in its own column."""
+    label = max(map(len, rows), default=0)
+    across = min(MAX_WIDTH, shutil.get_terminal_size().columns)
+    for name, text in rows.items():
+        lines = textwrap.wrap(plain(text), max(20, across - label - 2), break_on_hyphens=False) or [""]
+        for first, line in zip([name, *[""] * len(lines)], lines, strict=False):
+            print(f"{first.ljust(label)}  {line}")
+
+
+def plain(text: str) -> str:
+    """The text with control characters shown, not sent."""
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
 
 
 def _cell(value: object) -> str:
@@ -25,4 +53,4 @@ def _cell(value: object) -> str:
         return "-" if value != value else f"{value:.3f}"
     if isinstance(value, int) and not isinstance(value, bool):
         return f"{value:,}"
-    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in str(value))
+    return plain(str(value))

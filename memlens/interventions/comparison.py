@@ -114,7 +114,7 @@ def compare(parent: Recording, child: Recording) -> Comparison:
     Raises
     ------
     RecordingError
-        When one is not a recording, or they cannot be compared: of other streams, lengths of segments or sizes, or without a common segment.
+        When one is not a recording, or the two have other streams, segment lengths or sizes, or no segment in common.
     """
     _refuse_unlike(parent, child)
     common = np.intersect1d(parent.segments["segment"].values, child.segments["segment"].values)

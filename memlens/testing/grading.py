@@ -106,8 +106,8 @@ def grade(case: Case, seeds: Sequence[int]) -> Grade:
     decide a case at once.
     """
     from memlens.analysis.support.result import attribute
-    from memlens.analysis.support.statistics import wilson
     from memlens.catalogue import run
+    from memlens.stats.proportions import wilson
 
     verdicts: list[Verdict] = []
     outcome: Outcome

@@ -29,8 +29,9 @@ from memlens.model.baseline import StreamReader
 from memlens.model.layers import NEVER
 from memlens.model.model import MemoryModel
 from memlens.model.run import Encoded, Result, Steps, run
+from memlens.stats.bootstrap import nested_means
 from memlens.streams.tokenizer import token_bytes
-from memlens.training.scores import bootstrap, interval
+from memlens.training.scores import interval
 
 Hooks = list[tuple[str | Callable[..., Any], Callable[..., Any]]]
 #: The memory as it is.
@@ -99,7 +100,7 @@ def score_language(measured: dict[str, tuple[np.ndarray, np.ndarray]]) -> list[d
     table = []
     for name, (values, _) in measured.items():
         both = np.column_stack((values, whole[:, 0]))
-        draws = bootstrap(both, owner)
+        draws = nested_means(both, owner)
         bits, spelled, before = both.sum(0).tolist()
         low, high = interval(draws[:, 0] / draws[:, 1])
         lost_low, lost_high = interval((draws[:, 0] - draws[:, 2]) / draws[:, 1])

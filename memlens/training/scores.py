@@ -12,16 +12,12 @@ from scipy.stats import binomtest
 from sklearn.metrics import precision_recall_fscore_support
 
 from memlens.dims import Modality
+from memlens.stats.bootstrap import nested_means, percentiles
 
 #: Modality of a fact that the stream does not name.
 UNKNOWN = "unknown"
-#: Resamples of a bootstrap, and the quantiles that its 95 % interval lies between.
-N_DRAW = 2000
-QUANTILES = (0.025, 0.975)
 #: The first edge of the distance bins, in positions, and how much further each next one lies.
 FIRST_EDGE, EDGE_RATIO = 512, 4
-#: How many numbers of a bootstrap are held at a time.
-_AT_ONCE = 2**20
 
 
 @dataclass(frozen=True)
@@ -62,45 +58,15 @@ class Answered:
     loss: float
 
 
-def bootstrap(values: np.ndarray, stream: np.ndarray, n_draw: int = N_DRAW, seed: int = 0) -> np.ndarray:
-    """Means of resampled rows: streams are drawn with replacement, then rows within each (Davison and Hinkley 1997, section 3.8).
-
-    With one stream only rows are drawn.
-
-    Parameters
-    ----------
-    values : float [row, measure]
-    stream : [row]
-        Which stream a row belongs to.
-
-    Returns
-    -------
-    float [draw, measure]
-    """
-    rng = np.random.default_rng(seed)
-    groups = [values[stream == one] for one in np.unique(stream)]
-    picks = rng.integers(len(groups), size=(n_draw, len(groups)))
-    total, count = np.zeros((n_draw, values.shape[1])), np.zeros(n_draw)
-    for i, group in enumerate(groups):
-        draws = np.repeat(np.arange(n_draw), (picks == i).sum(1))
-        step = max(1, _AT_ONCE // len(group))
-        for start in range(0, len(draws), step):
-            some = draws[start : start + step]
-            rows = rng.integers(len(group), size=(len(some), len(group)))
-            np.add.at(total, some, group[rows].sum(1))
-            np.add.at(count, some, len(group))
-    return total / count[:, None]
-
-
 def interval(draws: np.ndarray) -> tuple[float, float]:
     """The percentile interval (95 %) of draws [draw]."""
-    low, high = np.quantile(draws, QUANTILES)
+    low, high = percentiles(draws)
     return round(float(low), 6), round(float(high), 6)
 
 
 def mean_scores(values: np.ndarray, stream: np.ndarray) -> dict[str, float]:
     """Means of (accuracy, loss) [row, 2], each with its bootstrap interval."""
-    draws = bootstrap(values, stream)
+    draws = nested_means(values, stream)
     accuracy, loss = (round(float(mean), 6) for mean in values.mean(0))
     (low, high), (loss_low, loss_high) = interval(draws[:, 0]), interval(draws[:, 1])
     return {

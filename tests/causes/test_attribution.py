@@ -3,7 +3,7 @@ import pytest
 import torch
 
 from memlens.causes import agreement, attribution
-from memlens.causes.attribution import conductance, followed_paths
+from memlens.causes.path_attribution import conductance, followed_paths
 from memlens.causes.rerun import Rerun
 from memlens.errors import AnalysisError
 from memlens.testing.cases.causes import judge_agreement

@@ -39,7 +39,7 @@ BAD = {
     "wrong dtype": (["record", "nano", "noise", "-o", "out", "--dtype", "float61"], "closest: float16"),
     "demo over data of another": (["demo", "-o", "taken", "--overwrite"], "'taken' was not written by 'memlens demo'"),
     "demo exists": (["demo", "-o", "taken"], "'taken' exists already"),
-    "damaged model": (["info", "damaged"], "is no JSON"),
+    "damaged model": (["info", "damaged"], "is not JSON"),
 }
 
 

@@ -1,12 +1,11 @@
 """Every analysis has its planted cases, the grades are what they say, and the kept table covers them all."""
 
-import json
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from analyses.common.runner import RESULTS
+from analyses.common.results import RESULTS, kept
 from analyses.grading import study as grading
 from memlens.catalogue import CATALOGUE
 from memlens.testing import write_recording
@@ -87,9 +86,10 @@ def test_a_case_comes_out_as_it_should(case):
 
 
 def test_the_kept_table_is_that_of_the_kept_result_and_covers_every_case():
-    result = json.loads((RESULTS / "grading.json").read_text(encoding="utf-8"))
-    kept = {(row["analysis"], row["name"], row["kind"]): row for row in result["rows"]}
-    assert set(kept) == {(c.analysis, c.name, c.kind) for c in cases()}, "run `python -m analyses.grading`"
+    result = kept("grading")
+    assert result is not None
+    table = {(row["analysis"], row["name"], row["kind"]): row for row in result["rows"]}
+    assert set(table) == {(c.analysis, c.name, c.kind) for c in cases()}, "run `python -m analyses.grading`"
     assert grading.PAGE.read_text(encoding="utf-8") == grading.page(result), "run `python -m analyses.grading`"
     assert all(row["passes"] for row in result["rows"])
     assert all(row["n"] >= 200 for row in result["rows"] if row["kind"] == "negative" and not row["note"])
@@ -101,7 +101,7 @@ def test_the_command_says_what_is_wrong(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(grading, "cases", lambda: (CASE, bad))
     assert grading.main(["--quick", "-o", str(tmp_path)]) == 1
     assert "silently wrong: retention, bad: accuracy 0.1" in capsys.readouterr().out
-    assert "**silently wrong**" in (tmp_path / "grading-quick.md").read_text(encoding="utf-8")
+    assert "**silently wrong**" in (tmp_path / "grading" / "page.md").read_text(encoding="utf-8")
     monkeypatch.setattr(grading, "cases", lambda: (CASE,))
     assert grading.main(["--quick", "-o", str(tmp_path)]) == 0
 

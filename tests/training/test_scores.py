@@ -1,10 +1,9 @@
 """Scores of planted rows are those worked out by hand; intervals cover the truth as often as they say."""
 
-import numpy as np
 import pytest
 
 from memlens.training import scores
-from memlens.training.scores import Answered, bootstrap, interval
+from memlens.training.scores import Answered
 
 
 def row(answer: str = "a", predicted: str = "a", **about) -> Answered:
@@ -52,34 +51,6 @@ def test_streams_are_resampled_too() -> None:
     apart, pooled = scores.score(rows), scores.score([row("a", r.predicted) for r in rows])
     assert (apart["low"], apart["high"]) == (0, 1)
     assert pooled["high"] - pooled["low"] < 0.1
-
-
-@pytest.mark.parametrize(
-    ("n_stream", "n_question", "alike", "least", "most"),
-    [
-        (1, 100, 0.0, 0.92, 0.98),
-        (4, 40, 0.0, 0.95, 1.0),
-        (4, 40, 0.1, 0.86, 0.93),
-        (8, 40, 0.05, 0.92, 0.98),
-        (20, 40, 0.1, 0.92, 0.98),
-    ],
-)
-def test_coverage(n_stream: int, n_question: int, alike: float, least: float, most: float) -> None:
-    """Share of 400 simulated evaluations whose interval holds the true accuracy, 0.7.
-
-    ``alike`` is the correlation of answers within a stream. Where it is 0 the interval is wider than it need be; four streams
-    of answers that are alike are too few to say how far streams differ, and the interval is too narrow.
-    """
-    rng = np.random.default_rng(1)
-    stream = np.repeat(np.arange(n_stream), n_question)
-    scale = (1 - alike) / alike if alike else 0
-    held = 0
-    for _ in range(400):
-        truth = rng.beta(0.7 * scale, 0.3 * scale, n_stream) if alike else np.full(n_stream, 0.7)
-        correct = rng.random(len(stream)) < truth[stream]
-        low, high = interval(bootstrap(correct[:, None].astype(float), stream, n_draw=500)[:, 0])
-        held += low <= 0.7 <= high
-    assert least <= held / 400 <= most
 
 
 def test_behind_is_paired() -> None:

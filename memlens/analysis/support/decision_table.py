@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from memlens.analysis.support.resampling import time_blocks
 from memlens.analysis.support.result import column
 from memlens.dims import Action
 from memlens.errors import AnalysisError
+from memlens.stats.time_blocks import time_blocks
 
 if TYPE_CHECKING:
     from memlens.recording import Recording
@@ -109,18 +109,3 @@ def agents(recording: "Recording", least: int) -> Agents:
         for name in ("sequence", "segment", "entry", "agent", "kind", "level", "wanted", "executed")
     )
     return Agents(control, names, q, *rest)
-
-
-def sign_flip_p(values: np.ndarray, draws: int, seed: int) -> float:
-    """One-sided p that the mean of independent values is above 0, their signs turned at random.
-
-    Valid where a value and its negative are equally likely without an effect (Fisher, 1935). NaN are left out.
-    """
-    from memlens.analysis.support.statistics import p_value
-
-    values = values[np.isfinite(values)]
-    if values.size == 0:
-        return np.nan
-    signs = np.random.default_rng(seed).choice([-1.0, 1.0], (draws, values.size))
-    # a mean of 0 is no evidence: rounding must not rank it above its own negatives
-    return p_value(float(values.mean()) - 1e-12, (signs * values).mean(1))

@@ -13,9 +13,11 @@ import numpy as np
 
 from memlens.analysis.support import block_probe
 from memlens.analysis.support.blocks import Rows, mapped, moments
-from memlens.analysis.support.resampling import Units, time_blocks
-from memlens.analysis.support.statistics import METRICS, confusion_scores
 from memlens.errors import AnalysisError
+from memlens.stats.bootstrap import drawn_blocks, percentiles
+from memlens.stats.classification import METRICS, confusion_matrix, confusion_scores
+from memlens.stats.nulls import SegmentUnits
+from memlens.stats.time_blocks import time_blocks
 
 Kind = Literal["linear", "mlp"]
 #: A predicted probability is never taken as less: a code of log2(1 / 1e-4) bits is the most that one row may cost.
@@ -42,12 +44,12 @@ class Task:
     value: Rows
     target: np.ndarray
     n_class: int
-    units: Units
+    units: SegmentUnits
     block: np.ndarray
     fold: np.ndarray
 
     def shuffled(self, draws: int, seed: int) -> Iterator["Task"]:
-        """The same rows with targets of other times (see `memlens.analysis.support.resampling`)."""
+        """The same rows with targets of other times (see `memlens.stats.nulls`)."""
         for order in self.units.shuffles(draws, seed):
             yield replace(self, target=self.target[order])
 
@@ -195,7 +197,7 @@ def scores(task: Task, reading: Reading, rows: np.ndarray | None = None) -> np.n
     if not task.n_class:
         return np.array([information(task, reading, rows)])
     use = np.arange(task.target.size) if rows is None else rows
-    return confusion_scores(confusion(task.target[use], reading.predicted[use].argmax(1), task.n_class))
+    return confusion_scores(confusion_matrix(task.target[use], reading.predicted[use].argmax(1), task.n_class))
 
 
 def metrics(task: Task) -> list[str]:
@@ -203,25 +205,19 @@ def metrics(task: Task) -> list[str]:
     return METRICS if task.n_class else ["r2"]
 
 
-def confusion(true: np.ndarray, predicted: np.ndarray, n_class: int) -> np.ndarray:
-    """Counts (true, predicted)."""
-    return np.bincount(true * n_class + predicted, minlength=n_class**2).reshape(n_class, n_class)
-
-
 def resampled(task: Task, reading: Reading, resamples: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
     """Percentile 95 % interval of `scores` over resampled blocks of time (a cluster bootstrap), two arrays (metric,)."""
-    rng = np.random.default_rng(seed)
     blocks = np.unique(task.block)
     parts = [np.flatnonzero(task.block == each) for each in blocks]
     if task.n_class:
         predicted = reading.predicted.argmax(1)
-        own = np.stack([confusion(task.target[part], predicted[part], task.n_class) for part in parts])
+        own = np.stack([confusion_matrix(task.target[part], predicted[part], task.n_class) for part in parts])
     else:
         errors = (task.target - reading.predicted) ** 2, (task.target - reading.base) ** 2
         own = np.stack([[error[part].sum() for error in errors] for part in parts])
-    drawn = own[rng.integers(0, blocks.size, (resamples, blocks.size))].sum(1)
+    drawn = own[drawn_blocks(blocks.size, resamples, seed)].sum(1)
     spread = confusion_scores(drawn) if task.n_class else 1 - drawn[:, :1] / np.maximum(drawn[:, 1:], 1e-300)
-    return np.percentile(spread, 2.5, axis=0), np.percentile(spread, 97.5, axis=0)
+    return percentiles(spread, axis=0)
 
 
 def calibration(task: Task, reading: Reading, bins: int = 10) -> tuple[float, np.ndarray, np.ndarray, np.ndarray]:

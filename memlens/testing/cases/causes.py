@@ -135,7 +135,7 @@ def judge_agreement(found: xr.Dataset, truth: dict[str, Any]) -> Verdict:
     """Every pair ranks windows as it must: all of an item's key, value and flag are needed, lineage knows of the key and the value, and on
     the path, where reads and storing are held, only the value matters.
     """
-    from memlens.analysis.support.statistics import rank_correlation
+    from memlens.stats.correlation import rank_correlation
 
     # windows are counted from the slot back: flag, value, key, and the noise before them
     seen = {
