@@ -7,8 +7,8 @@ import numpy as np
 import xarray as xr
 
 from memlens.recording import Recording
-from memlens.testing.fill import LENGTH
 from memlens.testing.grading import Case, Verdict
+from memlens.testing.layout import LENGTH
 from memlens.testing.write import write_recording
 
 #: Sizes: with 8 slots a segment, picked evenly, each slot's window is its own eighth of the segment.
