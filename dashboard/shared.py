@@ -42,9 +42,8 @@ def show(name: str, dataset: "xr.Dataset", whole: "xr.Dataset | None" = None, **
     """Draw the result of the analysis called ``name``, and say in words what is in it, or in the ``whole`` of it."""
     from memlens import figures
 
-    drawing = figures.drawing(name)
-    st.plotly_chart(drawing.plot(dataset), key=name, theme=None, **options)
-    said = drawing.caption(dataset if whole is None else whole)
+    st.plotly_chart(figures.plot(name, dataset), key=name, theme=None, **options)
+    said = figures.caption(name, dataset if whole is None else whole)
     st.caption(plain(said if whole is None else f"The whole recording: {said}"))
 
 

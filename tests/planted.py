@@ -1,7 +1,10 @@
 """A recording in memory with planted truth: what the analyses must find, and what they must not."""
 
+import fcntl
 import json
+import pickle
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 import xarray as xr
@@ -267,3 +270,33 @@ def inputs(name: str, recording: InMemory) -> tuple:
         "probe_profile": {"sample": 400, "resamples": 20},
     }
     return recording, cheap.get(name, {})
+
+
+class Results:
+    """Results of analyses by name, each computed when first asked for and kept in a folder that all workers of a session share."""
+
+    def __init__(self, folder: Path, recording: InMemory):
+        self.folder = folder / "results"
+        self.folder.mkdir(exist_ok=True)
+        self.recording = recording
+        self.read: dict[str, tuple[xr.Dataset, list[str]]] = {}
+
+    def __getitem__(self, name: str) -> xr.Dataset:
+        return self._of(name)[0].copy(deep=True)
+
+    def params(self, name: str) -> list[str]:
+        """Names of the parameters that the analysis was given."""
+        return self._of(name)[1]
+
+    def _of(self, name: str) -> tuple[xr.Dataset, list[str]]:
+        if name not in self.read:
+            kept = self.folder / f"{name}.pickle"
+            with (self.folder / f"{name}.lock").open("w") as lock:
+                fcntl.flock(lock, fcntl.LOCK_EX)
+                if not kept.exists():
+                    from memlens.catalogue import run
+
+                    held, params = inputs(name, self.recording)
+                    kept.write_bytes(pickle.dumps((run(name, held, **params), list(params))))
+            self.read[name] = pickle.loads(kept.read_bytes())
+        return self.read[name]

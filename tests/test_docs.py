@@ -97,13 +97,16 @@ def test_controls_table(model) -> None:
         assert f"`{re.sub(r'[0-9]+$', '{l}', name)}`" in table
 
 
-def test_analyses_table() -> None:
+def test_every_analysis_has_its_paragraph() -> None:
     from memlens.catalogue import CATALOGUE
 
-    rows = dict(re.findall(r"^\| `(\w+)` \| (.*?) \|$", page("docs/analyses.md"), re.M))
-    for analysis in CATALOGUE:
-        assert rows.get(analysis.name) == analysis.answers
-        assert f"`{analysis.name}`" in page("README.md").split("## Change something")[0]
+    headings = re.findall(r"^### `(\w+)`: (.*)$", page("docs/analyses.md"), re.M)
+    assert sorted(headings) == sorted((analysis.name, analysis.question) for analysis in CATALOGUE)
+
+
+def test_readme_lists_the_themes_of_the_analyses() -> None:
+    themes = re.findall(r"^## (\w+)$", page("docs/analyses.md"), re.M)
+    assert re.findall(r"\(docs/analyses.md#(\w+)\)", page("README.md")) == [theme.lower() for theme in themes]
 
 
 def test_links_lead_somewhere() -> None:

@@ -6,7 +6,7 @@ import numpy as np
 import xarray as xr
 
 from memlens.analysis.calibration import centred_ranks
-from memlens.analysis.support.decision_table import Agents, agents
+from memlens.analysis.support.decision_table import DecisionTable, decision_table
 from memlens.analysis.support.result import ACTIONS, attribute, finish
 from memlens.errors import AnalysisError
 from memlens.stats.hypothesis_tests import sign_flip_p
@@ -62,7 +62,7 @@ def q_fidelity(
         raise AnalysisError(
             f"the sweep lacks {', '.join(missing)}; give what `memlens.sweep(model, recording, targets)` returns"
         )
-    rows = agents(recording, LEAST)
+    rows = decision_table(recording, LEAST)
     at = _decided(rows, sweep, sequence)
     forced, taken = (
         np.array([ACTIONS.index(str(name)) for name in sweep[key].values]) for key in ("action", "factual")
@@ -103,7 +103,7 @@ def q_fidelity(
     return finish(dataset, "q_fidelity", recording, predicted.size, params, **notes)
 
 
-def _decided(rows: Agents, sweep: xr.Dataset, sequence: int) -> np.ndarray:
+def _decided(rows: DecisionTable, sweep: xr.Dataset, sequence: int) -> np.ndarray:
     """Row of the decision that each target is about; a slot is the candidate of that number in its segment."""
     segment, entry, slot = (sweep[name].values.astype(int) for name in ("segment", "entry", "slot"))
     swept = np.flatnonzero(rows.sequence == sequence)
@@ -136,7 +136,7 @@ def _gain(recording: "Recording", sweep: xr.Dataset, gamma: float) -> np.ndarray
 
 
 def _ranked(
-    predicted: np.ndarray, measured: np.ndarray, pair: np.ndarray, own: Agents, block: np.ndarray, seed: int
+    predicted: np.ndarray, measured: np.ndarray, pair: np.ndarray, own: DecisionTable, block: np.ndarray, seed: int
 ) -> dict[str, object]:
     unit = np.unique(pair, return_inverse=True)[1]
     x, y = centred_ranks(predicted, unit), centred_ranks(measured, unit)

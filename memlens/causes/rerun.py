@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
@@ -14,14 +14,12 @@ from memlens.model.model import MemoryModel
 from memlens.model.run import encode_questions, segment_of
 from memlens.model.segment import Segment
 from memlens.model.state import MemoryState
+from memlens.recording import Recording
 from memlens.recording.capture.replay import refuse_other, state_before
 from memlens.recording.capture.resume import restored
 from memlens.recording.format.schema import decoded
 from memlens.streams import EncodedStream
 from memlens.streams.encoded import AskedQuestion
-
-if TYPE_CHECKING:
-    from memlens.recording import Recording
 
 #: Fewest questions, and fewest segments in which they are asked, that an analysis is done with.
 LEAST, LEAST_SEGMENTS = 10, 5
@@ -46,12 +44,14 @@ class Rerun:
     Raises
     ------
     AnalysisError
-        When ``model`` is not a MemoryModel, the recording was made with interventions, or has no such sequence.
+        When what is given is not a Recording or not a MemoryModel, the recording was made with interventions, or has no such sequence.
     RecordingError
         When the model is another, or no states were kept (with the option that keeps them).
     """
 
-    def __init__(self, recording: "Recording", model: Any, sequence: int = 0):
+    def __init__(self, recording: Recording, model: Any, sequence: int = 0):
+        if not isinstance(recording, Recording):
+            raise AnalysisError(f"got {recording!r}, expected a Recording; open its folder with memlens.open")
         if not isinstance(model, MemoryModel):
             raise AnalysisError(
                 f"model is a {type(model).__name__}, expected the MemoryModel that the recording was made with"

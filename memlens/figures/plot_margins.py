@@ -4,13 +4,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from memlens.figures.panel import Mark, Panel, null_mark, paper, screen
+from memlens.figures.backend import AnyFigure, Backend
+from memlens.figures.panel import Mark, Panel, draw, null_mark
 from memlens.figures.style import percent
 
 if TYPE_CHECKING:
     import xarray as xr
-    from matplotlib.figure import Figure as Sheet
-    from plotly.graph_objects import Figure
 
 COLOUR, SYMBOL = {"candidate": "#CC79A7", "resident": "#0072B2"}, {"candidate": "square", "resident": "circle"}
 
@@ -36,14 +35,27 @@ def _panels(dataset: "xr.Dataset") -> list[Panel]:
     return panels
 
 
-def plot_margins(dataset: "xr.Dataset") -> "Figure":
-    """Draw the result of `memlens.analysis.margins`."""
-    return screen(_panels(dataset), f"How close the calls were (n = {dataset.attrs['n']:,} decisions)")
+def plot_margins(dataset: "xr.Dataset", backend: Backend = "plotly") -> AnyFigure:
+    """Draw the result of `memlens.analysis.margins`.
 
+    Parameters
+    ----------
+    dataset : xarray.Dataset
+        What `memlens.analysis.margins` returned.
+    backend : str
+        "plotly", for the screen, or "matplotlib", for print.
 
-def print_margins(dataset: "xr.Dataset") -> "Sheet":
-    """The same for print."""
-    return paper(_panels(dataset))
+    Returns
+    -------
+    plotly.graph_objects.Figure or matplotlib.figure.Figure
+        By the backend.
+
+    Raises
+    ------
+    AnalysisError
+        For another backend.
+    """
+    return draw(_panels(dataset), f"How close the calls were (n = {dataset.attrs['n']:,} decisions)", backend)
 
 
 def caption(dataset: "xr.Dataset") -> str:

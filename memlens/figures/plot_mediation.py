@@ -1,17 +1,12 @@
 """On which way facts reach their answers."""
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 import xarray as xr
 
-from memlens.figures.contrasted import contrasted, interval
-from memlens.figures.panel import Mark, Panel, paper, screen
+from memlens.figures.backend import AnyFigure, Backend
+from memlens.figures.effect_and_null import effect_and_null, interval
+from memlens.figures.panel import Mark, Panel, draw
 from memlens.figures.style import ACCENT, percent, scalar
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure as Sheet
-    from plotly.graph_objects import Figure
 
 NULL = "other text replaced (95 %)"
 
@@ -31,19 +26,33 @@ def _panels(dataset: "xr.Dataset") -> list[Panel]:
         y, low, high = (100 * dataset[name + end].values for end in ("", "_low", "_high"))
         shares.append(Mark(told, place, y, colour, "point", low, high, symbol=symbol))
     return [
-        Panel("without the fact", "run without the fact, in", "loss gained (nat/token)", contrasted(both, NULL), ["all", *ways], line=0),
+        Panel("without the fact", "run without the fact, in", "loss gained (nat/token)", effect_and_null(both, NULL),
+              ["all", *ways], line=0),
         Panel("share of the whole effect", "part of the state", "share (%)", shares, ways, line=0),
     ]  # fmt: skip
 
 
-def plot_mediation(dataset: "xr.Dataset") -> "Figure":
-    """Draw the result of `memlens.causes.mediation`."""
-    return screen(_panels(dataset), f"How facts reach their answers (n = {dataset.attrs['n']:,} questions)")
+def plot_mediation(dataset: "xr.Dataset", backend: Backend = "plotly") -> AnyFigure:
+    """Draw the result of `memlens.causes.mediation`.
 
+    Parameters
+    ----------
+    dataset : xarray.Dataset
+        What `memlens.causes.mediation` returned.
+    backend : str
+        "plotly", for the screen, or "matplotlib", for print.
 
-def print_mediation(dataset: "xr.Dataset") -> "Sheet":
-    """The same for print."""
-    return paper(_panels(dataset))
+    Returns
+    -------
+    plotly.graph_objects.Figure or matplotlib.figure.Figure
+        By the backend.
+
+    Raises
+    ------
+    AnalysisError
+        For another backend.
+    """
+    return draw(_panels(dataset), f"How facts reach their answers (n = {dataset.attrs['n']:,} questions)", backend)
 
 
 def caption(dataset: "xr.Dataset") -> str:

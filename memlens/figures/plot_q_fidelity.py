@@ -4,13 +4,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from memlens.figures.panel import Mark, Panel, paper, screen
+from memlens.figures.backend import AnyFigure, Backend
+from memlens.figures.panel import Mark, Panel, draw
 from memlens.figures.style import ACCENT, ACTION_COLOUR, NULL_COLOUR, percent, scalar
 
 if TYPE_CHECKING:
     import xarray as xr
-    from matplotlib.figure import Figure as Sheet
-    from plotly.graph_objects import Figure
 
 SYMBOL = {"STORE": "circle", "COMPRESS": "square", "RETRIEVE": "diamond", "DISCARD": "triangle-up"}
 
@@ -50,14 +49,27 @@ def _panels(dataset: "xr.Dataset") -> list[Panel]:
     ]
 
 
-def plot_q_fidelity(dataset: "xr.Dataset") -> "Figure":
-    """Draw the result of `memlens.analysis.q_fidelity`."""
-    return screen(_panels(dataset), f"Q against measured effects (n = {dataset.attrs['n']:,} forced actions)")
+def plot_q_fidelity(dataset: "xr.Dataset", backend: Backend = "plotly") -> AnyFigure:
+    """Draw the result of `memlens.analysis.q_fidelity`.
 
+    Parameters
+    ----------
+    dataset : xarray.Dataset
+        What `memlens.analysis.q_fidelity` returned.
+    backend : str
+        "plotly", for the screen, or "matplotlib", for print.
 
-def print_q_fidelity(dataset: "xr.Dataset") -> "Sheet":
-    """The same for print."""
-    return paper(_panels(dataset))
+    Returns
+    -------
+    plotly.graph_objects.Figure or matplotlib.figure.Figure
+        By the backend.
+
+    Raises
+    ------
+    AnalysisError
+        For another backend.
+    """
+    return draw(_panels(dataset), f"Q against measured effects (n = {dataset.attrs['n']:,} forced actions)", backend)
 
 
 def caption(dataset: "xr.Dataset") -> str:

@@ -4,13 +4,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from memlens.figures.panel import Mark, Panel, null_mark, paper, screen
+from memlens.figures.backend import AnyFigure, Backend
+from memlens.figures.panel import Mark, Panel, draw, null_mark
 from memlens.figures.style import ACCENT, ACTION_COLOUR, ACTION_LETTER, NULL_COLOUR, p_text, percent, scalar
 
 if TYPE_CHECKING:
     import xarray as xr
-    from matplotlib.figure import Figure as Sheet
-    from plotly.graph_objects import Figure
 
 #: Features drawn, the most important first.
 MOST = 8
@@ -82,14 +81,29 @@ def _panels(dataset: "xr.Dataset") -> list[Panel]:
     return [_importance(dataset), _dependence(dataset), _scores(dataset), _leaves(dataset)]
 
 
-def plot_q_network(dataset: "xr.Dataset") -> "Figure":
-    """Draw the result of `memlens.analysis.q_network`."""
-    return screen(_panels(dataset), f"What the controller looks at (n = {dataset.attrs['n']:,} decisions)", columns=2)
+def plot_q_network(dataset: "xr.Dataset", backend: Backend = "plotly") -> AnyFigure:
+    """Draw the result of `memlens.analysis.q_network`.
 
+    Parameters
+    ----------
+    dataset : xarray.Dataset
+        What `memlens.analysis.q_network` returned.
+    backend : str
+        "plotly", for the screen, or "matplotlib", for print.
 
-def print_q_network(dataset: "xr.Dataset") -> "Sheet":
-    """The same for print."""
-    return paper(_panels(dataset), columns=2)
+    Returns
+    -------
+    plotly.graph_objects.Figure or matplotlib.figure.Figure
+        By the backend.
+
+    Raises
+    ------
+    AnalysisError
+        For another backend.
+    """
+    return draw(
+        _panels(dataset), f"What the controller looks at (n = {dataset.attrs['n']:,} decisions)", backend, columns=2
+    )
 
 
 def caption(dataset: "xr.Dataset") -> str:

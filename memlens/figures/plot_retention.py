@@ -4,7 +4,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from memlens.figures.panel import Mark, Panel, paper, screen
+from memlens.figures.backend import AnyFigure, Backend
+from memlens.figures.panel import Mark, Panel, draw
 from memlens.figures.style import (
     ACCENT,
     MODALITY_COLOUR,
@@ -19,8 +20,6 @@ from memlens.figures.style import (
 
 if TYPE_CHECKING:
     import xarray as xr
-    from matplotlib.figure import Figure as Sheet
-    from plotly.graph_objects import Figure
 
 Y = "exact-match accuracy (%)"
 
@@ -71,14 +70,29 @@ def _panels(dataset: "xr.Dataset") -> list[Panel]:
     ]
 
 
-def plot_retention(dataset: "xr.Dataset") -> "Figure":
-    """Draw the result of `memlens.analysis.retention`."""
-    return screen(_panels(dataset), f"Retention: what is remembered, how long (n = {dataset.attrs['n']:,} questions)")
+def plot_retention(dataset: "xr.Dataset", backend: Backend = "plotly") -> AnyFigure:
+    """Draw the result of `memlens.analysis.retention`.
 
+    Parameters
+    ----------
+    dataset : xarray.Dataset
+        What `memlens.analysis.retention` returned.
+    backend : str
+        "plotly", for the screen, or "matplotlib", for print.
 
-def print_retention(dataset: "xr.Dataset") -> "Sheet":
-    """The same for print."""
-    return paper(_panels(dataset))
+    Returns
+    -------
+    plotly.graph_objects.Figure or matplotlib.figure.Figure
+        By the backend.
+
+    Raises
+    ------
+    AnalysisError
+        For another backend.
+    """
+    return draw(
+        _panels(dataset), f"Retention: what is remembered, how long (n = {dataset.attrs['n']:,} questions)", backend
+    )
 
 
 def caption(dataset: "xr.Dataset") -> str:

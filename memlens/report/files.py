@@ -18,7 +18,22 @@ if TYPE_CHECKING:
 
 
 def write_data(dataset: "xr.Dataset", name: str, folder: Path) -> list[Path]:
-    """Write a result as JSON, and as one CSV for each set of variables that share their dims."""
+    """Write a result as JSON, and as one CSV for each set of variables that share their dims.
+
+    Parameters
+    ----------
+    dataset : xarray.Dataset
+        The result.
+    name : str
+        Of the analysis; the files' names begin with it.
+    folder : Path
+        Made if missing.
+
+    Returns
+    -------
+    list[Path]
+        The files, the JSON first.
+    """
     folder.mkdir(exist_ok=True)
     whole = folder / f"{name}.json"
     whole.write_text(json.dumps(_plain(dataset.to_dict()), indent=1, allow_nan=False), encoding="utf-8")
@@ -64,8 +79,21 @@ def write_manifest(
 
     Parameters
     ----------
-    made
-        File, relative to the folder, -> the analysis it shows ("" for the report itself).
+    folder : Path
+        Of the report.
+    recording : Recording
+        That was analysed.
+    sections : Sequence[Section]
+        In the order of the report.
+    made : dict[str, str]
+        Each file, relative to the folder -> the analysis that it shows, "" for the report itself.
+    seconds : float
+        That the report took.
+
+    Returns
+    -------
+    Path
+        The manifest.
     """
     manifest = {
         "recording": str(recording.attrs.get("id", "")),

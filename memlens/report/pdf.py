@@ -6,9 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from memlens.figures import drawing
+from memlens import figures
 from memlens.figures.style import INK, visible
-from memlens.report.html import TITLES
 from memlens.report.section import Section
 from memlens.report.summary import Row, accuracy_table, facts, limits, provenance
 
@@ -22,8 +21,23 @@ A4 = (11.69, 8.27)
 LONG = ("model config", "versions", "stream", "command")
 
 
-def write_paper(recording: "Recording", sections: Sequence[Section], folder: Path) -> dict[str, str]:
-    """Write report.pdf and figures/<analysis>.png; return file -> analysis."""
+def write_pdf(recording: "Recording", sections: Sequence[Section], folder: Path) -> dict[str, str]:
+    """Write report.pdf and figures/<analysis>.png.
+
+    Parameters
+    ----------
+    recording : Recording
+        That was analysed.
+    sections : Sequence[Section]
+        In the order of the report.
+    folder : Path
+        Of the report.
+
+    Returns
+    -------
+    dict[str, str]
+        Each file, relative to the folder -> the analysis that it shows, "" for the report itself.
+    """
     from matplotlib.backends.backend_pdf import PdfPages
 
     made = {"report.pdf": ""}
@@ -36,12 +50,11 @@ def write_paper(recording: "Recording", sections: Sequence[Section], folder: Pat
             for section in sections:
                 if section.dataset is None:
                     continue
-                draw = drawing(section.name)
-                page = draw.print(section.dataset)
+                page = figures.plot(section.name, section.dataset, backend="matplotlib")
                 name = f"figures/{section.name}.png"
                 page.savefig(folder / name, dpi=150)
                 made[name] = section.name
-                pdf.savefig(_captioned(page, TITLES[section.name], draw.caption(section.dataset)))
+                pdf.savefig(_captioned(page, section.title, figures.caption(section.name, section.dataset)))
             pdf.savefig(_text("Limits and provenance", _back(recording, sections)))
     return made
 
@@ -80,7 +93,7 @@ def _front(recording: "Recording", sections: Sequence[Section]) -> "Sheet":
         bottom -= 0.065 + 0.028 * (len(table[1]) + 1)
     missing = [section for section in sections if section.dataset is None]
     if missing:
-        lines = [f"{TITLES[section.name]}: {section.note}" for section in missing]
+        lines = [f"{section.title}: {section.note}" for section in missing]
         page.text(0.07, bottom - 0.02, "Could not run", fontsize=11, weight="bold", va="top")
         page.text(0.07, bottom - 0.05, "\n".join(_wrap(line, 130) for line in lines), fontsize=9, va="top")
     return page

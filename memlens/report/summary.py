@@ -42,7 +42,20 @@ def _stream(value: Any) -> str:
 
 
 def facts(recording: "Recording", sections: Sequence[Section]) -> list[Row]:
-    """Label and value of each fact, ready to be shown as text."""
+    """What was recorded, how well it remembered and what it cost.
+
+    Parameters
+    ----------
+    recording : Recording
+        That was analysed.
+    sections : Sequence[Section]
+        Of the report.
+
+    Returns
+    -------
+    list[tuple[str, str]]
+        Label and value, to be shown as text.
+    """
     attrs = recording.attrs
     seconds, n_token = float(attrs.get("wall_seconds", 0) or 0), int(attrs.get("n_token", 0) or 0)
     peak = float(attrs.get("peak_rss_bytes", 0) or 0)
@@ -126,7 +139,20 @@ def provenance(recording: "Recording") -> list[Row]:
 
 
 def limits(recording: "Recording", sections: Sequence[Section]) -> list[str]:
-    """What this report cannot show, from what it holds."""
+    """What this report cannot show, judged by what it holds.
+
+    Parameters
+    ----------
+    recording : Recording
+        That was analysed.
+    sections : Sequence[Section]
+        Of the report.
+
+    Returns
+    -------
+    list[str]
+        One sentence each.
+    """
     out = []
     if not recording.attrs.get("complete", True):
         out.append("The recording is incomplete: the run stopped before the end of its stream.")

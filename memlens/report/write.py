@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 from memlens.errors import RecordingError
 from memlens.report.files import write_data, write_manifest
-from memlens.report.html import build_page
+from memlens.report.html import build_html
 from memlens.report.parallel import analyse_all
-from memlens.report.pdf import write_paper
+from memlens.report.pdf import write_pdf
 from memlens.report.section import Choice, Progress, choose
 
 if TYPE_CHECKING:
@@ -31,16 +31,18 @@ def write_report(
 
     Parameters
     ----------
-    directory
+    recording : Recording
+        What is analysed.
+    directory : str or Path
         Folder to make. It must not exist; it appears only when the report is complete.
-    analyses
+    analyses : str, Sequence[str] or Mapping[str, Mapping]
         Names, or names with parameters; None takes every analysis that needs no more than the recording and its model. An analysis that the
         recording cannot support becomes a note in the report.
     model
         The model that the recording was made with, for analyses that run it; without it these become notes.
-    workers
-        Analyses that run side by side, each in a process of its own that loads what it needs.
-    progress
+    workers : int
+        Analyses that run at the same time, each in a process of its own that loads what it needs.
+    progress : Callable
         Called before each step as ``progress(done, total, what)``.
 
     Returns
@@ -68,7 +70,7 @@ def write_report(
         _fill(recording, made, chosen, model, workers, progress or (lambda done, total, what: None))
         made.chmod(0o755)
         if directory.exists():
-            raise RecordingError(f"'{directory}' was made by someone else meanwhile; choose another folder")
+            raise RecordingError(f"'{directory}' was made by another process meanwhile; choose another folder")
         made.rename(directory)
     except BaseException:
         shutil.rmtree(made, ignore_errors=True)
@@ -98,8 +100,8 @@ def _fill(
                 files[name] = [path.relative_to(folder).as_posix() for path in written]
                 made |= dict.fromkeys(files[name], name)
     progress(total - 2, total, "report: report.html")
-    (folder / "report.html").write_text(build_page(recording, sections, files), encoding="utf-8")
+    (folder / "report.html").write_text(build_html(recording, sections, files), encoding="utf-8")
     progress(total - 1, total, "report: report.pdf")
-    made |= {"report.html": ""} | write_paper(recording, sections, folder)
+    made |= {"report.html": ""} | write_pdf(recording, sections, folder)
     write_manifest(folder, recording, sections, made, time.perf_counter() - begin)
     progress(total, total, "report: done")

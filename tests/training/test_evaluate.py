@@ -203,7 +203,7 @@ def test_baselines(kind: str) -> None:
 
 
 def test_bad_wishes_change_nothing(model: MemoryModel) -> None:
-    with pytest.raises(StreamError, match="no task 'nedle'; closest: needle"):
+    with pytest.raises(StreamError, match="no built-in stream or task 'nedle'; closest: needle"):
         evaluate(model, "nedle")
     with pytest.raises(StreamError, match="no option 'facts'"):
         evaluate(model, "needle", options={"facts": 3})
