@@ -22,7 +22,7 @@ SMALL = {"questions": 10, "reach": 2, "steps": 1, "draws": 1}
 Built = tuple[Recording, dict[str, Any]]
 
 
-def _kept(built: "HandBuilt") -> Built:
+def _recorded(built: "HandBuilt") -> Built:
     return recorded(built, states_every=1), {"model": built.model}
 
 
@@ -30,14 +30,14 @@ def through_the_store(seed: int) -> Built:
     """The hand-built memory that drops entries after 5 segments: a held item is answered from its own entry, and from nothing else."""
     from memlens.testing.models import forgetting
 
-    return _kept(forgetting(life=LIFE, seed=seed))
+    return _recorded(forgetting(life=LIFE, seed=seed))
 
 
 def _through_working_memory(seed: int) -> Built:
     """The hand-built working memory that holds the last item in each of its four slots."""
     from memlens.testing.models import last_item
 
-    return _kept(last_item(seed=seed))
+    return _recorded(last_item(seed=seed))
 
 
 def unheard(seed: int) -> Built:
@@ -54,14 +54,14 @@ def _unheard(seed: int) -> Built:
     built = forgetting(life=LIFE, seed=seed)
     with torch.no_grad():
         built.model.decoder.blocks[0].get_submodule("cross_attention").get_parameter("value.weight").zero_()
-    return _kept(built)
+    return _recorded(built)
 
 
 def _never_asked(seed: int) -> Built:
     """The hand-built counter, which is asked nothing."""
     from memlens.testing.models import counter
 
-    return _kept(counter(seed=seed))
+    return _recorded(counter(seed=seed))
 
 
 def _another_model(seed: int) -> Built:
@@ -133,8 +133,21 @@ def _judge_attribution(found: xr.Dataset, truth: dict[str, Any]) -> Verdict:
 
 
 def judge_agreement(found: xr.Dataset, truth: dict[str, Any]) -> Verdict:
-    """Every pair ranks windows as it must: all of an item's key, value and flag are needed, lineage knows of the key and the value, and on
-    the path, where reads and storing are held, only the value matters.
+    """Every pair of measures ranks windows as it must.
+
+    All of an item's key, value and flag are needed, lineage knows of the key and the value, and on the path, where reads and storing are
+    held, only the value matters.
+
+    Parameters
+    ----------
+    found : xarray.Dataset
+        Of `memlens.causes.agreement` with windows of one token.
+    truth : dict
+        Not used.
+
+    Returns
+    -------
+    Verdict
     """
     from memlens.stats.correlation import rank_correlation
 
