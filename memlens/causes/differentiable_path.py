@@ -45,7 +45,7 @@ class ReadAncestry:
     def __init__(self, rerun: Rerun):
         self.tree = Ancestry(rerun.recording)
         self._reads = self.tree.reads()
-        self._rows = np.flatnonzero(rerun.recording.questions["sequence"].values == rerun.sequence)
+        self._rows = np.flatnonzero(rerun.recording.tables.questions.sequence == rerun.sequence)
 
     def leaves(self, entry: int, share: float = 1.0) -> list[tuple[int, float]]:
         """The fresh slots that an entry came from.

@@ -17,7 +17,6 @@ from memlens.model.state import MemoryState
 from memlens.recording import Recording
 from memlens.recording.capture.replay import refuse_other, state_before
 from memlens.recording.capture.resume import restored
-from memlens.recording.format.schema import decoded
 from memlens.streams import EncodedStream
 from memlens.streams.encoded import AskedQuestion
 
@@ -57,14 +56,14 @@ class Rerun:
                 f"model is a {type(model).__name__}, expected the MemoryModel that the recording was made with"
             )
         refuse_other(recording, model)
-        if decoded(recording.attrs.get("interventions"), []):
+        if recording.info.interventions:
             raise AnalysisError(f"'{recording.path}' was made with interventions; analyse its parent")
         n = recording.segments.sizes["sequence"]
         if not 0 <= sequence < n:
             raise AnalysisError(f"sequence is {sequence}; this recording has 0 to {n - 1}")
         self.recording, self.model, self.sequence = recording, model, sequence
         self.length = model.cfg.segment_length
-        first = int(recording.segments["segment"].values[0])
+        first = recording.tables.segments.first
         streams, at, state = state_before(recording, model, first)
         self.stream: EncodedStream = streams[sequence]
         self._now = at, self._own(state)

@@ -38,7 +38,7 @@ def run(args: Namespace) -> None:
 
     changes = interventions.interventions_of(opened)
     changes += interventions.load_interventions(args.interventions) if args.interventions else []
-    model = load_memory_model(folder, policy=opened.attrs["policy"])
+    model = load_memory_model(folder, policy=opened.info.policy)
     with progress() as show, arguments.warnings_in_one_line():
         recording.replay(
             opened,

@@ -54,7 +54,7 @@ def run(args: Namespace) -> None:
     )
     from memlens.model.checkpoint import load_memory_model
 
-    model = load_memory_model(folder, policy=opened.attrs["policy"])
+    model = load_memory_model(folder, policy=opened.info.policy)
     with progress() as show:
         found = interventions.sweep(model, opened, chosen, progress=show)
     found.to_netcdf(args.out, engine="scipy")

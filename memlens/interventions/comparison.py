@@ -14,7 +14,6 @@ import xarray as xr
 from memlens.dims import Action
 from memlens.errors import RecordingError
 from memlens.recording import Recording
-from memlens.recording.format.schema import decoded
 
 #: Beginnings of points' names in the order in which a step fires them. Inside of a part, points are listed in that order.
 FIRING = (
@@ -117,7 +116,7 @@ def compare(parent: Recording, child: Recording) -> Comparison:
         When one is not a recording, or the two have other streams, segment lengths or sizes, or no segment in common.
     """
     _refuse_unlike(parent, child)
-    common = np.intersect1d(parent.segments["segment"].values, child.segments["segment"].values)
+    common = np.intersect1d(parent.tables.segments.segment, child.tables.segments.segment)
     if not common.size:
         raise RecordingError(f"'{parent.path}' and '{child.path}' have no segment in common; record more of one")
     points = _points(parent, child, common)
@@ -141,13 +140,10 @@ def _refuse_unlike(parent: Recording, child: Recording) -> None:
     for one in (parent, child):
         if not isinstance(one, Recording):
             raise RecordingError(f"got {one!r}, expected a Recording; open its folder with memlens.open")
-    streams = [decoded(r.attrs.get("stream"), {}) for r in (parent, child)]
-    prints = [[one.get("sha256") for one in stream.get("streams", [stream])] for stream in streams]
+    infos = [parent.info, child.info]
     found = {
-        "streams": [
-            f"{s.get('name')} ({', '.join(str(p)[:12] for p in ps)})" for s, ps in zip(streams, prints, strict=True)
-        ],
-        "segment lengths": [r.attrs["segment_length"] for r in (parent, child)],
+        "streams": [f"{info.stream.name} ({', '.join(one.sha256[:12] for one in info.streams)})" for info in infos],
+        "segment lengths": [info.segment_length for info in infos],
     }
     shared = _shared(parent, child)
     shapes = {name: [dict(r.segments[name].sizes) | {"segment": 0} for r in (parent, child)] for name in shared}
@@ -166,7 +162,7 @@ def firing_order(name: str) -> int:
 
 
 def _shared(parent: Recording, child: Recording) -> list[str]:
-    listed = [point["name"] for point in decoded(parent.attrs.get("points"), [])]
+    listed = [point.name for point in parent.info.points]
     return sorted((name for name in listed if name in child.segments and name in parent.segments), key=firing_order)
 
 

@@ -68,10 +68,9 @@ def values_at(recording: Recording, point: str, segment: int, sequence: int) -> 
     InterventionError
         When that segment or sequence is not in the recording.
     """
-    array = recording[point]
-    at = np.flatnonzero(recording.segments["segment"].values == segment)
+    array, known = recording[point], recording.tables.segments.segment
+    at = np.flatnonzero(known == segment)
     if not at.size or sequence >= array.sizes["sequence"]:
-        known = recording.segments["segment"].values
         raise InterventionError(
             f"'{recording.path}' has no segment {segment} of sequence {sequence}; it has segments {known.min()} to {known.max()} of "
             f"{array.sizes['sequence']} sequences"
@@ -160,13 +159,12 @@ def entry_row(recording: Recording, entry: int, sequence: int) -> xr.Dataset:
     InterventionError
         When the recording has no such entry.
     """
-    table = recording.entries
-    at = np.flatnonzero((table["entry"].values == entry) & (table["sequence"].values == sequence))
-    if not at.size:
+    at = int(recording.tables.entries.index.rows(sequence, entry))
+    if at < 0:
         raise InterventionError(
             f"'{recording.path}' has no entry {entry} of sequence {sequence}; recording.entries lists those it has"
         )
-    return table.isel(birth=int(at[0]))
+    return recording.entries.isel(birth=at)
 
 
 def place_of(recording: Recording, entry: int, segment: int, sequence: int, axis: str) -> int:
@@ -193,9 +191,8 @@ def place_of(recording: Recording, entry: int, segment: int, sequence: int, axis
         ids = values_at(recording, "entry_id", segment, sequence)
         found = np.flatnonzero(ids == entry)
     else:
-        rows = recording.decisions
-        same = (rows["entry"].values == entry) & (rows["segment"].values == segment)
-        found = rows["agent"].values[same & (rows["sequence"].values == sequence)]
+        rows = recording.tables.decisions
+        found = rows.agent[(rows.entry == entry) & (rows.segment == segment) & (rows.sequence == sequence)]
     if not found.size:
         raise InterventionError(f"'{recording.path}' has no entry {entry} in segment {segment} of sequence {sequence}")
     return int(found[0])

@@ -11,7 +11,6 @@ from memlens.interventions.control import Forbid, Force, Freeze
 from memlens.interventions.edits import Ablate, Clamp, Noise, Patch, Scale, Swap
 from memlens.interventions.entries import Drop, Insert
 from memlens.recording import Recording
-from memlens.recording.format.schema import decoded
 
 Read = TypeVar("Read")
 
@@ -88,4 +87,4 @@ def read_json_list(path: str | Path, read: Callable[[Any], Read]) -> list[Read]:
 
 def interventions_of(recording: Recording) -> list[Intervention]:
     """The interventions that a recording was made with."""
-    return [from_dict(one) for one in decoded(recording.attrs.get("interventions"), [])]
+    return [from_dict(one) for one in recording.info.interventions]

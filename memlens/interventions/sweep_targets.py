@@ -66,16 +66,15 @@ def random_targets(recording: Recording, n: int, *, seed: int = 0, sequence: int
     InterventionError
         When the recording has fewer than ``n`` of them.
     """
-    rows = recording.decisions
-    asked = recording.questions
-    last = asked["segment"].values[asked["sequence"].values == sequence].max(initial=-1)
-    possible = np.isfinite(rows["q"].values) & (rows["executed"].values[:, None] != np.arange(len(Action)))
-    possible &= ((rows["sequence"].values == sequence) & (rows["segment"].values < last))[:, None]
+    decisions, asked = recording.tables.decisions, recording.tables.questions
+    segment, entry = decisions.segment, decisions.entry
+    last = asked.segment[asked.sequence == sequence].max(initial=-1)
+    possible = np.isfinite(decisions.q) & (decisions.executed[:, None] != np.arange(len(Action)))
+    possible &= ((decisions.sequence == sequence) & (segment < last))[:, None]
     row, action = np.nonzero(possible)
     if n > len(row):
         raise InterventionError(
             f"'{recording.path}' has {len(row)} actions that could be forced in sequence {sequence}, expected {n} or more; ask for fewer"
         )
     drawn = np.sort(np.random.default_rng(seed).choice(len(row), n, replace=False))
-    segment, entry = rows["segment"].values, rows["entry"].values
     return [(int(segment[row[i]]), int(entry[row[i]]), Action(int(action[i])).name) for i in drawn]

@@ -24,7 +24,6 @@ from memlens.model.segment import Segment
 from memlens.model.state import MemoryState
 from memlens.recording import Recording
 from memlens.recording.capture.replay import state_before
-from memlens.recording.format.schema import decoded
 from memlens.streams import EncodedStream
 
 SweepTarget = Force | tuple[int, int, str]
@@ -79,7 +78,7 @@ def sweep(
             f"got {source!r}, expected a Recording (of memlens.open) or an EncodedStream (of Stream.encode)"
         )
     if isinstance(source, Recording):
-        if decoded(source.attrs.get("interventions"), []):
+        if source.info.interventions:
             raise InterventionError(f"'{source.path}' was made with interventions; sweep its parent, or its stream")
         streams, first, state = state_before(source, model, min(map(_segment, forces)))
         if not 0 <= sequence < len(streams):

@@ -121,6 +121,10 @@ class InMemory(Recording):
             {"/": xr.Dataset(attrs=self.attrs), **{f"/{k}": v for k, v in groups.items()}}
         )
 
+    def n_rows(self, group: str) -> int:
+        """Rows of a group."""
+        return int(self.tree[group].sizes[next(g.axis for g in schema.GROUPS if g.name == group)])
+
     def _group(self, name: str) -> xr.Dataset:
         return self.tree[name].to_dataset()
 

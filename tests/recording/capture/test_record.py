@@ -121,7 +121,7 @@ def test_wrong_options_are_named(options, said):
 def test_what_is_no_option_is_refused(model, tmp_path):
     for options, said in (
         ({"dtype": "int8"}, "options is a dict, expected RecordOptions"),
-        (RecordOptions(parent="runs/first"), "parent is a str"),
+        (RecordOptions(parent="runs/first"), "parent: got a str 'runs/first', expected a recording"),
         (RecordOptions(interventions=("drop",)), "an intervention is a str"),
     ):
         with pytest.raises(RecordingError, match=said):
