@@ -146,5 +146,5 @@ def told_of(model: "MemoryModel", streams: "Sequence[EncodedStream]", policy: st
         counts["silent"] += sum(not any(wrote) for wrote, real in zip(born.tolist(), there, strict=True) if real)
         counts["segments"] += sum(there)
 
-    answers = recall(model, streams, {"all": []}, policy=policy, told=count)["all"]
+    answers = recall(model, streams, {"all": []}, policy=policy, on_result=count)["all"]
     return {"answers": answers, **counts}
