@@ -17,7 +17,8 @@ from torch import Tensor, nn
 from memlens.analysis.support.ancestry import Ancestry
 from memlens.causes.rerun import Asked, Stage
 from memlens.model.answers import Questions
-from memlens.model.model import MemoryModel, answer_loss
+from memlens.model.losses import answer_loss
+from memlens.model.model import MemoryModel
 from memlens.model.segment import Segment
 from memlens.model.state import Memory, MemoryState
 
@@ -200,5 +201,5 @@ def _slice(stage: Stage, state: MemoryState, segment: int, position: int, reach:
     if start:
         before = whole.map(lambda x: x[:, :start])
         hidden, blocks = stage.model.encode(before, state)
-        state = stage.model.carry(state, hidden, before, blocks)
+        state = state.carried(hidden, before, blocks)
     return Slice(whole.map(lambda x: x[:, start : last + 1]), state, segment * stage.length + start)

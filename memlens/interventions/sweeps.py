@@ -136,7 +136,7 @@ class _Sweep:
             read = Read(segment, hidden, context, state, told)
             self._advance(read, [*forks, *new], agents, columns)
             self._stop(t, after)
-        return model.carry(after, hidden, segment, blocks)
+        return after.carried(hidden, segment, blocks)
 
     def _advance(self, read: Read, parts: list[Forks], agents: dict[int, int], columns: np.ndarray) -> None:
         forks, done = parts[0].joined(*parts[1:]), []
