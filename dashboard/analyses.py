@@ -17,7 +17,6 @@ name = st.selectbox(
     placeholder="Choose what you want to know",
 )
 if name:
-    st.subheader(find(name).title)
     try:
         result = shared.run_analysis(shared.recording_path(), name)
     except MemlensError as error:
