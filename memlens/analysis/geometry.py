@@ -7,7 +7,7 @@ import numpy as np
 import xarray as xr
 
 from memlens.analysis.support.result import finish
-from memlens.analysis.support.segment_means import grid, slot_labels
+from memlens.analysis.support.segment_means import segment_vectors, slot_labels
 from memlens.errors import AnalysisError
 from memlens.stats.hypothesis_tests import p_value
 from memlens.stats.information import mutual_information
@@ -16,7 +16,7 @@ from memlens.stats.nulls import time_orders
 from memlens.stats.time_blocks import time_blocks
 
 if TYPE_CHECKING:
-    from memlens.analysis.support.segment_means import Grid
+    from memlens.analysis.support.segment_means import SegmentVectors
     from memlens.recording import Recording
 
 #: Measures in order, and whether something planted makes them larger (1) or smaller (-1) than their null.
@@ -62,7 +62,7 @@ def geometry(
     AnalysisError
         With fewer than 8 segments or 20 vectors, or vectors that are all equal.
     """
-    data = grid(recording, point, segments)
+    data = segment_vectors(recording, point, segments)
     sequence, segment, place = np.nonzero(data.held)
     value = data.value[sequence, segment, place].astype(np.float64)
     if value.shape[0] < 20:
@@ -137,7 +137,7 @@ def _rank(value: np.ndarray, order: np.ndarray, block: np.ndarray, shuffles: int
     return _measured(lambda kept: _perplexity(_spectrum(value[kept])), block, np.array(null))
 
 
-def _redundancy(data: "Grid", mean: np.ndarray, shuffles: int, seed: int) -> Part:
+def _redundancy(data: "SegmentVectors", mean: np.ndarray, shuffles: int, seed: int) -> Part:
     """Segments of all sequences are one axis here: a place's order of time moves over all of them."""
     shape = data.value.shape
     sequence, segment = np.divmod(np.arange(shape[0] * shape[1]), shape[1])
@@ -208,7 +208,9 @@ def _exchanged(value: np.ndarray, where: Where, shuffles: int, seed: int) -> Ite
         yield change[stretch, place]
 
 
-def _modality(recording: "Recording", data: "Grid", where: Where, block: np.ndarray, shuffles: int, seed: int) -> Part:
+def _modality(
+    recording: "Recording", data: "SegmentVectors", where: Where, block: np.ndarray, shuffles: int, seed: int
+) -> Part:
     nothing = np.nan, np.nan, np.nan, np.full(shuffles, np.nan)
     if data.place != "slot":
         return nothing
@@ -233,7 +235,7 @@ def _modality(recording: "Recording", data: "Grid", where: Where, block: np.ndar
     return _measured(bits, block, np.array(null))
 
 
-def _usage(data: "Grid") -> np.ndarray:
+def _usage(data: "SegmentVectors") -> np.ndarray:
     """Share of the segments in which a place holds something new; the first segment counts where it holds anything."""
     before = np.zeros_like(data.value[:, :1])
     changed = np.abs(np.diff(np.concatenate([before, data.value], 1), axis=1)).max(-1) > 0

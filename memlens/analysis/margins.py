@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import xarray as xr
 
-from memlens.analysis.support.decision_table import agents
+from memlens.analysis.support.decision_table import decision_table
 from memlens.analysis.support.result import KINDS, finish
 from memlens.errors import AnalysisError
 from memlens.stats.bootstrap import percentiles
@@ -56,7 +56,7 @@ def margins(
         raise AnalysisError(
             f"thresholds are {list(thresholds)}, top {top}, shuffles {shuffles}; give ascending nats above 0, 1 or more"
         )
-    rows = agents(recording, LEAST)
+    rows = decision_table(recording, LEAST)
     rows = rows.at(np.isfinite(rows.q).sum(1) >= 2)
     if rows.segment.size < LEAST:
         raise AnalysisError(

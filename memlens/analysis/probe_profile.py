@@ -11,7 +11,7 @@ from memlens.analysis.support import probing
 from memlens.analysis.support.clustering import principal
 from memlens.analysis.support.probing import Kind, Task
 from memlens.analysis.support.result import finish
-from memlens.analysis.support.segment_means import grid
+from memlens.analysis.support.segment_means import segment_vectors
 from memlens.analysis.support.targets import Target, target_of
 from memlens.analysis.support.vectors import Vectors, vectors
 from memlens.errors import AnalysisError, closest
@@ -168,7 +168,7 @@ def _by_distance(
     recording: "Recording", point: str, target: str | xr.DataArray, distances: "Sequence[int]", folds: int
 ) -> tuple[Groups, str]:
     """Rows are segments; a vector is all places of the point side by side, on its leading principal axes."""
-    data = grid(recording, point, int(recording.segments.sizes["segment"]))
+    data = segment_vectors(recording, point, int(recording.segments.sizes["segment"]))
     n_sequence, n = data.value.shape[:2]
     flat = data.value.reshape(n_sequence * n, -1)
     value = principal(flat, min(64, max(n_sequence * n // 4, 2)))[0].astype(np.float32)

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import xarray as xr
 
-from memlens.analysis.support.decision_table import Agents, agents
+from memlens.analysis.support.decision_table import DecisionTable, decision_table
 from memlens.analysis.support.result import ACTIONS, finish
 from memlens.errors import AnalysisError
 from memlens.stats.comparisons import holm
@@ -77,7 +77,7 @@ def q_network(
             f"folds, repeats, depth, grid, sample, shuffles are {folds}, {repeats}, {depth}, {grid}, {sample}, {shuffles}; "
             f"give at least 2, 1, 1, 2, {LEAST}, 1"
         )
-    rows = agents(recording, LEAST)
+    rows = decision_table(recording, LEAST)
     total = rows.segment.size
     if total > sample:
         rows = rows.at(np.sort(np.random.default_rng(seed).choice(total, sample, replace=False)))
@@ -229,7 +229,7 @@ def _dependence(surrogates: _Surrogates, grid: int, seed: int, background: int =
     }
 
 
-def _tree(rows: Agents, fold: np.ndarray, block: np.ndarray, depth: int, seed: int) -> dict[str, object]:
+def _tree(rows: DecisionTable, fold: np.ndarray, block: np.ndarray, depth: int, seed: int) -> dict[str, object]:
     from sklearn.tree import DecisionTreeClassifier
 
     least = max(5, rows.wanted.size // 100)

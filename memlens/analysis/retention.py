@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import xarray as xr
 
-from memlens.analysis.support.fact_location import LOST, facts_before, holders
+from memlens.analysis.support.fact_location import LOST, fact_locations, facts_before
 from memlens.analysis.support.result import MODALITIES, column, finish
 from memlens.errors import AnalysisError
 from memlens.stats.hypothesis_tests import two_sided_p
@@ -186,7 +186,7 @@ def _by_load(recording: "Recording", correct: np.ndarray) -> dict[str, object]:
 
 
 def _by_holder(recording: "Recording", correct: np.ndarray) -> dict[str, object]:
-    held, known = holders(recording), column(recording.questions, "fact", int) >= 0
+    held, known = fact_locations(recording), column(recording.questions, "fact", int) >= 0
     levels = int(recording.segments.sizes["level"])
     names = ["lost", "context", *(f"level {level}" for level in range(levels))]
     return _rates("holder", held[known] - LOST, correct[known], len(names)) | {"holder": ("holder", names)}

@@ -6,7 +6,7 @@ import numpy as np
 import xarray as xr
 
 from memlens.analysis.support.result import finish, same_stream
-from memlens.analysis.support.segment_means import grid, summaries
+from memlens.analysis.support.segment_means import segment_means, segment_vectors
 from memlens.analysis.support.signatures import MEASURES, Measure, alike, alike_null, signature
 from memlens.errors import AnalysisError, closest
 from memlens.stats.hypothesis_tests import p_value
@@ -69,7 +69,7 @@ def similarity(
     else:
         if other is not None:
             same_stream(recording, other)
-        means = {name: summaries(recording, name, segments) for name in points}
+        means = {name: segment_means(recording, name, segments) for name in points}
         shape = next(iter(means.values())).shape
         sequence, segment = np.divmod(np.arange(shape[0] * shape[1]), shape[1])
         block, orders = time_blocks(sequence, segment), list(time_orders(sequence, shuffles, seed))
@@ -77,7 +77,8 @@ def similarity(
         columns = rows
         if other is not None:
             columns = {
-                f"{name} (other)": (v := summaries(other, name, segments)).reshape(-1, v.shape[-1]) for name in points
+                f"{name} (other)": (v := segment_means(other, name, segments)).reshape(-1, v.shape[-1])
+                for name in points
             }
     parts = {measure: _compare(rows, columns, measure, block, orders) for measure in MEASURES}
     dims = "measure", "one", "two"
@@ -112,7 +113,7 @@ def similarity(
 
 def _at_times(recording: "Recording", point: str, times: int) -> dict[str, np.ndarray]:
     """Vectors of all places of the first sequence, by segment."""
-    data = grid(recording, point, max(times, 8))
+    data = segment_vectors(recording, point, max(times, 8))
     held = data.held[0].all(0)
     if held.sum() < 8:
         raise AnalysisError(

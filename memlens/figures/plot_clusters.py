@@ -65,7 +65,7 @@ def _plotly(dataset: "xr.Dataset") -> "Figure":
         subplot_titles=["size and mix of labels", "measured, and its null"],
     )
     cluster = dataset["cluster"].values
-    marks = ["  ".join(plain(token, 16) for token in row if token) for row in dataset["mark_token"].values]
+    marks = ["  ".join(plain(token, 16) for token in row if token) for row in dataset["cluster_token"].values]
     counts = _counts(dataset)
     colour = _colour(list(counts))
     for name, count in counts.items():
@@ -100,7 +100,7 @@ def _matplotlib(dataset: "xr.Dataset") -> "Sheet":
         start = start + count
     marks = [
         ", ".join(visible(token.strip() or token, 12) for token in row[:4] if token)
-        for row in dataset["mark_token"].values
+        for row in dataset["cluster_token"].values
     ]
     left.set_yticks(cluster, [f"{at}: {text}" if text else str(at) for at, text in zip(cluster, marks, strict=True)])
     left.invert_yaxis()

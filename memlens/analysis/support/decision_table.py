@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Agents:
+class DecisionTable:
     """Decisions of a recording, in the order of the table.
 
     Attributes
@@ -45,9 +45,9 @@ class Agents:
     wanted: np.ndarray
     executed: np.ndarray
 
-    def at(self, rows: np.ndarray) -> "Agents":
+    def at(self, rows: np.ndarray) -> "DecisionTable":
         """Some of the rows."""
-        return Agents(
+        return DecisionTable(
             self.control[rows],
             self.feature,
             *(
@@ -79,7 +79,7 @@ class Agents:
         return q[:, keep].max(1) - q[:, release].max(1)
 
 
-def agents(recording: "Recording", least: int) -> Agents:
+def decision_table(recording: "Recording", least: int) -> DecisionTable:
     """Read the decisions.
 
     Raises
@@ -108,4 +108,4 @@ def agents(recording: "Recording", least: int) -> Agents:
         column(table, name, np.int64)
         for name in ("sequence", "segment", "entry", "agent", "kind", "level", "wanted", "executed")
     )
-    return Agents(control, names, q, *rest)
+    return DecisionTable(control, names, q, *rest)

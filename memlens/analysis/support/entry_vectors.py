@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Contents:
+class EntryVectors:
     """Rows of the entries table with their vectors.
 
     Attributes
@@ -29,7 +29,7 @@ class Contents:
     known: np.ndarray
 
 
-def contents(recording: "Recording", store: str, slot: str) -> Contents:
+def entry_vectors(recording: "Recording", store: str, slot: str) -> EntryVectors:
     """Vectors of all entries that were ever held or came from a recorded slot.
 
     Raises
@@ -59,7 +59,7 @@ def contents(recording: "Recording", store: str, slot: str) -> Contents:
     refuse_nonfinite(value[row], store, [str(dim) for dim in array.dims], where)
     known = np.zeros(entry.size, bool)
     known[fresh] = known[row] = True
-    return Contents(value, known)
+    return EntryVectors(value, known)
 
 
 def leaves(recording: "Recording") -> tuple[np.ndarray, np.ndarray]:

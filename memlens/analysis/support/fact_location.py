@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 LOST, CONTEXT = -2, -1
 
 
-def holders(recording: "Recording") -> np.ndarray:
+def fact_locations(recording: "Recording") -> np.ndarray:
     """Level at which the fact of each question was held, (question,): LOST, CONTEXT or the level; of several, the lowest.
 
     A fact is held by the slots whose window it ends in and by what these were merged into. A question of segment t reads the slots

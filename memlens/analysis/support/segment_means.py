@@ -20,7 +20,7 @@ READ = 64
 
 
 @dataclass(frozen=True)
-class Grid:
+class SegmentVectors:
     """A point over time.
 
     Attributes
@@ -41,7 +41,7 @@ class Grid:
     place: str
 
 
-def grid(recording: "Recording", point: str, most: int = 512) -> Grid:
+def segment_vectors(recording: "Recording", point: str, most: int = 512) -> SegmentVectors:
     """Read a point over at most ``most`` segments, evenly spaced.
 
     Raises
@@ -59,10 +59,10 @@ def grid(recording: "Recording", point: str, most: int = 512) -> Grid:
     whole = np.indices(held.shape).reshape(3, -1)
     where = whole[0], at[whole[1]], whole[2]
     refuse_nonfinite(value.reshape(-1, value.shape[-1]), point, [str(dim) for dim in array.dims], where)
-    return Grid(value, held, at + first_segment(recording), str(array.dims[2]))
+    return SegmentVectors(value, held, at + first_segment(recording), str(array.dims[2]))
 
 
-def summaries(recording: "Recording", point: str, most: int = 512) -> np.ndarray:
+def segment_means(recording: "Recording", point: str, most: int = 512) -> np.ndarray:
     """The mean over the held places of a point in each segment, (sequence, segment, feature); never all places at once."""
     array = featured(recording, point)
     at = chosen_segments(recording, most)
