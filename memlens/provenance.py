@@ -7,7 +7,7 @@ from pathlib import Path
 
 
 def git_commit() -> str:
-    """The commit that this code is at, or "" outside a checkout of it."""
+    """Commit of the code, "" outside a checkout of it."""
     folder = Path(__file__).parent
     if not (folder.parent / ".git").exists():
         return ""
