@@ -6,7 +6,7 @@ import numpy as np
 import xarray as xr
 
 from memlens.analysis.support import attention_costs, costs
-from memlens.analysis.support.result import MAX_BINS, column, finish, n_segments, time_bins
+from memlens.analysis.support.result import MAX_BINS, finish, n_segments, time_bins
 from memlens.analysis.support.run_costs import attention_flops, config_of, interactions, memory_flops, run_of
 from memlens.errors import AnalysisError
 from memlens.stats.bootstrap import drawn_blocks, percentiles
@@ -82,7 +82,7 @@ def efficiency(
     run = run_of(recording, cfg)
     parameters, carried = costs.parameters(cfg), costs.state_bytes(cfg)
     plain = attention_costs.equal_attention(sum(parameters.values()), cfg, layers)
-    learned = recording.attrs.get("policy") == "learned"
+    learned = recording.info.policy == "learned"
     part = memory_flops(cfg, run, learned, question_tokens, answer_tokens)
     other = attention_flops(plain, run, question_tokens, answer_tokens)
     starts, width, _ = time_bins(recording, max_bins)
@@ -94,7 +94,7 @@ def efficiency(
     ])  # fmt: skip
     pairs = interactions(cfg, plain, run, question_tokens, answer_tokens)
     total = np.stack([flops.sum(1), pairs, held[:, -1]])
-    seconds = column(recording.segments, "step_seconds", float)
+    seconds = recording.tables.segments.step_seconds
     timed = _times(seconds, run.asked.sum(0) > 0, resamples, seed)
     names = list(costs.PARTS)
     of_part = {
@@ -129,7 +129,7 @@ def efficiency(
     }  # fmt: skip
     return finish(
         dataset, "efficiency", recording, n_segments(recording), params, segments_per_bin=width, n_sequence=int(run.asked.shape[0]),
-        n_question=int(run.asked.sum()), n_position=int(length[-1]), device=str(recording.attrs.get("device", "")),
+        n_question=int(run.asked.sum()), n_position=int(length[-1]), device=recording.info.device,
         attention_width=plain.d_model, attention_mlp_ratio=plain.mlp_ratio,
         tokens_per_second=float(run.asked.shape[0] * cfg.segment_length / timed[0, 0]),
     )  # fmt: skip

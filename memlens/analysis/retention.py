@@ -7,7 +7,7 @@ import numpy as np
 import xarray as xr
 
 from memlens.analysis.support.fact_location import LOST, fact_locations, facts_before
-from memlens.analysis.support.result import MODALITIES, column, finish
+from memlens.analysis.support.result import MODALITIES, finish
 from memlens.errors import AnalysisError
 from memlens.stats.hypothesis_tests import two_sided_p
 from memlens.stats.jackknife import jackknife
@@ -17,6 +17,7 @@ from memlens.stats.time_blocks import time_blocks
 
 if TYPE_CHECKING:
     from memlens.recording import Recording
+    from memlens.recording.reading.tables import QuestionTable
 
 
 def retention(
@@ -53,12 +54,11 @@ def retention(
     """
     if shuffles < 1:
         raise AnalysisError(f"shuffles is {shuffles}; give 1 or more")
-    table = recording.questions
-    if table.sizes.get("question", 0) == 0:
+    table = recording.tables.questions
+    if not len(table):
         raise AnalysisError("the recording holds no question; record a stream that asks some")
-    distance = column(table, "distance", float)
-    correct, modality = column(table, "correct", float), column(table, "fact_modality", int)
-    loss = column(table, "loss", float) if "loss" in table else np.full(distance.size, np.nan)
+    distance, correct = table.distance.astype(float), table.correct.astype(float)
+    modality, loss = table.fact_modality, table.loss
     edges = _edges(distance[distance >= 0], bins)
     place = np.searchsorted(edges, distance, side="right") - 1
     inside = (distance >= edges[0]) & (distance < edges[-1])
@@ -125,9 +125,9 @@ def _edges(distance: np.ndarray, bins: int | Sequence[float]) -> np.ndarray:
     return np.unique([float(distance.min()), *(np.clip(inner, low, high)), high])
 
 
-def _chance(table: xr.Dataset, modality: np.ndarray) -> np.ndarray:
+def _chance(table: "QuestionTable", modality: np.ndarray) -> np.ndarray:
     """Share of right answers if the answers of each modality were dealt anew: sum over words of P(answer) P(predicted)."""
-    answer, predicted = (column(table, name).astype(str) for name in ("answer", "predicted"))
+    answer, predicted = table.answer.astype(str), table.predicted.astype(str)
     out, right = np.full(len(MODALITIES) + 1, np.nan), 0.0
     for code in np.unique(modality):
         rows = modality == code
@@ -145,7 +145,7 @@ def _chance(table: xr.Dataset, modality: np.ndarray) -> np.ndarray:
 
 
 def _trend(
-    table: xr.Dataset, distance: np.ndarray, correct: np.ndarray, modality: np.ndarray, shuffles: int, seed: int
+    table: "QuestionTable", distance: np.ndarray, correct: np.ndarray, modality: np.ndarray, shuffles: int, seed: int
 ) -> dict[str, object]:
     from scipy.stats import rankdata
 
@@ -163,7 +163,7 @@ def _trend(
 
     null = np.array([trend(rank, right[taken]) for taken in shuffles_within(group, shuffles, seed)])
     value = trend(rank, right)
-    block = time_blocks(column(table, "sequence", int)[known], column(table, "segment", int)[known])
+    block = time_blocks(table.sequence[known], table.segment[known])
     low, high = jackknife(lambda kept: trend(rank[kept], right[kept]), block)
     return {
         "trend": value,
@@ -186,7 +186,7 @@ def _by_load(recording: "Recording", correct: np.ndarray) -> dict[str, object]:
 
 
 def _by_holder(recording: "Recording", correct: np.ndarray) -> dict[str, object]:
-    held, known = fact_locations(recording), column(recording.questions, "fact", int) >= 0
+    held, known = fact_locations(recording), recording.tables.questions.fact >= 0
     levels = int(recording.segments.sizes["level"])
     names = ["lost", "context", *(f"level {level}" for level in range(levels))]
     return _rates("holder", held[known] - LOST, correct[known], len(names)) | {"holder": ("holder", names)}

@@ -107,7 +107,7 @@ def similarity(
         point=points[0],
         shuffles=shuffles,
         items="segments" if by == "point" else "places",
-        other=str(other.attrs.get("id", "")) if other is not None else "",
+        other=other.id if other is not None else "",
     )
 
 

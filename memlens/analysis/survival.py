@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import xarray as xr
 
-from memlens.analysis.support.result import MODALITIES, column, finish, first_segment, n_segments
+from memlens.analysis.support.result import MODALITIES, finish, first_segment, n_segments
 from memlens.errors import AnalysisError, closest
 from memlens.stats.comparisons import holm
 from memlens.stats.survival import half_life, kaplan_meier, log_rank
@@ -55,8 +55,8 @@ def survival(recording: "Recording", *, by: Sequence[str] = FACTORS, max_ages: i
             raise AnalysisError(f"no factor '{name}'; {closest(name, FACTORS)}")
     if max_ages < 2:
         raise AnalysisError(f"max_ages is {max_ages}; give 2 or more")
-    table = recording.entries
-    born, died = column(table, "segment", int) - first_segment(recording), column(table, "died", int)
+    table = recording.tables.entries
+    born, died = table.segment - first_segment(recording), table.died
     ended = died >= 0
     duration = np.where(ended, died - first_segment(recording), n_segments(recording)) - born
     held = duration > 0
@@ -66,7 +66,7 @@ def survival(recording: "Recording", *, by: Sequence[str] = FACTORS, max_ages: i
     groups = [("all", "all", np.ones(duration.size, bool))]
     tests = []
     for name in by:
-        code, values = _factor(column(table, name, int)[held], name)
+        code, values = _factor(table.read(name, int)[held], name)
         tests.append(log_rank(duration[code >= 0], ended[code >= 0], code[code >= 0]))
         groups += [(name, value, code == at) for at, value in enumerate(values) if (code == at).any()]
     longest = int(duration.max())

@@ -54,4 +54,4 @@ def _plain(name: str, value: Any) -> Any:
         return value.tolist()
     if isinstance(value, Sequence) and not isinstance(value, str):
         return [_plain(name, each) for each in value]
-    return str(value.attrs.get("id", "")) if hasattr(value, "segments") else value
+    return value.id if hasattr(value, "segments") else value
