@@ -21,6 +21,7 @@ from memlens.recording.capture.point_selection import SelectedPoint
 from memlens.recording.format.schema import CANDIDATE, RESIDENT
 from memlens.recording.format.sparse import Sparse
 from memlens.recording.format.states import pack
+from memlens.recording.reading.entry_index import EntryIndex
 from memlens.streams.tokenizer import decode_answer, token_bytes
 
 Columns = dict[str, Any]
@@ -273,8 +274,6 @@ def _state_rows(parts: Sequence[RecordedSegment]) -> Columns | None:
 def _is_in(ids: np.ndarray, of: tuple[np.ndarray, np.ndarray], held: np.ndarray) -> np.ndarray:
     """Whether each id is held in its own sequence and segment."""
     n_segment = held.shape[1]
-    cell = of[0] * n_segment + of[1]
-    flat = held.reshape(-1, held.shape[-1])
-    there = flat >= 0
-    known = np.repeat(np.arange(len(flat)), there.sum(1)) << 40 | flat[there]
-    return np.isin(cell << 40 | ids, known)
+    sequence, segment, place = np.nonzero(held >= 0)
+    known = EntryIndex(sequence * n_segment + segment, held[sequence, segment, place])
+    return known.rows(of[0] * n_segment + of[1], ids) >= 0
