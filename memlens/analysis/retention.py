@@ -17,7 +17,7 @@ from memlens.stats.time_blocks import time_blocks
 
 if TYPE_CHECKING:
     from memlens.recording import Recording
-    from memlens.recording.reading.tables import QuestionTable
+    from memlens.recording.reading.tables import RecordedQuestions
 
 
 def retention(
@@ -125,7 +125,7 @@ def _edges(distance: np.ndarray, bins: int | Sequence[float]) -> np.ndarray:
     return np.unique([float(distance.min()), *(np.clip(inner, low, high)), high])
 
 
-def _chance(table: "QuestionTable", modality: np.ndarray) -> np.ndarray:
+def _chance(table: "RecordedQuestions", modality: np.ndarray) -> np.ndarray:
     """Share of right answers if the answers of each modality were dealt anew: sum over words of P(answer) P(predicted)."""
     answer, predicted = table.answer.astype(str), table.predicted.astype(str)
     out, right = np.full(len(MODALITIES) + 1, np.nan), 0.0
@@ -145,7 +145,12 @@ def _chance(table: "QuestionTable", modality: np.ndarray) -> np.ndarray:
 
 
 def _trend(
-    table: "QuestionTable", distance: np.ndarray, correct: np.ndarray, modality: np.ndarray, shuffles: int, seed: int
+    table: "RecordedQuestions",
+    distance: np.ndarray,
+    correct: np.ndarray,
+    modality: np.ndarray,
+    shuffles: int,
+    seed: int,
 ) -> dict[str, object]:
     from scipy.stats import rankdata
 

@@ -12,7 +12,7 @@ from memlens.errors import AnalysisError
 
 if TYPE_CHECKING:
     from memlens.recording import Recording
-    from memlens.recording.reading.tables import DecisionTable, QuestionTable
+    from memlens.recording.reading.tables import RecordedDecisions, RecordedQuestions
 
 
 def slot_history(recording: "Recording", *, sequence: int, segment: int, slot: int) -> xr.Dataset:
@@ -148,7 +148,7 @@ def _descendants(
     return out
 
 
-def _decisions(table: "DecisionTable", sequence: int, ids: np.ndarray) -> dict[str, object]:
+def _decisions(table: "RecordedDecisions", sequence: int, ids: np.ndarray) -> dict[str, object]:
     rows = np.flatnonzero((table.sequence == sequence) & np.isin(table.entry, ids))
     rows = rows[np.argsort(table.segment[rows], kind="stable")]
     renamed = {
@@ -163,7 +163,7 @@ def _decisions(table: "DecisionTable", sequence: int, ids: np.ndarray) -> dict[s
     return out | {"q": (("decision", "action"), table.q[rows])}
 
 
-def _questions(table: "QuestionTable", sequence: int, ids: np.ndarray) -> dict[str, object]:
+def _questions(table: "RecordedQuestions", sequence: int, ids: np.ndarray) -> dict[str, object]:
     read = table.read_entry
     share = np.where(np.isin(read, ids) & (read >= 0), table.read_weight, 0)
     found = np.isin(read, ids).any(1) & (read >= 0).any(1)

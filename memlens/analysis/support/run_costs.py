@@ -14,7 +14,7 @@ from memlens.recording.format.schema import RESIDENT
 
 if TYPE_CHECKING:
     from memlens.recording import Recording
-    from memlens.recording.reading.tables import EntryTable
+    from memlens.recording.reading.tables import RecordedEntries
 
 #: Reads of less weight are left out of what question and decoder see.
 LEAST_WEIGHT = 1e-4
@@ -98,7 +98,7 @@ def _reads(recording: "Recording", cfg: ModelConfig) -> np.ndarray:
 
 
 def _of_entry(
-    table: "EntryTable", column: np.ndarray, sequence: np.ndarray, entry: np.ndarray, unknown: int
+    table: "RecordedEntries", column: np.ndarray, sequence: np.ndarray, entry: np.ndarray, unknown: int
 ) -> np.ndarray:
     """Values of a column of the entries, for entries by their ids."""
     row = table.index.rows(sequence, entry)

@@ -13,7 +13,7 @@ from memlens.recording.reading.info import PointInfo, RecordingInfo, StreamInfo
 from memlens.recording.reading.recording import Recording
 
 #: Root attributes that have to agree: what was run, on what, and how it is kept.
-SAME = (
+HAS_TO_AGREE = (
     "weights_sha256", "parameters_sha256", "model_config", "policy", "device", "stream", "interventions", "parent", "points",
     "dtype", "states_every", "commit_every",
 )  # fmt: skip
@@ -33,7 +33,7 @@ def check_same(recording: Recording, attrs: Mapping[str, Any], start: int) -> No
             f"'{recording.path}' begins with segment {first}, expected {start}; resume it as it was begun"
         )
     run = RecordingInfo.parse(attrs)
-    for name in SAME:
+    for name in HAS_TO_AGREE:
         there, here = (getattr(info, name) for info in (recording.info, run))
         if there != here:
             what = _differing(name, there, here)

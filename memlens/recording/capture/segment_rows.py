@@ -24,13 +24,14 @@ from memlens.recording.format.states import pack
 from memlens.recording.reading.entry_index import EntryIndex
 from memlens.streams.tokenizer import decode_answer, token_bytes
 
-Columns = dict[str, Any]
+#: Values of each variable of a group, row by row.
+RowColumns = dict[str, Any]
 #: Always looked at: what an entry is about comes from what it was written from.
 PATTERN = "context.hook_pattern"
 
 
 @dataclass(frozen=True)
-class RecordedSegment:
+class SegmentPart:
     """What is kept of one segment.
 
     Its result, copies of points, states by the segment that they are before, and states just before it whose entries may be
@@ -78,13 +79,13 @@ class SegmentRows:
         selected: Sequence[SelectedPoint],
         labels: Sequence[EntryLabels],
         shapes: Mapping[str, tuple[int, ...]],
-        edited: Callable[..., tuple[Columns, Columns] | None],
+        edited: Callable[..., tuple[RowColumns, RowColumns] | None],
     ):
         self.model, self.selected, self.labels, self.shapes, self.edited = model, selected, labels, shapes, edited
         self.level = numpy_of(model.entry_level)
         self.n_bytes = token_bytes(model.tokenizer)
 
-    def __call__(self, parts: list[RecordedSegment]) -> dict[str, Columns]:
+    def __call__(self, parts: list[SegmentPart]) -> dict[str, RowColumns]:
         """Columns by group."""
         results = [part.result for part in parts]
         at = np.array([result.segment for result in results])
@@ -105,8 +106,8 @@ class SegmentRows:
         }
         return {name: columns for name, columns in rows.items() if columns}
 
-    def _points(self, parts: list[RecordedSegment], at: np.ndarray) -> Columns:
-        columns: Columns = {}
+    def _points(self, parts: list[SegmentPart], at: np.ndarray) -> RowColumns:
+        columns: RowColumns = {}
         for one in self.selected:
             there = range(len(at)) if one.always else [i for i, t in enumerate(at) if one.at(int(t))]
             values = [parts[i].seen[one.point.name] for i in there]
@@ -118,7 +119,7 @@ class SegmentRows:
 
     def _segment_columns(
         self, results: Sequence[Result], at: np.ndarray, held: np.ndarray, entered: Mapping[str, np.ndarray]
-    ) -> Columns:
+    ) -> RowColumns:
         n_level, valid = len(self.model.cfg.capacities), held >= 0
         text = _stacked([r.outputs.text for r in results])
         spelled = (self.n_bytes[np.where(text, entered["token"], 0)] * text).sum(-1)
@@ -133,7 +134,7 @@ class SegmentRows:
             "step_seconds": [r.seconds for r in results],
         }
 
-    def _decision_rows(self, results: Sequence[Result], at: np.ndarray) -> Columns:
+    def _decision_rows(self, results: Sequence[Result], at: np.ndarray) -> RowColumns:
         """One row a live agent: by segment, then sequence."""
         made = [r.outputs.decisions for r in results]
         entry = _stacked([d.entry for d in made])
@@ -157,7 +158,7 @@ class SegmentRows:
             },
         }
 
-    def _entries(self, parts: Sequence[RecordedSegment], at: np.ndarray, held: np.ndarray) -> tuple[Columns, Columns]:
+    def _entries(self, parts: Sequence[SegmentPart], at: np.ndarray, held: np.ndarray) -> tuple[RowColumns, RowColumns]:
         """Births and deaths. Those that were edited come before the others of their segment."""
         if not any(part.edited for part in parts):
             return self._entry_rows(parts, at, held)
@@ -166,11 +167,11 @@ class SegmentRows:
             found.append(self.edited(part.result.segment, *part.edited))
             found.append(self._entry_rows([part], at[i : i + 1], held[:, i : i + 1]))
         births, deaths = zip(*(rows for rows in found if rows is not None), strict=True)
-        return joined(births), joined(deaths)
+        return concatenated(births), concatenated(deaths)
 
     def _entry_rows(
-        self, parts: Sequence[RecordedSegment], at: np.ndarray, held: np.ndarray
-    ) -> tuple[Columns, Columns]:
+        self, parts: Sequence[SegmentPart], at: np.ndarray, held: np.ndarray
+    ) -> tuple[RowColumns, RowColumns]:
         """Births and deaths, by segment, then sequence."""
         births, decisions = ([getattr(p.result.outputs, name) for p in parts] for name in ("births", "decisions"))
         names = ("entry", "level", "slot", "position", "start", "end", "parent")
@@ -194,7 +195,7 @@ class SegmentRows:
         return rows, deaths
 
     def _labelled(
-        self, rows: Columns, sequence: np.ndarray, segment: np.ndarray, write: np.ndarray, held: np.ndarray
+        self, rows: RowColumns, sequence: np.ndarray, segment: np.ndarray, write: np.ndarray, held: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray]:
         modality, fact = np.full(len(segment), -1), np.full(len(segment), -1)
         for s, known in enumerate(self.labels):
@@ -204,12 +205,12 @@ class SegmentRows:
             known.keep(held[s, -1])
         return modality, fact
 
-    def _question_rows(self, results: Sequence[Result]) -> Columns | None:
+    def _question_rows(self, results: Sequence[Result]) -> RowColumns | None:
         """One row a question; None where none was asked."""
         found = [self._asked(r) for r in results if r.outputs.answers is not None]
-        return joined(found) if found else None
+        return concatenated(found) if found else None
 
-    def _asked(self, result: Result) -> Columns:
+    def _asked(self, result: Result) -> RowColumns:
         answers: Any = result.outputs.answers
         where = [(s, i) for s, asked in enumerate(result.asked) for i in range(len(asked))]
         asked = [result.asked[s][i] for s, i in where]
@@ -234,7 +235,7 @@ class SegmentRows:
         }
 
 
-def joined(parts: Sequence[Columns]) -> Columns:
+def concatenated(parts: Sequence[RowColumns]) -> RowColumns:
     """Rows of several tables of the same columns as one."""
     return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
@@ -244,7 +245,7 @@ def _stacked(tensors: Sequence[Tensor]) -> np.ndarray:
     return numpy_of(torch.stack([tensor.detach() for tensor in tensors], 1))
 
 
-def _position_columns(entered: Mapping[str, np.ndarray]) -> Columns:
+def _position_columns(entered: Mapping[str, np.ndarray]) -> RowColumns:
     """Columns of ``/positions``, (sequence, position); padding has modality -1."""
     columns = {name: entered[name].reshape(len(entered[name]), -1) for name in ("modality", "token", "fact", "valid")}
     valid = columns.pop("valid")
@@ -252,7 +253,7 @@ def _position_columns(entered: Mapping[str, np.ndarray]) -> Columns:
     return columns
 
 
-def _payload_rows(results: Sequence[Result]) -> Columns:
+def _payload_rows(results: Sequence[Result]) -> RowColumns:
     """One row a position that carries a payload."""
     parts = []
     for result in results:
@@ -260,10 +261,10 @@ def _payload_rows(results: Sequence[Result]) -> Columns:
             at = np.flatnonzero(row["valid"] & (row["modality"] != Modality.TEXT))
             position = result.segment * len(row["valid"]) + at
             parts.append({"sequence": np.full(len(at), s), "position": position, "payload": row["payload"][at]})
-    return joined(parts)
+    return concatenated(parts)
 
 
-def _state_rows(parts: Sequence[RecordedSegment]) -> Columns | None:
+def _state_rows(parts: Sequence[SegmentPart]) -> RowColumns | None:
     """One row a state that is kept."""
     states = {before: state for part in parts for before, state in part.states.items()}
     if not states:

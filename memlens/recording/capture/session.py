@@ -16,7 +16,7 @@ from memlens.recording.capture.labels import EntryLabels
 from memlens.recording.capture.options import RecordOptions
 from memlens.recording.capture.point_selection import SelectedPoint, variables
 from memlens.recording.capture.resume import remembered, restored
-from memlens.recording.capture.segment_rows import PATTERN, RecordedSegment, SegmentRows, tensors_of
+from memlens.recording.capture.segment_rows import PATTERN, SegmentPart, SegmentRows, tensors_of
 from memlens.recording.capture.unseen_entries import Start, UnseenEntries
 from memlens.recording.capture.writer import RecordingWriter
 from memlens.recording.reading.recording import Recording
@@ -136,7 +136,7 @@ class Session:
                         said = f"segments recorded: {writer.committed} committed"
                         progress(part.result.segment + 1, self.total, said)
 
-    def _parts(self) -> Generator[RecordedSegment]:
+    def _parts(self) -> Generator[SegmentPart]:
         """Run, and give what is to be recorded of each segment that is not recorded yet."""
         names = sorted({PATTERN, *self.by_name})
         seen = CopyPoints(names, self._wants)
@@ -151,7 +151,7 @@ class Session:
                     _check_fired({name for name in names if self._wants(name, result.segment)}, tensors)
                     self.shapes = self.shapes or {name: tuple(tensors[name].shape) for name in self.by_name}
                 if result.segment >= self.todo:
-                    yield RecordedSegment(result, tensors, self._states(result), self._edited(result, seen))
+                    yield SegmentPart(result, tensors, self._states(result), self._edited(result, seen))
 
     def _wants(self, name: str, segment: int) -> bool:
         """Whether a point is kept in a segment; at first all are, to see what they look like."""

@@ -10,11 +10,11 @@ from memlens.model.model import MemoryModel
 from memlens.model.state import MemoryState
 from memlens.model.store import max_merges
 from memlens.recording.capture.labels import EntryLabels
-from memlens.recording.capture.segment_rows import Columns, joined, numpy_of
+from memlens.recording.capture.segment_rows import RowColumns, concatenated, numpy_of
 from memlens.recording.reading.recording import Recording
 from memlens.streams.encoded import EncodedStream
 
-NAMES = ("level", "position", "start", "end")
+STORED = ("level", "position", "start", "end")
 
 
 @dataclass(frozen=True)
@@ -44,12 +44,12 @@ class UnseenEntries:
             keys = zip(self.table["sequence"].values.tolist(), self.table["entry"].values.tolist(), strict=True)
             self.known = {key: i for i, key in enumerate(keys)}
 
-    def edited(self, segment: int, *before: MemoryState | None) -> tuple[Columns, Columns] | None:
+    def edited(self, segment: int, *before: MemoryState | None) -> tuple[RowColumns, RowColumns] | None:
         """Births and deaths that states before a segment, one after the other, tell of; None where there is none to look at."""
         looks = [self._look(segment, state) for state in before if state is not None]
-        return (joined([b for b, _ in looks]), joined([d for _, d in looks])) if looks else None
+        return (concatenated([b for b, _ in looks]), concatenated([d for _, d in looks])) if looks else None
 
-    def _look(self, segment: int, before: MemoryState) -> tuple[Columns, Columns]:
+    def _look(self, segment: int, before: MemoryState) -> tuple[RowColumns, RowColumns]:
         ids = numpy_of(before.store.entry)
         births, deaths = [], []
         for s, known in enumerate(self.labels):
@@ -61,12 +61,12 @@ class UnseenEntries:
             labelled = zip(born["entry"].tolist(), born["modality"].tolist(), born["fact"].tolist(), strict=True)
             known.alive |= {entry: (modality, fact) for entry, modality, fact in labelled}
             known.keep(ids[s])
-        return joined(births), joined(deaths)
+        return concatenated(births), concatenated(deaths)
 
-    def _rows(self, sequence: int, places: list[int], before: MemoryState) -> Columns:
+    def _rows(self, sequence: int, places: list[int], before: MemoryState) -> RowColumns:
         store, stream = before.store, self.streams[sequence]
         entry = numpy_of(store.entry)[sequence, places]
-        columns = {name: numpy_of(getattr(store, name))[sequence, places] for name in NAMES[1:]}
+        columns = {name: numpy_of(getattr(store, name))[sequence, places] for name in STORED[1:]}
         at = np.clip(columns["position"], 0, len(stream.modality) - 1)
         number = entry % self.n_ids
         rows = {

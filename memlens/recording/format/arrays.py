@@ -16,7 +16,7 @@ from numcodecs.zstd import Zstd
 from memlens.recording.format.schema import Variable
 
 #: No chunk is larger, unless one row is: who wants one row reads a whole chunk.
-MAX_CHUNK_BYTES = 2**20
+CHUNK_BYTES = 2**20
 LARGEST_HALF = 65504.0
 #: The fastest: floats hardly get smaller at any level, and what repeats is found at this one too.
 _ZSTD = Zstd(level=-1, checksum=True)
@@ -47,9 +47,9 @@ class GrowingArray:
         row_bytes = max(math.prod(rest) * self.dtype.itemsize, 1)
         self.rows = rows
         # halves end where a commit does, so no chunk is written twice
-        while self.rows % 2 == 0 and self.rows * row_bytes > MAX_CHUNK_BYTES:
+        while self.rows % 2 == 0 and self.rows * row_bytes > CHUNK_BYTES:
             self.rows //= 2
-        self.rows = max(1, min(self.rows, MAX_CHUNK_BYTES // row_bytes))
+        self.rows = max(1, min(self.rows, CHUNK_BYTES // row_bytes))
         #: float values that became infinite
         self.overflow = 0
         # the chunk that is being filled: its first row, its values, and whether anything is in it

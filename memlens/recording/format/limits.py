@@ -15,7 +15,7 @@ MAX_CHUNK_BYTES = 2**30
 ITEM_BYTES = {"bool": 1, "int8": 1, "uint8": 1, "float16": 2, "int32": 4, "float32": 4, "int64": 8}
 
 
-def check(attrs: Mapping[str, Any], found: Documents, path: Path) -> None:
+def check_sizes(attrs: Mapping[str, Any], found: Documents, path: Path) -> None:
     """Compare groups, variables, dims and sizes with the schema.
 
     Raises

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import xarray as xr
 
 from memlens.errors import RecordingError
-from memlens.recording.reading.frames import TABLES, frame
+from memlens.recording.reading.frames import FRAMES, frame
 
 if TYPE_CHECKING:
     from memlens.recording.reading.recording import Recording
@@ -57,7 +57,7 @@ def write_parquet(recording: "Recording", path: Path) -> None:
     """
     with _appearing(path) as partial:
         partial.mkdir()
-        for table in TABLES:
+        for table in FRAMES:
             frame(recording, table).to_parquet(partial / f"{table}.parquet", index=False)
 
 

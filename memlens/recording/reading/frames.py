@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def frame(recording: "RecordingLike", table: str) -> pd.DataFrame:
-    """One of ``TABLES`` as a pandas frame; array columns become one column a place.
+    """One of ``FRAMES`` as a pandas frame; array columns become one column a place.
 
     ``frame.attrs`` has the recording's attributes, and under ``columns`` what each column says and its unit.
 
@@ -23,9 +23,9 @@ def frame(recording: "RecordingLike", table: str) -> pd.DataFrame:
     RecordingError
         For another name.
     """
-    if table not in TABLES:
-        raise RecordingError(f"no table '{table}'; {closest(table, TABLES)}")
-    columns, labels = TABLES[table](recording)
+    if table not in FRAMES:
+        raise RecordingError(f"no table '{table}'; {closest(table, FRAMES)}")
+    columns, labels = FRAMES[table](recording)
     made = pd.DataFrame(dict(columns))
     made.attrs = {**recording.attrs, "columns": labels}
     return made
@@ -86,7 +86,7 @@ def _lineage(recording: "RecordingLike") -> tuple[Mapping[str, np.ndarray], dict
 
 
 #: Name -> its columns, and what is said about them.
-TABLES: dict[str, Callable[["RecordingLike"], tuple[Mapping[str, np.ndarray], dict[str, Any]]]] = {
+FRAMES: dict[str, Callable[["RecordingLike"], tuple[Mapping[str, np.ndarray], dict[str, Any]]]] = {
     "questions": lambda recording: _of(recording.questions),
     "decisions": lambda recording: _of(recording.decisions),
     "entries": lambda recording: _of(recording.entries),

@@ -11,7 +11,7 @@ from zarr.core.sync import sync
 
 from memlens.errors import RecordingError, closest
 from memlens.recording.format import schema
-from memlens.recording.format.limits import check
+from memlens.recording.format.limits import check_sizes
 from memlens.recording.format.repository import STORAGE_ERRORS, Commit, damaged, open_repository, reason
 from memlens.recording.format.states import unpack
 from memlens.recording.reading.export import datatree, write_parquet, write_zarr
@@ -20,7 +20,7 @@ from memlens.recording.reading.info import RecordingInfo
 from memlens.recording.reading.lazy import Documents, dataset, documents
 from memlens.recording.reading.rebuild import rebuild
 from memlens.recording.reading.summary import describe
-from memlens.recording.reading.tables import Tables
+from memlens.recording.reading.tables import RecordedTables
 
 if TYPE_CHECKING:
     from memlens.streams.encoded import EncodedStream
@@ -39,7 +39,7 @@ def open(path: str | Path, *, snapshot: str = "") -> "Recording":
         session = Commit(path, snapshot).session if snapshot else open_repository(path).readonly_session("main")
         store: Any = session.store
         attrs, found = documents(store)
-        check(attrs, found, path)
+        check_sizes(attrs, found, path)
     except STORAGE_ERRORS as error:
         raise damaged(path, error) from error
     return Recording(path, store, attrs, found)
@@ -76,9 +76,9 @@ class Recording:
         return RecordingInfo.parse(self.attrs)
 
     @cached_property
-    def tables(self) -> Tables:
+    def tables(self) -> RecordedTables:
         """Its tables as typed columns: ``tables.questions.correct`` is a bool array [question]."""
-        return Tables(self)
+        return RecordedTables(self)
 
     @cached_property
     def segments(self) -> xr.Dataset:
