@@ -59,10 +59,10 @@ def choose() -> None:
         if not st.session_state["run"]:
             st.info("Give the folder that `memlens record -o` wrote.")
             st.stop()
-        attrs = recording().attrs
-        st.text(f"{attrs['model']}, policy {attrs['policy']}")
-        st.text(f"{attrs['n_token']:,} tokens" + ("" if attrs["complete"] else ", not complete"))
-        st.caption(plain(f"{attrs['created']}, {attrs['dtype']}, id {attrs['id']}"))
+        info = recording().info
+        st.text(f"{info.model}, policy {info.policy}")
+        st.text(f"{info.n_token:,} tokens" + ("" if info.complete else ", not complete"))
+        st.caption(plain(f"{info.created}, {info.dtype}, id {info.id}"))
 
 
 def path() -> str:

@@ -17,7 +17,7 @@ def pick() -> None:
 
 st.title("Slots")
 slots = shared.recording()["context.hook_slot"]
-segments = shared.recording().segments["segment"].values
+segments = shared.recording().tables.segments.segment
 
 method = st.segmented_control("Map", ["pca", "umap"], default="pca", required=True, key="method", bind="query-params")
 where = shared.measured(shared.path(), "slot_map", method=method)

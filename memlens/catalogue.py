@@ -274,7 +274,7 @@ def run(name: str, recording: "Recording", **params: Any) -> "xr.Dataset":
     if MODEL in analysis.needs and params.get(MODEL) is None:
         raise AnalysisError(
             f"{name} runs the model that the recording was made with, which was neither given nor found "
-            f"(weights {str(recording.attrs.get('weights_sha256', ''))[:12] or 'of no file'}); give --model DIR, or model="
+            f"(weights {recording.info.weights_sha256[:12] or 'of no file'}); give --model DIR, or model="
         )
     missing = [key for key in analysis.needs if key not in params]
     if missing:

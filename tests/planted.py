@@ -4,11 +4,14 @@ import fcntl
 import json
 import pickle
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 import xarray as xr
 
+from memlens.recording.reading.info import RecordingInfo
+from memlens.recording.reading.tables import Tables
 from memlens.testing import control, dynamics
 from memlens.testing.efficiency import planted_times
 
@@ -25,6 +28,22 @@ class InMemory:
     decisions: xr.Dataset
     entries: xr.Dataset
     attrs: dict = field(default_factory=dict)
+    path: Path = Path("planted")
+
+    @property
+    def id(self) -> str:
+        return self.info.id
+
+    @cached_property
+    def info(self) -> RecordingInfo:
+        return RecordingInfo.parse(self.attrs)
+
+    @cached_property
+    def tables(self) -> Tables:
+        return Tables(self)
+
+    def n_rows(self, group: str) -> int:
+        return len(getattr(self.tables, group))
 
     def __getitem__(self, name: str) -> xr.DataArray:
         return self.segments[name]

@@ -137,14 +137,14 @@ def test_evaluation_examples(model, tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
 def test_interventions_examples(model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """With a small untrained model in the place of the trained one."""
-    from memlens.interventions.registry import KINDS
+    from memlens.interventions.registry import REGISTRY
     from memlens.model import save_model
 
     save_model(model, tmp_path / "trained_models" / "nano")
     assert len(runnable("docs/interventions.md")) >= 6
     run_page("docs/interventions.md", tmp_path, monkeypatch)
     kinds = re.findall(r"^\| `([A-Z]\w+)` \|", page("docs/interventions.md"), re.M)
-    assert {kind.lower() for kind in kinds} == set(KINDS)
+    assert {kind.lower() for kind in kinds} == set(REGISTRY)
 
 
 def test_recording_examples(model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import xarray as xr
 
-from memlens.analysis.support.decision_table import DecisionTable, decision_table
+from memlens.analysis.support.decision_table import DecisionRows, decision_rows
 from memlens.analysis.support.measure import measure
 from memlens.analysis.support.result import KINDS
 from memlens.errors import AnalysisError
@@ -66,7 +66,7 @@ def margins(
         raise AnalysisError(
             f"thresholds are {list(thresholds)}, top {top}, shuffles {shuffles}; give ascending nats above 0, 1 or more"
         )
-    rows = decision_table(recording, LEAST)
+    rows = decision_rows(recording, LEAST)
     rows = rows.at(np.isfinite(rows.q).sum(1) >= 2)
     if rows.segment.size < LEAST:
         raise AnalysisError(
@@ -85,7 +85,7 @@ def margins(
 
 
 def _near_misses(
-    rows: DecisionTable, margin: np.ndarray, limits: np.ndarray, shuffles: int, seed: int
+    rows: DecisionRows, margin: np.ndarray, limits: np.ndarray, shuffles: int, seed: int
 ) -> dict[str, object]:
     """Shares of near misses by kind, beside their null, and the quantiles of the margin; NaN of a kind with few decisions."""
     names = ("share", "low", "high", "null", "null_low", "null_high")

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import xarray as xr
 
-from memlens.analysis.support.decision_table import DecisionTable, decision_table
+from memlens.analysis.support.decision_table import DecisionRows, decision_rows
 from memlens.analysis.support.measure import measure
 from memlens.analysis.support.result import ACTIONS
 from memlens.errors import AnalysisError
@@ -80,7 +80,7 @@ def q_network(
             f"folds, repeats, depth, grid, sample, shuffles are {folds}, {repeats}, {depth}, {grid}, {sample}, {shuffles}; "
             f"give at least 2, 1, 1, 2, {LEAST}, 1"
         )
-    rows = decision_table(recording, LEAST)
+    rows = decision_rows(recording, LEAST)
     total = rows.segment.size
     if total > sample:
         rows = rows.at(np.sort(np.random.default_rng(seed).choice(total, sample, replace=False)))
@@ -232,7 +232,7 @@ def _dependence(surrogates: _Surrogates, grid: int, seed: int, background: int =
     }
 
 
-def _tree(rows: DecisionTable, fold: np.ndarray, block: np.ndarray, depth: int, seed: int) -> dict[str, object]:
+def _tree(rows: DecisionRows, fold: np.ndarray, block: np.ndarray, depth: int, seed: int) -> dict[str, object]:
     from sklearn.tree import DecisionTreeClassifier
 
     least = max(5, rows.wanted.size // 100)

@@ -41,15 +41,15 @@ def model_of(opened: "Recording", given: str | None, analyses: Iterable[str] | N
 
     if analyses is not None and not any("model" in find(name).needs for name in analyses):
         return None
-    words = shlex.split(str(opened.attrs.get("command", "")))
+    words = shlex.split(opened.info.command)
     folders = [model(given)] if given else [*(Path(word) for word in words), *shipped_models().values()]
-    wanted = opened.attrs.get("weights_sha256")
+    wanted = opened.info.weights_sha256
     from memlens.model.checkpoint import WEIGHTS, file_sha256, load_memory_model
     from memlens.recording.capture.replay import refuse_other
 
     for folder in folders:
         if given or ((folder / WEIGHTS).is_file() and file_sha256(folder / WEIGHTS) == wanted):
-            found = load_memory_model(folder, policy=opened.attrs["policy"])
+            found = load_memory_model(folder, policy=opened.info.policy)
             refuse_other(opened, found)
             return found
     return None

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 SHORT = {
     "integrated gradients": "gradients",
-    "ablation on the route": "route",
+    "ablation on the path": "path",
     "lineage": "lineage",
     "run again without": "real",
 }

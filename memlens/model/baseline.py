@@ -21,7 +21,8 @@ from memlens.model.backbone import Block
 from memlens.model.cache import Axes
 from memlens.model.encoders import Encoders
 from memlens.model.hooks import HookPoint
-from memlens.model.layers import MLP, RMSNorm, take
+from memlens.model.indexing import take
+from memlens.model.layers import MLP, RMSNorm
 from memlens.model.model import answer_loss, exact, greedy, text_loss
 from memlens.model.segment import Segment
 from memlens.model.stream_model import StreamModel

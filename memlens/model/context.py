@@ -14,7 +14,8 @@ from torch import Tensor, nn
 from memlens.config import ModelConfig
 from memlens.model.entries import Context
 from memlens.model.hooks import HookPoint
-from memlens.model.layers import mask_bias, take
+from memlens.model.indexing import take
+from memlens.model.layers import mask_bias
 
 
 class ContextWriter(nn.Module):

@@ -4,12 +4,12 @@ Shapes use K context slots, W working slots, E store entries (all levels in one 
 Q questions, R vectors read, B sequences.
 """
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from memlens.model.tensors import Tensors
+from memlens.model.tensors import Items, Tensors
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class Context(Tensors):
 
 
 @dataclass(frozen=True)
-class Entries(Tensors):
+class Entries(Items):
     """N memory entries of B sequences.
 
     content (B, N, d); prior (B, N) importance mass, nats; entry int64 (B, N) id, -1 empty; age, idle (B, N) segments since stored
@@ -47,23 +47,6 @@ class Entries(Tensors):
     end: Tensor
     entropy: Tensor
     valid: Tensor
-
-    def joined(self, other: "Entries") -> "Entries":
-        """Both, along the entry axis."""
-        return Entries(*(torch.cat((getattr(self, f.name), getattr(other, f.name)), 1) for f in fields(self)))
-
-    def at(self, index: Tensor) -> "Entries":
-        """Entries at index (B, M)."""
-
-        def pick(x: Tensor) -> Tensor:
-            expanded = index.reshape(*index.shape, *(1,) * (x.dim() - 2)).expand(*index.shape, *x.shape[2:])
-            return x.gather(1, expanded)
-
-        return self.map(pick)
-
-    def slice(self, start: int, stop: int) -> "Entries":
-        """Entries start .. stop - 1."""
-        return self.map(lambda x: x[:, start:stop])
 
 
 @dataclass(frozen=True)
@@ -86,7 +69,7 @@ class Decisions(Tensors):
 
 
 @dataclass(frozen=True)
-class Births(Tensors):
+class Births(Items):
     """Entries that came to be in a step: the K candidates, then the merges, padded with entry = -1.
 
     entry int64 (B, N); level int64 (B, N); slot int64 (B, N), -1 for merges; position, start, end int64 (B, N), stream positions,
@@ -100,3 +83,33 @@ class Births(Tensors):
     start: Tensor
     end: Tensor
     parent: Tensor
+
+    @classmethod
+    def of(cls, entries: Entries, level: int, slot: Tensor, parent: Tensor) -> "Births":
+        """Entries that came to be.
+
+        Parameters
+        ----------
+        entries : Entries [sequence, born]
+            Not valid where none came to be.
+        level : int
+            Of all of them.
+        slot : int [sequence, born]
+            The context slot that each comes from, -1 for none.
+        parent : int [sequence, born, 2]
+            Ids, -1 for none.
+
+        Returns
+        -------
+        Births [sequence, born]
+            With entry = -1 where none came to be.
+        """
+        return cls(
+            entry=torch.where(entries.valid, entries.entry, -1),
+            level=torch.full_like(slot, level),
+            slot=slot,
+            position=entries.position,
+            start=entries.start,
+            end=entries.end,
+            parent=parent,
+        )

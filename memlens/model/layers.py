@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 #: Stands for "never": large enough to vanish in a softmax, small enough to stay finite in half precision.
@@ -73,14 +73,3 @@ class Attention(nn.Module):
 def mask_bias(valid: Bool[Tensor, "*batch"]) -> Float[Tensor, "*batch"]:
     """0 where valid, NEVER elsewhere."""
     return torch.zeros(valid.shape, device=valid.device).masked_fill(~valid, NEVER)
-
-
-def marked(index: Int[Tensor, "batch k"], which: Bool[Tensor, "batch k"], n: int) -> Bool[Tensor, "batch n"]:
-    """Which of ``n`` places the indices point at, of those that count. (``scatter_reduce`` of bools is not there on a GPU.)"""
-    return torch.zeros(len(index), n, dtype=torch.int, device=index.device).scatter_add(1, index, which.int()) > 0
-
-
-def take(x: Tensor, index: Tensor) -> Tensor:
-    """Gather along axis 1: x (batch, n, ...) at index (batch, m) gives (batch, m, ...)."""
-    expanded = index.reshape(*index.shape, *(1,) * (x.dim() - 2)).expand(*index.shape, *x.shape[2:])
-    return x.gather(1, expanded)

@@ -16,7 +16,8 @@ from torch import Tensor, nn
 from memlens.config import ModelConfig
 from memlens.model.compressor import Compressor
 from memlens.model.hooks import HookPoint
-from memlens.model.layers import NEVER, RMSNorm, take
+from memlens.model.indexing import take
+from memlens.model.layers import NEVER, RMSNorm
 from memlens.model.state import Memory
 from memlens.model.tensors import Tensors
 

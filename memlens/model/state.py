@@ -4,13 +4,13 @@ Shapes use K context slots, W working slots, E store entries (all levels in one 
 Q questions, R vectors read, B sequences.
 """
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from memlens.model.entries import Entries
-from memlens.model.tensors import Tensors
+from memlens.model.tensors import Items, Tensors
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class MemoryState(Tensors):
 
 
 @dataclass(frozen=True)
-class Memory(Tensors):
+class Memory(Items):
     """Everything a question can read, in one axis of N: context slots, working slots, store.
 
     content (B, N, d); prior (B, N) nats; level int64 (B, N); age (B, N) segments; first and position int64 (B, N), where in the
@@ -50,10 +50,6 @@ class Memory(Tensors):
     entry: Tensor
     kind: Tensor
     valid: Tensor
-
-    def joined(self, other: "Memory") -> "Memory":
-        """Both, along the memory axis."""
-        return Memory(*(torch.cat((getattr(self, f.name), getattr(other, f.name)), 1) for f in fields(self)))
 
     def part_positions(self, merge: int, depth: int) -> Tensor:
         """Where each of an entry's m**level parts was picked, int64 (B, N, m**depth): evenly spread from the first to the last.

@@ -96,7 +96,7 @@ def write_manifest(
         The manifest.
     """
     manifest = {
-        "recording": str(recording.attrs.get("id", "")),
+        "recording": recording.id,
         "memlens_version": __version__,
         "versions": {name: version(name) for name in ("numpy", "xarray", "scikit-learn", "plotly", "matplotlib")},
         "seconds": round(seconds, 3),

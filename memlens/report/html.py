@@ -58,7 +58,7 @@ def build_html(recording: "Recording", sections: Sequence[Section], files: dict[
     """
     from plotly.offline import get_plotlyjs
 
-    model, ident = (escape(str(recording.attrs.get(name, ""))) for name in ("model", "id"))
+    model, ident = (escape(text) for text in (recording.info.model, recording.id))
     links = "".join(f'<a href="#{escape(s.name)}">{escape(s.title)}</a>' for s in sections)
     body = "".join(_section(section, files.get(section.name, [])) for section in sections)
     cautions = "".join(f"<li>{escape(text)}</li>" for text in limits(recording, sections))

@@ -44,7 +44,7 @@ def write_pdf(recording: "Recording", sections: Sequence[Section], folder: Path)
     (folder / "figures").mkdir()
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Glyph")  # recorded text may hold signs that the font lacks
-        title = {"Title": f"memlens report: {recording.attrs.get('model', '')}"}
+        title = {"Title": f"memlens report: {recording.info.model}"}
         with PdfPages(folder / "report.pdf", metadata=title) as pdf:
             pdf.savefig(_front(recording, sections))
             for section in sections:
@@ -67,11 +67,11 @@ def _blank() -> "Sheet":
 
 def _front(recording: "Recording", sections: Sequence[Section]) -> "Sheet":
     page = _blank()
-    page.text(0.07, 0.90, f"What {visible(recording.attrs.get('model', ''))} remembered", fontsize=22, color=INK)
+    page.text(0.07, 0.90, f"What {visible(recording.info.model)} remembered", fontsize=22, color=INK)
     page.text(
         0.07,
         0.865,
-        f"memlens report on recording {visible(recording.attrs.get('id', ''))}",
+        f"memlens report on recording {visible(recording.id)}",
         fontsize=11,
         color="#57606a",
     )

@@ -1,7 +1,6 @@
 """The facts at the head of a report: what was recorded, how well it remembered, what it cost."""
 
-import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,30 +14,13 @@ if TYPE_CHECKING:
 Row = tuple[str, str]
 
 
-def _decoded(value: Any) -> Any:
-    if isinstance(value, str) and value[:1] in "[{":
-        try:
-            return json.loads(value)
-        except json.JSONDecodeError:
-            return value
-    return value
-
-
 def _short(value: Any) -> str:
-    """One line for an attribute that may hold JSON."""
-    value = _decoded(value)
-    if isinstance(value, dict):
+    """One line for an attribute, which may hold others."""
+    if isinstance(value, Mapping):
         return ", ".join(f"{key} {_short(item)}" for key, item in value.items()) or "none"
     if isinstance(value, list | tuple):
         return ", ".join(_short(item) for item in value) or "none"
     return str(value) if value not in ("", None) else "not recorded"
-
-
-def _stream(value: Any) -> str:
-    value = _decoded(value)
-    if not isinstance(value, dict):
-        return _short(value)
-    return ", ".join(f"{'' if key == 'name' else key + ' '}{value[key]}" for key in ("name", "seed") if key in value)
 
 
 def facts(recording: "Recording", sections: Sequence[Section]) -> list[Row]:
@@ -56,14 +38,13 @@ def facts(recording: "Recording", sections: Sequence[Section]) -> list[Row]:
     list[tuple[str, str]]
         Label and value, to be shown as text.
     """
-    attrs = recording.attrs
-    seconds, n_token = float(attrs.get("wall_seconds", 0) or 0), int(attrs.get("n_token", 0) or 0)
-    peak = float(attrs.get("peak_rss_bytes", 0) or 0)
+    info = recording.info
+    seconds, n_token, peak = info.wall_seconds, info.n_token, info.peak_rss_bytes
     segments = recording.segments.sizes
     rows = [
-        ("Model", _short(attrs.get("model", ""))),
-        ("Stream", _stream(attrs.get("stream", "")) or "not recorded"),
-        ("Policy", _short(attrs.get("policy", ""))),
+        ("Model", _short(info.model)),
+        ("Stream", f"{info.stream.name}, seed {info.stream.seed}" if info.stream.name else "not recorded"),
+        ("Policy", _short(info.policy)),
         (
             "Tokens",
             f"{n_token:,} in {several(segments.get('sequence', 1), 'sequence')} of "
@@ -73,7 +54,7 @@ def facts(recording: "Recording", sections: Sequence[Section]) -> list[Row]:
         ("Peak memory", f"{peak / 2**20:,.0f} MiB" if peak else "not recorded"),
     ]
     if "bits_per_byte" in recording.segments:
-        bits = np.asarray(recording.segments["bits_per_byte"].values, float)
+        bits = recording.tables.segments.bits_per_byte
         if np.isfinite(bits).any():
             rows.append(("Next-token loss", f"{np.nanmean(bits):.3f} bits per byte of text"))
     retention = next((s.dataset for s in sections if s.name == "retention" and s.dataset is not None), None)
@@ -86,8 +67,7 @@ def facts(recording: "Recording", sections: Sequence[Section]) -> list[Row]:
                 f"{100 * float(whole['overall_low']):.1f} to {100 * float(whole['overall_high']):.1f} %)",
             )
         )
-    interventions = _decoded(attrs.get("interventions", "[]")) or []
-    rows.append(("Interventions", _short(interventions) if interventions else "none"))
+    rows.append(("Interventions", _short(info.interventions) if info.interventions else "none"))
     return rows
 
 
@@ -134,7 +114,8 @@ PROVENANCE = (
 
 def provenance(recording: "Recording") -> list[Row]:
     """What it takes to make this recording again."""
-    rows = [(name.replace("_", " "), _short(recording.attrs[name])) for name in PROVENANCE if name in recording.attrs]
+    told = recording.info.to_dict()
+    rows = [(name.replace("_", " "), _short(told[name])) for name in PROVENANCE if name in recording.attrs]
     return [(name, "none" if name == "parent" and value == "not recorded" else value) for name, value in rows]
 
 
@@ -154,7 +135,7 @@ def limits(recording: "Recording", sections: Sequence[Section]) -> list[str]:
         One sentence each.
     """
     out = []
-    if not recording.attrs.get("complete", True):
+    if not recording.info.complete:
         out.append("The recording is incomplete: the run stopped before the end of its stream.")
     for section in sections:
         if section.dataset is not None:

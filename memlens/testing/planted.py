@@ -12,7 +12,7 @@ import numpy as np
 from memlens.dims import Action
 from memlens.recording import Recording, RecordingWriter, open
 from memlens.recording.format.schema import CANDIDATE, RESIDENT, Variable
-from memlens.testing.fill import CAPACITIES, LENGTH, VOCAB, WINDOW
+from memlens.testing.layout import CAPACITIES, LENGTH, VOCAB, WINDOW
 
 SLOT, WIDTH, HEAD, READ = 16, 24, 2, 4
 CONTROLS = ("importance", "hits")
@@ -48,9 +48,25 @@ def planted_recording(
 ) -> Recording:
     """Write a recording whose structure is known, and open it.
 
-    Every segment is of one modality. With ``clustered`` the slots lie around one centre a modality, ``apart`` noise
-    widths from the origin, else they are noise. ``hook_hidden`` is noise plus ``signal`` times a modality's direction.
-    Residents are merged in pairs, dropped, or kept at known rates. Right answers fall off exponentially with distance.
+    Every segment is of one modality. ``hook_hidden`` is noise plus a modality's direction. Residents are merged in pairs, dropped or kept
+    at known rates. Right answers fall off exponentially with distance.
+
+    Parameters
+    ----------
+    path : str or Path
+        Folder to make.
+    n_segment, n_sequence, seed : int
+        Sizes, and the seed of all that is drawn.
+    clustered : bool
+        Whether slots lie around one centre for each modality; else they are noise.
+    apart, signal : float
+        Distance of the centres from the origin, and length of the directions, in noise widths.
+    commit_every, dtype : int, str
+        As `memlens.record` takes them.
+
+    Returns
+    -------
+    Recording
 
     Raises
     ------

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from memlens.model.answers import Answers, Questions
-from memlens.model.layers import marked
+from memlens.model.indexing import marked
 from memlens.model.model import MemoryModel, answer_loss
 from memlens.model.state import Memory
 

@@ -14,7 +14,7 @@ from memlens.config import LossWeights
 from memlens.dims import PAD
 from memlens.model.baseline import ReaderState
 from memlens.model.compressor import fidelity_loss
-from memlens.model.layers import take
+from memlens.model.indexing import take
 from memlens.model.model import MemoryModel, answer_loss, next_text, working_memory
 from memlens.model.segment import Segment
 from memlens.model.state import Memory, MemoryState

@@ -3,8 +3,8 @@ import pytest
 import torch
 
 from memlens.causes import agreement, attribution
-from memlens.causes.attribution import conducted, routes, windows
-from memlens.causes.rerun import Stage
+from memlens.causes.path_attribution import conductance, followed_paths
+from memlens.causes.rerun import Rerun
 from memlens.errors import AnalysisError
 from memlens.testing.cases.causes import judge_agreement
 
@@ -13,13 +13,13 @@ from memlens.testing.cases.causes import judge_agreement
 def test_the_route_gives_the_loss_that_was_recorded(kind, request):
     """Also where entries were merged."""
     recording, model = request.getfixturevalue(kind)
-    chosen = routes(Stage(recording, model), 14, 4, 6, 0)
-    for asked, route in chosen:
+    chosen = followed_paths(Rerun(recording, model), 14, 4, 6, 0)
+    for asked, path in chosen:
         with torch.no_grad():
-            given = float(route(route.given()))
+            given = float(path(path.given()))
         assert -given == pytest.approx(float(recording.questions["loss"].values[asked.row]), abs=1e-4)
     if kind == "small":
-        assert any(route.reading.entries != route.reading.sources for _, route in chosen)
+        assert any(path.reading.entries != path.reading.sources for _, path in chosen)
 
 
 @pytest.mark.parametrize("method", ["integrated_gradients", "ablation", "occlusion"])
@@ -48,28 +48,28 @@ def test_conductance_is_shared_out_among_slots_and_merges(small):
 
 
 def test_conductance_is_captums(small):
-    """On a route that is smooth, with many of its steps."""
+    """On a path that is smooth, with many of its steps."""
     from captum.attr import LayerConductance
 
     recording, model = small
-    _, route = routes(Stage(recording, model), 14, 4, 6, 0)[3]
-    for own, layer in zip(conducted(route, 40), (route.slots, route.entries), strict=True):
-        theirs = LayerConductance(route, layer).attribute(
-            route.given(), route.nothing(), n_steps=200, internal_batch_size=50
+    _, path = followed_paths(Rerun(recording, model), 14, 4, 6, 0)[3]
+    for own, layer in zip(conductance(path, 40), (path.slots, path.entries), strict=True):
+        theirs = LayerConductance(path, layer).attribute(
+            path.given(), path.nothing(), n_steps=200, internal_batch_size=50
         )
         np.testing.assert_allclose(own, theirs.sum(-1)[0].detach().numpy(), atol=0.02)
 
 
 def test_windows_end_where_a_slot_was_picked(stored):
     recording, model = stored
-    [(_, route), *_] = routes(Stage(recording, model), 10, 2, 6, 0)
-    number = windows(route, 4)
-    assert number[-4:].tolist() == [0] * 4 or len(route.slices) > 1
+    [(_, path), *_] = followed_paths(Rerun(recording, model), 10, 2, 6, 0)
+    number = token_windows(path, 4)
+    assert number[-4:].tolist() == [0] * 4 or len(path.slices) > 1
     assert np.bincount(number).max() <= 4 and set(number) == set(range(number.max() + 1))
 
 
 def test_each_measure_ranks_what_it_sees(stored):
-    """An item is key, value, flag. Without any of them there is no answer; the flag decides, and decisions are held on the route."""
+    """An item is key, value, flag. Without any of them there is no answer; the flag decides, and decisions are held on the path."""
     recording, model = stored
     found = agreement(recording, model, width=1, reach=4, within=3)
     judged = judge_agreement(found, {})

@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 
 from memlens.causes import mediation
-from memlens.causes.rerun import Stage
-from memlens.causes.token_replacement import Filler
+from memlens.causes.rerun import Rerun
+from memlens.causes.token_replacement import TokenReplacement
 from memlens.errors import AnalysisError
 
 
@@ -29,17 +29,17 @@ def test_of_no_total_there_are_no_shares():
 
 def test_other_text_is_as_long_and_states_nothing(stored):
     recording, model = stored
-    stage = Stage(recording, model)
-    filler, random = Filler(stage), np.random.default_rng(0)
-    fact = np.flatnonzero(stage.stream.fact == 0)
-    whole = stage.segment(0, 2)
-    changed = filler.without(whole, 1, 0, fact, random)
+    rerun = Rerun(recording, model)
+    replacement, random = TokenReplacement(rerun), np.random.default_rng(0)
+    fact = np.flatnonzero(rerun.stream.fact == 0)
+    whole = rerun.segment(0, 2)
+    changed = replacement.replace(whole, 1, 0, fact, random)
     assert (changed.token[0] == whole.token[0]).all()
     differs = np.flatnonzero((changed.token[1] != whole.token[1]).numpy())
     assert set(differs) == set(fact)
-    other = filler.elsewhere(0, fact.size, random)
+    other = replacement.plain_stretch(0, fact.size, random)
     assert other is not None and not set(other) & set(fact) and other.size == fact.size
-    assert filler.elsewhere(0, 200, random) is None
+    assert replacement.plain_stretch(0, 200, random) is None
 
 
 def test_a_stretch_of_no_segments_is_refused(stored):

@@ -2,6 +2,7 @@
 
 import json
 import re
+import runpy
 import subprocess
 import sys
 from pathlib import Path
@@ -73,23 +74,35 @@ def test_every_kept_file_belongs_to_a_study() -> None:
         assert {path.name for path in folder.iterdir() if path.suffix not in {".jsonl", ".tmp"}} == known, folder.name
 
 
-def test_pages_are_redrawn_equal_from_kept_results(tmp_path: Path) -> None:
-    for name, claim in claims.studies().items():
-        result = kept(name)
-        if result is not None:
-            (tmp_path / name).mkdir()
-            write_page(result, claim, tmp_path / name / "result.json")
-            pages = [(folder / name / "page.html").read_text(encoding="utf-8") for folder in (RESULTS, tmp_path)]
-            before, drawn = (re.search(r"<h2>Verdict:.*?<h2>Figures", page, re.S) for page in pages)
-            assert before is not None and drawn is not None
-            assert before.group() == drawn.group(), f"run `python -m analyses.{name} --redraw`"
+@pytest.mark.parametrize("name", list(claims.studies()))
+def test_pages_are_redrawn_equal_from_kept_results(name: str, tmp_path: Path) -> None:
+    result = kept(name)
+    if result is None:
+        return
+    write_page(result, claims.studies()[name], tmp_path / "result.json")
+    pages = [folder / "page.html" for folder in (RESULTS / name, tmp_path)]
+    before, drawn = (re.search(r"<h2>Verdict:.*?<h2>Figures", page.read_text(encoding="utf-8"), re.S) for page in pages)
+    assert before is not None and drawn is not None
+    assert before.group() == drawn.group(), f"run `python -m analyses.{name} --redraw`"
 
 
-def test_commands_say_what_they_measure() -> None:
-    for name, claim in claims.studies().items():
-        done = subprocess.run([sys.executable, "-m", f"analyses.{name}", "--help"],
-                              capture_output=True, text=True, check=True, cwd=ROOT)  # fmt: skip
-        assert claim.title in " ".join(done.stdout.split()) and "--redraw" in done.stdout
+@pytest.mark.parametrize("name", list(claims.studies()))
+def test_commands_say_what_they_measure(
+    name: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", [name, "--help"])
+    with pytest.raises(SystemExit) as stopped:
+        runpy.run_module(f"analyses.{name}", run_name="__main__")
+    told = capsys.readouterr().out
+    assert stopped.value.code == 0
+    assert claims.studies()[name].title in " ".join(told.split()) and "--redraw" in told
+
+
+def test_a_study_is_a_command() -> None:
+    name, claim = next(iter(claims.studies().items()))
+    command = [sys.executable, "-m", f"analyses.{name}", "--help"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=ROOT)
+    assert claim.title in " ".join(done.stdout.split())
 
 
 @pytest.mark.slow

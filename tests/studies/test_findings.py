@@ -19,6 +19,7 @@ def test_the_page_is_what_the_result_says():
     )
 
 
+@pytest.mark.slow
 def test_a_quick_run_writes_page_and_result(tmp_path):
     assert findings.main(["--quick", "-o", str(tmp_path)]) == 0
     result = json.loads((tmp_path / "findings" / "result.json").read_text())
