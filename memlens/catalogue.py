@@ -11,11 +11,14 @@ from inspect import signature
 from typing import TYPE_CHECKING, Any
 
 from memlens.errors import AnalysisError, closest
+from memlens.recording.protocol import (
+    as_recording as as_recording,  # also for reports, which know of recordings only through here
+)
 
 if TYPE_CHECKING:
     import xarray as xr
 
-    from memlens.recording import Recording
+    from memlens.recording.protocol import RecordingLike
 
 #: Of an analysis that runs the model again: the parameter that takes it.
 MODEL = "model"
@@ -243,14 +246,14 @@ def find(name: str) -> Analysis:
     raise AnalysisError(f"no analysis '{name}'; {closest(str(name), (analysis.name for analysis in CATALOGUE))}")
 
 
-def run(name: str, recording: "Recording", **params: Any) -> "xr.Dataset":
+def run(name: str, recording: "RecordingLike", **params: Any) -> "xr.Dataset":
     """Run an analysis by name.
 
     Parameters
     ----------
     name : str
         Of the analysis.
-    recording : Recording
+    recording : RecordingLike
         What it is run on.
     **params
         Parameters of the analysis.
@@ -263,10 +266,11 @@ def run(name: str, recording: "Recording", **params: Any) -> "xr.Dataset":
     Raises
     ------
     AnalysisError
-        For an unknown name, an unknown or missing parameter, something that is no recording, or a recording that cannot support the
-        analysis.
+        For an unknown name, an unknown or missing parameter, or a recording that cannot support the analysis.
+    RecordingError
+        When what was given is no recording, such as its path.
     """
-    analysis = find(name)
+    analysis, recording = find(name), as_recording(recording)
     allowed = [key for key in signature(analysis.function).parameters if key != "recording"]
     for key in params:
         if key not in allowed:

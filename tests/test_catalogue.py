@@ -9,7 +9,8 @@ import memlens.analysis
 import memlens.causes
 from memlens import figures
 from memlens.catalogue import CATALOGUE, find, run
-from memlens.errors import AnalysisError
+from memlens.errors import AnalysisError, RecordingError
+from memlens.report import write_report
 
 NAMES = [analysis.name for analysis in CATALOGUE]
 
@@ -73,3 +74,12 @@ def test_wrong_names_list_the_closest(recording):
 def test_what_is_missing_is_named(recording):
     with pytest.raises(AnalysisError, match="slot_history needs segment, slot; give segment="):
         run("slot_history", recording, sequence=0)
+
+
+@pytest.mark.parametrize("given", ["r1", 5, None])
+def test_what_is_no_recording_is_refused(given, tmp_path):
+    with pytest.raises(RecordingError, match=r"expected a recording: memlens\.open"):
+        run("retention", given)
+    with pytest.raises(RecordingError, match=r"expected a recording: memlens\.open"):
+        write_report(given, tmp_path / "report")
+    assert not (tmp_path / "report").exists()

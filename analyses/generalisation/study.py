@@ -173,18 +173,18 @@ def mean_over(rows: Sequence[Mapping[str, Any]], kind: str, names: Sequence[str]
 
 def verdict(result: Result) -> Verdict:
     """Holds: behind nowhere, ahead of both in the mean over what was not trained on. Under conditions: ahead of both somewhere."""
-    told = result["summary"]
-    first, *tested = told["conditions"]
+    summary = result["summary"]
+    first, *tested = summary["conditions"]
     ahead = {k: [c["name"] for c in tested if c["lead"][k]["low"] > 0] for k in small.KINDS[1:]}
     behind = {k: [c["name"] for c in tested if c["lead"][k]["high"] < 0] for k in small.KINDS[1:]}
     learned = first["accuracy"]["memory"]["value"] >= LEARNED
     status: Status = "does not hold"
-    if learned and not any(behind.values()) and all(told["lead"][k]["low"] > 0 for k in small.KINDS[1:]):
+    if learned and not any(behind.values()) and all(summary["lead"][k]["low"] > 0 for k in small.KINDS[1:]):
         status = "holds"
     elif learned and set.intersection(*map(set, ahead.values())):
         status = "holds under conditions"
     lines = [
-        f"Against {small.NAMES[k]}: memory's lead over all {len(tested)} conditions is {words(told['lead'][k], '{:+.3f}')}; ahead in "
+        f"Against {small.NAMES[k]}: memory's lead over all {len(tested)} conditions is {words(summary['lead'][k], '{:+.3f}')}; ahead in "
         f"{_listed(ahead[k])}; behind in {_listed(behind[k])}."
         for k in small.KINDS[1:]
     ]
@@ -197,7 +197,7 @@ def verdict(result: Result) -> Verdict:
             "Attention sees the whole stream at test, memory and state-space layers what they carried: lengths beyond training are "
             "new to all three.",
         ),
-        (_table(told),),
+        (_table(summary),),
     )
 
 
@@ -205,10 +205,10 @@ def _listed(names: Sequence[str]) -> str:
     return ", ".join(names) or "none"
 
 
-def _table(told: Mapping[str, Any]) -> Table:
+def _table(summary: Mapping[str, Any]) -> Table:
     rows = [
         (c["name"], *(words(c["accuracy"][k], "{:.3f}") for k in small.KINDS), *(words(c["lead"][k], "{:+.3f}") for k in small.KINDS[1:]))
-        for c in told["conditions"]
+        for c in summary["conditions"]
     ]  # fmt: skip
     names = tuple(small.NAMES[kind] for kind in small.KINDS)
     return Table(("tested on", *names, *(f"lead over {name}" for name in names[1:])), tuple(rows))

@@ -139,11 +139,12 @@ def page(result: Mapping[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def _provenance(told: Mapping[str, Any]) -> str:
-    commit, version = told["sessions"][-1]["commit"][:12], told["versions"]["memlens"]
+def _provenance(provenance: Mapping[str, Any]) -> str:
+    commit, version = provenance["sessions"][-1]["commit"][:12], provenance["versions"]["memlens"]
     return (
-        f"Measured {told['finished'][:10]} at commit `{commit}` with memlens {version}, {len(told['seeds'])} seeds a negative case. "
-        f"Reproduce: `{told['command']}`."
+        f"Measured {provenance['finished'][:10]} at commit `{commit}` with memlens {version}, {len(provenance['seeds'])} seeds a "
+        "negative case. "
+        f"Reproduce: `{provenance['command']}`."
     )
 
 

@@ -114,10 +114,10 @@ def verdict(result: Result) -> Verdict:
 
     Under conditions: memory reaches its goal of recall, but not all of the rest.
     """
-    told = result["summary"]
-    own = told["memory"]
-    missed = [small.NAMES[kind] for kind in small.KINDS if told[kind]["accuracy"]["value"] < GOAL[kind]]
-    ahead: list[small.Kind] = [kind for kind in small.KINDS[1:] if steadier(own, told[kind])]
+    summary = result["summary"]
+    own = summary["memory"]
+    missed = [small.NAMES[kind] for kind in small.KINDS if summary[kind]["accuracy"]["value"] < GOAL[kind]]
+    ahead: list[small.Kind] = [kind for kind in small.KINDS[1:] if steadier(own, summary[kind])]
     both = len(ahead) == len(small.KINDS) - 1
     steady = own["converged"]["value"] == 1.0 and own["spikes"] == 0 and both
     status: Status = "does not hold"
@@ -127,7 +127,7 @@ def verdict(result: Result) -> Verdict:
     train = result["config"]["train"]
     stage, slots = train["stages"][-1], train["model"]["n_slots"]
     reached = ", ".join(
-        f"{small.NAMES[k]} {words(told[k]['accuracy'], '{:.4f}')} (goal {goal})" for k, goal in GOAL.items()
+        f"{small.NAMES[k]} {words(summary[k]['accuracy'], '{:.4f}')} (goal {goal})" for k, goal in GOAL.items()
     )
     return Verdict(
         status,
@@ -140,14 +140,14 @@ def verdict(result: Result) -> Verdict:
             f"{train['steps']} updates of {stage['n_row']} rows on configs/mqar.toml, the same learning rates for all: "
             f"{train['matrix_rate']} of matrices, {train['learning_rate']} of all else. A rival may be steadier at rates of its own.",
         ),
-        (_table(told),),
+        (_table(summary),),
     )  # fmt: skip
 
 
-def _table(told: Mapping[str, Any]) -> Table:
+def _table(summary: Mapping[str, Any]) -> Table:
     rows = []
     for kind in small.KINDS:
-        own = told[kind]
+        own = summary[kind]
         rows.append((
             small.NAMES[kind], f"{own['parameters']:,}", f"{round(own['converged']['value'] * own['runs'])} of {own['runs']}",
             words(own["accuracy"], "{:.4f}"), words(own["loss"], "{:.4f}"), words(own["spread"], "{:.4f}"),
@@ -211,8 +211,8 @@ def draw_losses(result: Result) -> "Sheet":
 
 def losses_caption(result: Result) -> str:
     """What the figure claims."""
-    told = result["summary"]
-    counts = ", ".join(f"{small.NAMES[kind]} {told[kind]['spikes']}" for kind in small.KINDS)
+    summary = result["summary"]
+    counts = ", ".join(f"{small.NAMES[kind]} {summary[kind]['spikes']}" for kind in small.KINDS)
     return f"Loss of every run, a line a seed, with spikes (triangles): {counts}; steps up are new stages"
 
 

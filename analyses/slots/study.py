@@ -115,7 +115,7 @@ def stream_rows(run: Run, model: "MemoryModel", plan: Mapping[str, Any], seed: i
     def merging(grouping: str, policy: str) -> dict[str, Any]:
         tight = resized(model, capacities=plan["tight"])
         with grouped(grouping, tight, seed) as merges:
-            return told_of(tight, streams(), policy) | merges.told()
+            return told_of(tight, streams(), policy) | merges.as_row()
 
     rows = [run.row(lambda k=k: sized(n_slots=k), part="stream", seed=seed, n_slots=k) for k in plan["slots"]]
     rows += [
@@ -146,5 +146,5 @@ def told_of(model: "MemoryModel", streams: "Sequence[EncodedStream]", policy: st
         counts["silent"] += sum(not any(wrote) for wrote, real in zip(born.tolist(), there, strict=True) if real)
         counts["segments"] += sum(there)
 
-    answers = recall(model, streams, {"all": []}, policy=policy, told=count)["all"]
+    answers = recall(model, streams, {"all": []}, policy=policy, on_result=count)["all"]
     return {"answers": answers, **counts}

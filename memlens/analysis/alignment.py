@@ -72,7 +72,7 @@ def alignment(
     block = time_blocks(sequence, one.segment[segment])
     return xr.Dataset(
         _matching(first, second, sequence, block, shuffles, seed),
-        attrs={"n": sequence.size, "point": point, "places": one.place, "other": str(other.attrs.get("id", ""))},
+        attrs={"n": sequence.size, "point": point, "places": one.place, "other": other.id},
     )
 
 

@@ -7,7 +7,6 @@ import xarray as xr
 
 from memlens.analysis.support.ancestry import Ancestry
 from memlens.analysis.support.measure import measure
-from memlens.analysis.support.result import column
 from memlens.analysis.support.windows import token_names, vocabulary
 from memlens.errors import AnalysisError
 from memlens.stats.hypothesis_tests import p_value
@@ -62,15 +61,15 @@ def answer_sources(recording: "Recording", *, top: int = 8, shuffles: int = 199,
     """
     if top < 1 or shuffles < 1:
         raise AnalysisError(f"top is {top} and shuffles {shuffles}; give 1 or more of each")
-    table, n = recording.questions, recording.questions.sizes.get("question", 0)
+    table, n = recording.tables.questions, recording.questions.sizes.get("question", 0)
     if n < LEAST:
         raise AnalysisError(
             f"the recording holds {n} questions, expected {LEAST} or more; record a stream that asks some"
         )
     tree = Ancestry(recording)
     traced, share = _positions(recording, tree)
-    sequence, segment = column(table, "sequence", int), column(table, "segment", int)
-    fact, correct = column(table, "fact", int), column(table, "correct", bool)
+    sequence, segment = table.sequence, table.segment
+    fact, correct = table.fact, table.correct
     on_fact = _lying_on(recording, share, sequence, fact)
     usable = np.isfinite(on_fact) & (fact >= 0) & (traced > 0)
     if usable.sum() < LEAST:

@@ -7,7 +7,7 @@ import xarray as xr
 
 from memlens.analysis.support.ancestry import Ancestry
 from memlens.analysis.support.measure import measure
-from memlens.analysis.support.result import MODALITIES, column, first_segment
+from memlens.analysis.support.result import MODALITIES, first_segment
 from memlens.analysis.support.vectors import gather
 from memlens.analysis.support.windows import window_positions
 from memlens.errors import AnalysisError
@@ -146,7 +146,7 @@ def _specialisation(weight: np.ndarray, shuffles: int, seed: int) -> dict[str, o
 
 
 def _reads(recording: "Recording", tree: Ancestry, shuffles: int, seed: int) -> dict[str, object]:
-    table, n = recording.questions, recording.questions.sizes.get("question", 0)
+    table, n = recording.tables.questions, recording.questions.sizes.get("question", 0)
     codes = len(MODALITIES)
     nothing: dict[str, object] = {
         **{f"read_{name}{end}": np.nan for name in ("entropy", "span") for end in ("", "_low", "_high", "_null")},
@@ -157,13 +157,13 @@ def _reads(recording: "Recording", tree: Ancestry, shuffles: int, seed: int) -> 
     }
     if n == 0:
         return nothing
-    sequence, segment = column(table, "sequence", int), column(table, "segment", int)
-    weight = np.nan_to_num(column(table, "read_weight", float))
-    row = tree.rows(sequence[:, None], column(table, "read_entry", int))
+    sequence, segment = table.sequence, table.segment
+    weight = np.nan_to_num(table.read_weight)
+    row = tree.rows(sequence[:, None], table.read_entry)
     block = time_blocks(sequence, segment)
     there = weight > 0
     even = there / np.maximum(there.sum(1, keepdims=True), 1)
-    back = column(table, "position", float)[:, None] - tree.columns["position"][row] if tree.n else np.zeros(row.shape)
+    back = table.position.astype(float)[:, None] - tree.columns["position"][row] if tree.n else np.zeros(row.shape)
     out = dict(nothing)
     for name, value, null in (
         ("entropy", entropy(weight), entropy(even)),
@@ -177,7 +177,7 @@ def _reads(recording: "Recording", tree: Ancestry, shuffles: int, seed: int) -> 
                 f"read_{name}{end}": float(each)
                 for end, each in zip(("", "_low", "_high", "_null"), numbers, strict=True)
             }
-    asked = column(table, "fact_modality", int)
+    asked = table.fact_modality
     read = np.where(row >= 0, tree.columns["modality"][row], -1) if tree.n else np.full(row.shape, -1)
     mass = np.stack([np.where(read == code, weight, 0).sum(1) for code in range(codes)], 1)
     rows = (asked >= 0) & (mass.sum(1) > 0)

@@ -12,6 +12,7 @@ from memlens.analysis.support.reads_to_come import reads_to_come
 from memlens.analysis.support.result import KINDS, first_segment, n_segments
 from memlens.dims import Action
 from memlens.errors import AnalysisError
+from memlens.recording.reading.entry_index import group_numbers
 from memlens.stats.correlation import centred_ranks
 from memlens.stats.hypothesis_tests import sign_flip_p
 from memlens.stats.jackknife import jackknife
@@ -132,7 +133,7 @@ def _group(
     count = {"n": int(own.sum()), "families": int(np.unique(family[own]).size)}
     if count["families"] < LEAST_ENTRIES:
         return none | count
-    unit = np.unique(rows.sequence[own] << 40 | rows.segment[own], return_inverse=True)[1]
+    unit = group_numbers(rows.sequence[own], rows.segment[own])
     x, y = centred_ranks(q[own], unit), centred_ranks(reads[own], unit)
     product, xx, yy = x * y, x * x, y * y
     if not xx.any() or not yy.any():

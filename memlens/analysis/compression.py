@@ -10,7 +10,7 @@ from memlens.analysis.support import probing
 from memlens.analysis.support.entry_vectors import EntryVectors, entry_vectors, leaves
 from memlens.analysis.support.measure import measure
 from memlens.analysis.support.probe_task import probe_task, split_folds
-from memlens.analysis.support.result import MODALITIES, column
+from memlens.analysis.support.result import MODALITIES
 from memlens.analysis.support.targets import Target
 from memlens.analysis.support.vectors import Vectors
 from memlens.errors import AnalysisError, closest
@@ -118,7 +118,7 @@ def compression(
 def _known_pairs(recording: "Recording", data: EntryVectors) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Merges and slots in them whose vectors are known, with the merge's level, int [pair] each."""
     merge, leaf = leaves(recording)
-    level = column(recording.entries, "level", int)[merge]
+    level = recording.tables.entries.level[merge]
     kept = data.known[merge] & data.known[leaf]
     return merge[kept], leaf[kept], level[kept]
 
@@ -156,10 +156,10 @@ class _Pairs:
     """Merges of one level and slots in them, in order of the merges' birth."""
 
     def __init__(self, recording: "Recording", data: EntryVectors, merge: np.ndarray, leaf: np.ndarray, folds: int):
-        table = recording.entries
-        self.sequence, self.segment = (column(table, name, int)[merge] for name in ("sequence", "segment"))
+        table = recording.tables.entries
+        self.sequence, self.segment = table.sequence[merge], table.segment[merge]
         self.merged, self.slot = data.value[merge], data.value[leaf]
-        self.modality, self.fact = (column(table, name, int)[leaf] for name in ("modality", "fact"))
+        self.modality, self.fact = table.modality[leaf], table.fact[leaf]
         self.merge, self.folds = merge, folds
         self.block, self.fold = split_folds(self.sequence, self.segment, self.segment, 0, folds)
 

@@ -6,7 +6,7 @@ import numpy as np
 import xarray as xr
 
 from memlens.analysis.support.measure import measure
-from memlens.analysis.support.result import ACTIONS, KINDS, MAX_BINS, column, time_bins
+from memlens.analysis.support.result import ACTIONS, KINDS, MAX_BINS, time_bins
 from memlens.errors import AnalysisError
 from memlens.stats.information import entropy
 from memlens.stats.proportions import ratio
@@ -39,13 +39,13 @@ def decisions(recording: "Recording", *, max_bins: int = MAX_BINS) -> xr.Dataset
     AnalysisError
         When the recording holds no decision.
     """
-    table = recording.decisions
-    if table.sizes.get("decision", 0) == 0:
+    table = recording.tables.decisions
+    if not len(table):
         raise AnalysisError("the recording holds no decision; record a model with a controller")
     starts, width, first = time_bins(recording, max_bins)
-    when = (column(table, "segment", int) - first) // width
-    kind, action, wanted = (column(table, name, int) for name in ("kind", "executed", "wanted"))
-    q = column(table, "q", float)
+    when = (table.segment - first) // width
+    kind, action, wanted = table.kind, table.executed, table.wanted
+    q = table.q
     shape = starts.size, len(KINDS), len(ACTIONS)
     cell = np.ravel_multi_index((when, kind), shape[:2])
     length = shape[0] * shape[1]

@@ -7,7 +7,7 @@ import xarray as xr
 
 from memlens.analysis.support import attention_costs, costs
 from memlens.analysis.support.measure import measure
-from memlens.analysis.support.result import MAX_BINS, column, time_bins
+from memlens.analysis.support.result import MAX_BINS, time_bins
 from memlens.analysis.support.run_costs import Run, attention_flops, config_of, interactions, memory_flops, run_of
 from memlens.config import BaselineConfig, ModelConfig
 from memlens.errors import AnalysisError
@@ -84,9 +84,9 @@ def efficiency(
     cfg = config_of(recording)
     run = run_of(recording, cfg)
     plain = attention_costs.equal_attention(sum(costs.parameters(cfg).values()), cfg, layers)
-    flops = memory_flops(cfg, run, recording.attrs.get("policy") == "learned", question_tokens, answer_tokens)
+    flops = memory_flops(cfg, run, recording.info.policy == "learned", question_tokens, answer_tokens)
     parts, shares = _parts(cfg, flops)
-    seconds, asked = column(recording.segments, "step_seconds", float), run.asked.sum(0) > 0
+    seconds, asked = recording.tables.segments.step_seconds, run.asked.sum(0) > 0
     timed = _times(seconds, asked, resamples, seed)
     starts, width, _ = time_bins(recording, max_bins)
     return xr.Dataset(
@@ -102,7 +102,7 @@ def efficiency(
         coords={"part": PART_NAMES, "step": STEPS, "reader": READERS, "segment": starts, "measure": MEASURES},
         attrs={
             "n": seconds.size, "segments_per_bin": width, "n_sequence": int(run.asked.shape[0]), "n_question": int(run.asked.sum()),
-            "n_position": int(run.before[-1] + cfg.segment_length), "device": str(recording.attrs.get("device", "")),
+            "n_position": int(run.before[-1] + cfg.segment_length), "device": recording.info.device,
             "attention_width": plain.d_model, "attention_mlp_ratio": plain.mlp_ratio,
             "tokens_per_second": float(run.asked.shape[0] * cfg.segment_length / timed[0, 0]),
         },

@@ -7,7 +7,7 @@ import xarray as xr
 
 from memlens.analysis.support.ancestry import Ancestry
 from memlens.analysis.support.measure import measure
-from memlens.analysis.support.result import column, first_segment, n_segments
+from memlens.analysis.support.result import first_segment, n_segments
 from memlens.dims import Action
 from memlens.errors import AnalysisError
 from memlens.stats.hypothesis_tests import two_sided_p
@@ -160,14 +160,14 @@ def _by_level(tree: Ancestry, sources: np.ndarray, levels: int) -> dict[str, obj
 
 def _reads_by_level(recording: "Recording", tree: Ancestry, levels: int) -> dict[str, object]:
     """Share of the reads of store entries by level, and the level's share of entries held when the question was asked."""
-    table = recording.questions
-    where = column(table, "sequence", int), column(table, "segment", int)
+    table = recording.tables.questions
+    where = table.sequence, table.segment
     n = where[0].size
     nothing = np.full(levels, np.nan)
     if n == 0:
         return dict.fromkeys(("read_share", "read_low", "read_high", "held_share"), ("level", nothing))
-    row, kind = tree.rows(where[0][:, None], column(table, "read_entry", int)), column(table, "read_kind", int)
-    weight = np.where((row >= 0) & (kind == 2), np.nan_to_num(column(table, "read_weight", float)), 0)
+    row, kind = tree.rows(where[0][:, None], table.read_entry), table.read_kind
+    weight = np.where((row >= 0) & (kind == 2), np.nan_to_num(table.read_weight), 0)
     level = tree.columns["level"][row]
     own = np.stack([np.where(level == each, weight, 0).sum(1) for each in range(levels)], 1)
 

@@ -8,7 +8,7 @@ import xarray as xr
 from memlens.analysis.calibration import centred_ranks
 from memlens.analysis.support.decision_table import DecisionRows, decision_rows
 from memlens.analysis.support.measure import measure
-from memlens.analysis.support.result import ACTIONS, attribute
+from memlens.analysis.support.result import ACTIONS
 from memlens.errors import AnalysisError
 from memlens.stats.hypothesis_tests import sign_flip_p
 from memlens.stats.jackknife import jackknife
@@ -135,8 +135,7 @@ def _decided(rows: DecisionRows, sweep: xr.Dataset, sequence: int) -> np.ndarray
 
 def _gain(recording: "Recording", sweep: xr.Dataset, gamma: float) -> np.ndarray:
     """Discounted loss saved by each target, nats; NaN where no question came after it."""
-    config = attribute(recording, "model_config")
-    length = int(config.get("segment_length") or recording.attrs.get("segment_length") or 0)
+    length = int(recording.info.model_config.get("segment_length") or recording.info.segment_length)
     if length < 1:
         raise AnalysisError("the recording does not say how long its segments are; record it anew")
     change = np.asarray(sweep["loss_change"].transpose("target", "question").values, float)

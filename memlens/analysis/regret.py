@@ -7,7 +7,6 @@ import numpy as np
 import xarray as xr
 
 from memlens.analysis.support.measure import measure
-from memlens.analysis.support.result import column
 from memlens.errors import AnalysisError
 from memlens.stats.comparisons import holm
 from memlens.stats.hypothesis_tests import two_sided_sign_flip_p
@@ -55,7 +54,7 @@ def regret(recording: "Recording", *, others: "Sequence[Recording]", seed: int =
         raise AnalysisError(
             "no other recording was given; make one with `memlens record MODEL STREAM -o RUN --policy NAME`"
         )
-    table, n = recording.questions, recording.questions.sizes.get("question", 0)
+    table, n = recording.tables.questions, recording.questions.sizes.get("question", 0)
     if n < LEAST:
         raise AnalysisError(
             f"the recording holds {n} questions, expected {LEAST} or more; record a stream that asks some"
@@ -63,10 +62,10 @@ def regret(recording: "Recording", *, others: "Sequence[Recording]", seed: int =
     for other in others:
         _comparable(recording, other)
     names = _names([recording, *others])
-    where = column(table, "sequence", int), column(table, "segment", int)
+    where = table.sequence, table.segment
     block, unit = time_blocks(*where), np.unique(np.stack(where), axis=1, return_inverse=True)[1]
-    correct = np.stack([column(each.questions, "correct", float) for each in (recording, *others)])
-    loss = np.stack([column(each.questions, "loss", float) for each in (recording, *others)])
+    correct = np.stack([each.tables.questions.correct.astype(float) for each in (recording, *others)])
+    loss = np.stack([each.tables.questions.loss for each in (recording, *others)])
     wrong = np.argwhere(~np.isfinite(loss))
     if wrong.size:
         raise AnalysisError(f"loss[{wrong[0][1]}] of '{names[wrong[0][0]]}' is not finite; record that run again")
@@ -107,14 +106,15 @@ def _gaps(name: str, difference: np.ndarray, block: np.ndarray, unit: np.ndarray
 def _comparable(one: "Recording", other: "Recording") -> None:
     differs = []
     for name, what in (("weights_sha256", "weights"), ("stream", "stream"), ("segment_length", "segment length")):
-        if one.attrs.get(name) != other.attrs.get(name):
-            differs.append(f"the {what} ({str(one.attrs.get(name))[:60]} and {str(other.attrs.get(name))[:60]})")
+        here, there = getattr(one.info, name), getattr(other.info, name)
+        if here != there:
+            differs.append(f"the {what} ({str(here)[:60]} and {str(there)[:60]})")
     sizes = [each.questions.sizes.get("question", 0) for each in (one, other)]
     if sizes[0] != sizes[1]:
         differs.append(f"the number of questions ({sizes[0]} and {sizes[1]})")
     else:
         for name in ASKED:
-            unlike = np.flatnonzero(column(one.questions, name) != column(other.questions, name))
+            unlike = np.flatnonzero(one.tables.questions.read(name) != other.tables.questions.read(name))
             if unlike.size:
                 differs.append(f"the {name} of question {unlike[0]}")
     if differs:
@@ -128,7 +128,7 @@ def _names(recordings: "Sequence[Recording]") -> list[str]:
     """Policies, numbered where one occurs again."""
     names: list[str] = []
     for recording in recordings:
-        policy = str(recording.attrs.get("policy", "")) or "unnamed"
+        policy = recording.info.policy or "unnamed"
         again = sum(name == policy or name.startswith(f"{policy} (") for name in names)
         names.append(f"{policy} ({again + 1})" if again else policy)
     return names

@@ -8,7 +8,7 @@ import xarray as xr
 
 from memlens.analysis.support.fact_location import LOST, fact_locations, facts_before
 from memlens.analysis.support.measure import measure
-from memlens.analysis.support.result import MODALITIES, column
+from memlens.analysis.support.result import MODALITIES
 from memlens.errors import AnalysisError
 from memlens.stats.hypothesis_tests import two_sided_p
 from memlens.stats.jackknife import jackknife
@@ -18,6 +18,7 @@ from memlens.stats.time_blocks import time_blocks
 
 if TYPE_CHECKING:
     from memlens.recording import Recording
+    from memlens.recording.reading.tables import QuestionTable
 
 
 @measure
@@ -61,12 +62,11 @@ def retention(
     """
     if shuffles < 1:
         raise AnalysisError(f"shuffles is {shuffles}; give 1 or more")
-    table = recording.questions
-    if table.sizes.get("question", 0) == 0:
+    table = recording.tables.questions
+    if not len(table):
         raise AnalysisError("the recording holds no question; record a stream that asks some")
-    distance = column(table, "distance", float)
-    correct, modality = column(table, "correct", float), column(table, "fact_modality", int)
-    loss = column(table, "loss", float) if "loss" in table else np.full(distance.size, np.nan)
+    distance, correct = table.distance.astype(float), table.correct.astype(float)
+    modality, loss = table.fact_modality, table.loss
     edges = _edges(distance[distance >= 0], bins)
     inside = (distance >= edges[0]) & (distance < edges[-1])
     return xr.Dataset(
@@ -137,9 +137,9 @@ def _edges(distance: np.ndarray, bins: int | Sequence[float]) -> np.ndarray:
     return np.unique([float(distance.min()), *(np.clip(inner, low, high)), high])
 
 
-def _chance(table: xr.Dataset, modality: np.ndarray) -> np.ndarray:
+def _chance(table: "QuestionTable", modality: np.ndarray) -> np.ndarray:
     """Share of right answers if the answers of each modality were shuffled: sum over words of P(answer) P(predicted)."""
-    answer, predicted = (column(table, name).astype(str) for name in ("answer", "predicted"))
+    answer, predicted = table.answer.astype(str), table.predicted.astype(str)
     out, right = np.full(len(MODALITIES) + 1, np.nan), 0.0
     for code in np.unique(modality):
         rows = modality == code
@@ -157,7 +157,7 @@ def _chance(table: xr.Dataset, modality: np.ndarray) -> np.ndarray:
 
 
 def _trend(
-    table: xr.Dataset, distance: np.ndarray, correct: np.ndarray, modality: np.ndarray, shuffles: int, seed: int
+    table: "QuestionTable", distance: np.ndarray, correct: np.ndarray, modality: np.ndarray, shuffles: int, seed: int
 ) -> dict[str, object]:
     from scipy.stats import rankdata
 
@@ -175,7 +175,7 @@ def _trend(
 
     null = np.array([trend(rank, right[taken]) for taken in shuffles_within(group, shuffles, seed)])
     value = trend(rank, right)
-    block = time_blocks(column(table, "sequence", int)[known], column(table, "segment", int)[known])
+    block = time_blocks(table.sequence[known], table.segment[known])
     low, high = jackknife(lambda kept: trend(rank[kept], right[kept]), block)
     return {
         "trend": value,
@@ -198,7 +198,7 @@ def _by_load(recording: "Recording", correct: np.ndarray) -> dict[str, object]:
 
 
 def _by_location(recording: "Recording", correct: np.ndarray) -> dict[str, object]:
-    where, known = fact_locations(recording), column(recording.questions, "fact", int) >= 0
+    where, known = fact_locations(recording), recording.tables.questions.fact >= 0
     levels = int(recording.segments.sizes["level"])
     names = ["lost", "context", *(f"level {level}" for level in range(levels))]
     rates = _rates("fact_location", where[known] - LOST, correct[known], len(names))

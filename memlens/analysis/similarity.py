@@ -93,7 +93,7 @@ def similarity(
         coords={"measure": list(MEASURES), "one": list(rows), "two": list(columns)},
         attrs={
             "n": block.size, "by": by, "point": points[0], "shuffles": shuffles, "items": "segments" if by == "point" else "places",
-            "other": str(other.attrs.get("id", "")) if other is not None else "",
+            "other": other.id if other is not None else "",
         },
     )  # fmt: skip
 

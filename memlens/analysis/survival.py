@@ -7,7 +7,7 @@ import numpy as np
 import xarray as xr
 
 from memlens.analysis.support.measure import measure
-from memlens.analysis.support.result import MODALITIES, column, first_segment, n_segments
+from memlens.analysis.support.result import MODALITIES, first_segment, n_segments
 from memlens.errors import AnalysisError, closest
 from memlens.stats.comparisons import holm
 from memlens.stats.survival import half_life, kaplan_meier, log_rank
@@ -59,12 +59,13 @@ def survival(recording: "Recording", *, by: Sequence[str] = FACTORS, max_ages: i
             raise AnalysisError(f"no factor '{name}'; {closest(name, FACTORS)}")
     if max_ages < 2:
         raise AnalysisError(f"max_ages is {max_ages}; give 2 or more")
+    table = recording.tables.entries
     duration, died = _lifetimes(recording)
     held = duration > 0
     if held.sum() < LEAST:
         raise AnalysisError(f"{held.sum()} entries were held, expected {LEAST} or more; record a longer stream")
     duration, died = duration[held], died[held]
-    factors = {name: _factor(column(recording.entries, name, int)[held], name) for name in by}
+    factors = {name: _factor(table.read(name, int)[held], name) for name in by}
     groups = [("all", "all", np.ones(duration.size, bool))]
     for name, (code, values) in factors.items():
         groups += [(name, value, code == at) for at, value in enumerate(values) if (code == at).any()]
@@ -87,8 +88,8 @@ def survival(recording: "Recording", *, by: Sequence[str] = FACTORS, max_ages: i
 
 def _lifetimes(recording: "Recording") -> tuple[np.ndarray, np.ndarray]:
     """Segments that each entry was held, until it died or the recording ended, and whether it died."""
-    table, first = recording.entries, first_segment(recording)
-    born, died = column(table, "segment", int) - first, column(table, "died", int)
+    table, first = recording.tables.entries, first_segment(recording)
+    born, died = table.segment - first, table.died
     return np.where(died >= 0, died - first, n_segments(recording)) - born, died >= 0
 
 

@@ -17,7 +17,8 @@ from torch import Tensor, nn
 from memlens.analysis.support.ancestry import Ancestry
 from memlens.causes.rerun import Rerun, StreamQuestion
 from memlens.model.answers import Questions
-from memlens.model.model import MemoryModel, answer_loss
+from memlens.model.losses import answer_loss
+from memlens.model.model import MemoryModel
 from memlens.model.segment import Segment
 from memlens.model.state import Memory, MemoryState
 
@@ -231,5 +232,5 @@ def _slice(rerun: Rerun, state: MemoryState, segment: int, position: int, reach:
     if start:
         before = whole.map(lambda x: x[:, :start])
         hidden, blocks = rerun.model.encode(before, state)
-        state = rerun.model.carry(state, hidden, before, blocks)
+        state = state.carried(hidden, before, blocks)
     return TokenSlice(whole.map(lambda x: x[:, start : last + 1]), state, segment * rerun.length + start)

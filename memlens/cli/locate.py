@@ -5,8 +5,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from memlens.errors import ModelError, RecordingError, StreamError
-from memlens.resources import shipped_model, shipped_models
+from memlens.errors import RecordingError, StreamError
+from memlens.resources import model_folder, shipped_models
 
 if TYPE_CHECKING:
     from memlens.model import MemoryModel
@@ -16,12 +16,7 @@ if TYPE_CHECKING:
 
 def model(name: str) -> Path:
     """Path of a model: a folder, or the name of a trained model that comes with memlens."""
-    if Path(name).exists():
-        return Path(name)
-    try:
-        return shipped_model(name)
-    except ModelError as error:
-        raise ModelError(f"no model folder at '{name}', and {error}") from None
+    return model_folder(name)
 
 
 def model_of(opened: "Recording", given: str | None, analyses: Iterable[str] | None = None) -> "MemoryModel | None":

@@ -72,9 +72,11 @@ def caption(dataset: "xr.Dataset") -> str:
         if float(one["p_adjusted"]) <= 0.05 and float(one["mean"]) > float(one["null_mean"]):
             agree.append(name)
     if not parts:
-        return "No window changes an answer when the stream is run again without it, so that there are no ranks to compare."
+        return "No window changes an answer when the stream is run again without it, so there are no ranks to compare."
     verdict = (
-        f"{listed(agree)} rank windows as they matter" if agree else "none is shown to rank windows as they matter"
+        f"{listed(agree)} rank windows by how much they matter"
+        if agree
+        else "none is shown to rank windows by how much they matter"
     )
     return (
         f"Mean rank correlation with what the answer loses when the stream is run again without a window: {'; '.join(parts)}. "

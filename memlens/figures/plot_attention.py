@@ -93,7 +93,7 @@ def caption(dataset: "xr.Dataset") -> str:
         text += f"The head tells {bits:.2f} bit about where it looks ({p_text(p, draws)}): {verdict}. "
     p, matched = scalar(dataset, "matched_p"), scalar(dataset, "matched")
     if not np.isfinite(p):
-        return text + "There are no reads from which the flow between modalities could be told."
+        return text + "There are no reads, so nothing can be said of the flow between modalities."
     verdict = "more than chance" if p <= 0.05 else "no more than chance"
     chance = percent(float(dataset["matched_null"].mean()))
     return text + (

@@ -94,6 +94,6 @@ def caption(dataset: "xr.Dataset") -> str:
     )
     return (
         f"Without the tokens that the attribution ranks first, the probability of an answer falls by {score}, and by "
-        f"{float(one['null_mean']):.2f} without random ones: {verdict}. Attributions miss the difference that they share out by "
+        f"{float(one['null_mean']):.2f} without random ones: {verdict}. Attributions miss the difference that they should add up to by "
         f"{scalar(dataset, 'missing'):.2f} nats a token (median).{sane}"
     )

@@ -25,7 +25,7 @@ def _panels(dataset: "xr.Dataset") -> list[Panel]:
     ahead = int(dataset.attrs["segments_ahead"])
     return [
         Panel(
-            "reads to come by Q", "Q of the executed action (nat)", f"discounted reads, {ahead} segments", [flat, curve]
+            "later reads by Q", "Q of the executed action (nat)", f"discounted reads, {ahead} segments", [flat, curve]
         ),
         Panel(
             "does Q rank entries that compete?",
@@ -59,7 +59,7 @@ def plot_calibration(dataset: "xr.Dataset", backend: Backend = "plotly") -> AnyF
         For another backend.
     """
     return draw(
-        _panels(dataset), f"Q and the reads to come (n = {dataset.attrs['n']:,} decisions that kept something)", backend
+        _panels(dataset), f"Q and later reads (n = {dataset.attrs['n']:,} decisions that kept something)", backend
     )
 
 
@@ -68,7 +68,7 @@ def caption(dataset: "xr.Dataset") -> str:
     whole = dataset.sel(group="all")
     rho, p = float(whole["rho"]), float(whole["p"])
     if not np.isfinite(rho):
-        return "Q or the reads to come are alike for all entries of a segment, so that no ranks can be compared."
+        return "Q or the later reads are the same for all entries of a segment, so no ranks can be compared."
     verdict = (
         "Q ranks entries that compete by how much they will be read" if p <= 0.05 else "Q is not shown to rank them so"
     )

@@ -78,6 +78,7 @@ def caption(dataset: "xr.Dataset") -> str:
         parts.append(f"{one['cause'].item()} {interval(*(float(one[name]) for name in ('mean', 'low', 'high')))}")
     more = f", and {several(order.size - 3, 'other')}" if order.size > 3 else ""
     return (
-        f"Causes that change answers' loss otherwise than the same done to what was not read (p ≤ 0.05, adjusted within each kind; "
+        f"Causes that change the loss of answers more or less than the same change to what was not read (p ≤ 0.05, adjusted within "
+        f"each kind; "
         f"{causes} tried on {n:,} answers), in nats a token: {'; '.join(parts)}{more}."
     )

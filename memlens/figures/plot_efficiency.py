@@ -37,14 +37,14 @@ def _panels(dataset: "xr.Dataset") -> list[Panel]:
     steps = [str(dataset["step"].values[at]) for at in timed]
     notes = [several(int(dataset["seconds_n"].values[at]), "step") for at in timed]
     measured = Mark("measured (median, 95 %)", np.arange(timed.size), middle, INK, "point", low, high, note=notes)
-    dealt = Mark("the median, dealt by FLOPs (not measured)", np.arange(len(parts)), 1000 * dataset["seconds_by_flops"].values,
+    divided = Mark("the median, divided by FLOPs (not measured)", np.arange(len(parts)), 1000 * dataset["seconds_by_flops"].values,
                  NULL_COLOUR, "bar")  # fmt: skip
     return [
         Panel("share of each part", "", "%", shares, ticks=parts),
         Panel("FLOPs so far", x, "GFLOP", over_time("flops_so_far", 1e9)),
         Panel("what a question reads", x, "MiB", over_time("held_bytes_so_far", 2**20)),
         Panel("time of a step", "", "ms", [measured], ticks=steps),
-        Panel("time of a part, an estimate", "", "ms", [dealt], ticks=parts),
+        Panel("time of a part, an estimate", "", "ms", [divided], ticks=parts),
     ]
 
 

@@ -92,7 +92,7 @@ def caption(dataset: "xr.Dataset") -> str:
         return text
     gap, low, high = (100 * scalar(dataset, name) for name in ("held_gap", "held_gap_low", "held_gap_high"))
     verdict = (
-        "slots with a fact last otherwise than slots without"
+        "slots with a fact are held for a different time than slots without"
         if p <= 0.05
         else "a fact is not shown to make a difference"
     )

@@ -28,7 +28,7 @@ def _panels(dataset: "xr.Dataset") -> list[Panel]:
             100 * own[key].values for key in ("share", "low", "high", "null_low", "null_high")
         )
         marks = [
-            null_mark(limits, null_low, null_high, "null: actions dealt apart (95 %)"),
+            null_mark(limits, null_low, null_high, "null: each action's values shuffled (95 %)"),
             Mark(f"{kind}s", limits, y, COLOUR[kind], "point", low, high, symbol=SYMBOL[kind]),
         ]
         panels.append(Panel(f"near misses of {kind}s", "margin below (nat)", "decisions (%)", marks, log_x=True))
@@ -69,7 +69,7 @@ def caption(dataset: "xr.Dataset") -> str:
             continue
         verdict = "more than" if share > high else "fewer than" if share < low else "as many as"
         parts.append(
-            f"{percent(share)} of the decisions on {kind}s were closer than {limit:g} nat, {verdict} if their actions' values had nothing "
-            f"to do with each other ({percent(low)} to {percent(high)})."
+            f"{percent(share)} of the decisions on {kind}s were closer than {limit:g} nat, {verdict} if their actions' values were "
+            f"unrelated ({percent(low)} to {percent(high)})."
         )
     return " ".join(parts)

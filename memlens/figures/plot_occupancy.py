@@ -70,5 +70,5 @@ def caption(dataset: "xr.Dataset") -> str:
         parts.append(f"Level {level} ends with {held:.1f} entries{full}{old}.")
     dropped = int(dataset["dropped_at_birth"].sum())
     if dropped:
-        parts.append(f"{several(dropped, 'slot')} dropped in the segment of birth were never held.")
+        parts.append(f"{several(dropped, 'slot')} dropped in the segment in which they were written were never held.")
     return " ".join(parts)

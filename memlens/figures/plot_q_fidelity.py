@@ -73,11 +73,11 @@ def plot_q_fidelity(dataset: "xr.Dataset", backend: Backend = "plotly") -> AnyFi
 
 
 def caption(dataset: "xr.Dataset") -> str:
-    """Say whether Q foretells what forcing an action does."""
+    """Say whether Q predicts what forcing an action does."""
     rho, low, high, p = (scalar(dataset, name) for name in ("rho", "rho_low", "rho_high", "rho_p"))
     if not np.isfinite(rho):
-        return "Predicted or measured effects are alike inside every pair of actions, so that no ranks can be compared."
-    verdict = "Q foretells the effect" if p <= 0.05 else "Q is not shown to foretell the effect"
+        return "Predicted or measured effects are alike inside every pair of actions, so no ranks can be compared."
+    verdict = "Q predicts the effect" if p <= 0.05 else "Q is not shown to predict the effect"
     agreement = scalar(dataset, "agreement")
     sign = (
         f" The sign is right in {percent(agreement)} of the cases that had an effect." if np.isfinite(agreement) else ""

@@ -44,7 +44,7 @@ def _dependence(dataset: "xr.Dataset") -> Panel:
         note = [f"{name} = {value:.3g}" for value in own["value"].values]
         marks.append(Mark(name, x, y, COLOURS[at], low=low, high=high, dash=DASHES[at], note=note))
     return Panel(
-        "effect of the four foremost",
+        "effect of the four most important",
         "feature, from its least to its most",
         "advantage of keeping (nat)",
         marks,
@@ -111,7 +111,7 @@ def caption(dataset: "xr.Dataset") -> str:
     p, draws = scalar(dataset, "explained_p"), dataset.sizes["shuffle"]
     value, low, high = (scalar(dataset, "explained" + end) for end in ("", "_low", "_high"))
     text = (
-        f"On entries that were held out, the control features explain a part {value:.2f} of the variance of the advantage of keeping "
+        f"On entries that were held out, the control features explain {value:.2f} of the variance of the advantage of keeping "
         f"(95 % interval {low:.2f} to {high:.2f}; {p_text(p, draws)}). "
     )
     best = _best(dataset, dataset.sizes["feature"])
@@ -121,6 +121,6 @@ def caption(dataset: "xr.Dataset") -> str:
     text += f"Features that matter: {', '.join(sure[:MOST])}. " if sure else "No single feature is shown to matter. "
     verdict = "more than" if scalar(dataset, "fidelity_p") <= 0.05 else "not shown to be more than"
     return text + (
-        f"A tree of {dataset.sizes['leaf']} leaves wants what the controller wanted in {percent(scalar(dataset, 'fidelity'))} of held-out "
+        f"A tree of {dataset.sizes['leaf']} leaves chooses the controller's action in {percent(scalar(dataset, 'fidelity'))} of held-out "
         f"decisions, {verdict} the {percent(scalar(dataset, 'majority'))} of always taking the most frequent action."
     )

@@ -42,9 +42,7 @@ def _bars(dataset: "xr.Dataset", name: str) -> Mark:
 
 def _panels(dataset: "xr.Dataset") -> list[Panel]:
     chance = 100 * float(dataset["chance"].sel(modality="all"))
-    marks = [
-        Mark("null: answers dealt anew", [-0.4, dataset.sizes["bin"] - 0.6], [chance] * 2, NULL_COLOUR, dash="dash")
-    ]
+    marks = [Mark("null: answers shuffled", [-0.4, dataset.sizes["bin"] - 0.6], [chance] * 2, NULL_COLOUR, dash="dash")]
     for name, x, row in _lines(dataset):
         y, low, high = (100 * row[key].values for key in ("accuracy", "low", "high"))
         note = [f"n = {count:,}" for count in row["n"].values]

@@ -83,4 +83,8 @@ def caption(dataset: "xr.Dataset") -> str:
             verdict = "differs" if p <= 0.05 else "is not shown to differ"
             text += f" It {verdict} by {name} (log-rank p = {p:.2g}, adjusted)."
     dropped = int(dataset.attrs["dropped_at_birth"])
-    return text + (f" {several(dropped, 'slot')} dropped in the segment of birth are not counted." if dropped else "")
+    return text + (
+        f" {several(dropped, 'slot')} dropped in the segment in which they were written are not counted."
+        if dropped
+        else ""
+    )

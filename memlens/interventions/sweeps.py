@@ -142,7 +142,7 @@ class _Sweep:
             read = FactualSegment(segment, hidden, context, state, told)
             self._advance(read, [*branches, *new], agents, columns)
             self._stop(t, after)
-        return model.carry(after, hidden, segment, blocks)
+        return after.carried(hidden, segment, blocks)
 
     def _advance(
         self, read: FactualSegment, parts: list[Branches], agents: dict[int, int], columns: np.ndarray

@@ -36,11 +36,7 @@ class MLP(nn.Module):
 
 
 class Attention(nn.Module):
-    """Multi-head attention of ``query`` over ``source``; queries and keys are RMS-normed, the temperature is fixed.
-
-    ``bias`` (source, or query by source) is added to the logits, so a log-prior of being read goes in here.
-    The pattern passes through the HookPoint that the owner hands over.
-    """
+    """Multi-head attention (Vaswani et al. 2017) with RMS-normed queries and keys (Henry et al. 2020) and a fixed temperature."""
 
     def __init__(self, width: int, n_heads: int):
         super().__init__()
@@ -57,6 +53,25 @@ class Attention(nn.Module):
         bias: Float[Tensor, "batch #query source"],
         hook: Callable[[Tensor], Tensor] | None = None,
     ) -> Float[Tensor, "batch query feature"]:
+        """Attend.
+
+        Parameters
+        ----------
+        query : float [batch, query, feature]
+            Who attends.
+        source : float [batch, source, feature]
+            What is attended to.
+        bias : float [batch, query or 1, source]
+            Added to the logits of every head: a mask, or a log-prior of being read.
+        hook : callable, optional
+            The owner's hook point, which the pattern [batch, head, query, source] passes through.
+
+        Returns
+        -------
+        float [batch, query, feature]
+            What was read.
+        """
+
         def split(x: Tensor) -> Tensor:
             return x.unflatten(-1, (self.n_heads, -1)).transpose(1, 2)
 

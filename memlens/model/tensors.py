@@ -34,7 +34,18 @@ class Tensors:
         return replace(self, **{f.name: apply(getattr(self, f.name)) for f in fields(self)})
 
     def to(self: Bundle, *args: Any, **kwargs: Any) -> Bundle:
-        """Move to a device. Dtypes are kept."""
+        """Move to a device. Dtypes are kept.
+
+        Parameters
+        ----------
+        *args, **kwargs
+            As ``torch.Tensor.to`` takes them.
+
+        Returns
+        -------
+        Tensors
+            A bundle of the same kind.
+        """
         return self.map(lambda x: x.to(*args, **kwargs))
 
     def clone(self: Bundle) -> Bundle:
@@ -63,7 +74,20 @@ class Tensors:
         return named
 
     def filled(self: Bundle, named: Mapping[str, Tensor], prefix: str = "") -> Bundle:
-        """The same bundle with the tensors of ``flat(prefix)`` put back by name."""
+        """The same bundle with other tensors, such as those that ``flat`` named.
+
+        Parameters
+        ----------
+        named : mapping of str to Tensor
+            By dotted name.
+        prefix : str
+            The one that ``flat`` was given.
+
+        Returns
+        -------
+        Tensors
+            A bundle of the same kind. What is no tensor is kept.
+        """
 
         def fill(name: str, value: Any) -> Any:
             if isinstance(value, Tensor):

@@ -14,7 +14,7 @@ from memlens.report.section import Section
 if TYPE_CHECKING:
     import xarray as xr
 
-    from memlens.recording import Recording
+    from memlens.recording.protocol import RecordingLike
 
 
 def write_data(dataset: "xr.Dataset", name: str, folder: Path) -> list[Path]:
@@ -73,7 +73,7 @@ def sha256(path: Path) -> str:
 
 
 def write_manifest(
-    folder: Path, recording: "Recording", sections: Sequence[Section], made: dict[str, str], seconds: float
+    folder: Path, recording: "RecordingLike", sections: Sequence[Section], made: dict[str, str], seconds: float
 ) -> Path:
     """Write manifest.json: each file with its digest and analysis, each analysis with its parameters and time.
 
@@ -81,7 +81,7 @@ def write_manifest(
     ----------
     folder : Path
         Of the report.
-    recording : Recording
+    recording : RecordingLike
         That was analysed.
     sections : Sequence[Section]
         In the order of the report.

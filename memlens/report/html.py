@@ -9,7 +9,7 @@ from memlens.report.section import Section
 from memlens.report.summary import Row, accuracy_table, facts, limits, provenance
 
 if TYPE_CHECKING:
-    from memlens.recording import Recording
+    from memlens.recording.protocol import RecordingLike
 
 #: plotly.js builds WebGL shaders with Function, hence unsafe-eval; nothing may be fetched from anywhere.
 POLICY = "default-src 'none'; script-src 'unsafe-inline' 'unsafe-eval'; style-src 'unsafe-inline'; img-src data: blob:"
@@ -39,12 +39,12 @@ li { max-width: 46rem; }
 """
 
 
-def build_html(recording: "Recording", sections: Sequence[Section], files: dict[str, list[str]]) -> str:
+def build_html(recording: "RecordingLike", sections: Sequence[Section], files: dict[str, list[str]]) -> str:
     """Compose report.html.
 
     Parameters
     ----------
-    recording : Recording
+    recording : RecordingLike
         That was analysed.
     sections : Sequence[Section]
         In the order of the report.
@@ -58,7 +58,7 @@ def build_html(recording: "Recording", sections: Sequence[Section], files: dict[
     """
     from plotly.offline import get_plotlyjs
 
-    model, ident = (escape(text) for text in (recording.info.model, recording.id))
+    model, ident = (escape(name) for name in (recording.info.model, recording.id))
     links = "".join(f'<a href="#{escape(s.name)}">{escape(s.title)}</a>' for s in sections)
     body = "".join(_section(section, files.get(section.name, [])) for section in sections)
     cautions = "".join(f"<li>{escape(text)}</li>" for text in limits(recording, sections))

@@ -10,17 +10,17 @@ from memlens.processes import kill, pool
 from memlens.report.section import Section, analyse
 
 if TYPE_CHECKING:
-    from memlens.recording import Recording
+    from memlens.recording.protocol import RecordingLike
 
 
 def analyse_all(
-    recording: "Recording", chosen: Mapping[str, dict[str, Any]], model: Any = None, workers: int = 1
+    recording: "RecordingLike", chosen: Mapping[str, dict[str, Any]], model: Any = None, workers: int = 1
 ) -> Generator[Section]:
     """Run analyses one by one, or several at a time. Close the generator if you stop before its end: that ends the processes.
 
     Parameters
     ----------
-    recording : Recording
+    recording : RecordingLike
         What they are run on.
     chosen : Mapping[str, dict]
         Names of analyses, with their parameters.

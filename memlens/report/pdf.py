@@ -14,19 +14,19 @@ from memlens.report.summary import Row, accuracy_table, facts, limits, provenanc
 if TYPE_CHECKING:
     from matplotlib.figure import Figure as Sheet
 
-    from memlens.recording import Recording
+    from memlens.recording.protocol import RecordingLike
 
 A4 = (11.69, 8.27)
 #: Provenance that is too long for a page; the HTML has it in full.
 LONG = ("model config", "versions", "stream", "command")
 
 
-def write_pdf(recording: "Recording", sections: Sequence[Section], folder: Path) -> dict[str, str]:
+def write_pdf(recording: "RecordingLike", sections: Sequence[Section], folder: Path) -> dict[str, str]:
     """Write report.pdf and figures/<analysis>.png.
 
     Parameters
     ----------
-    recording : Recording
+    recording : RecordingLike
         That was analysed.
     sections : Sequence[Section]
         In the order of the report.
@@ -65,7 +65,7 @@ def _blank() -> "Sheet":
     return Sheet(figsize=A4, facecolor="white")
 
 
-def _front(recording: "Recording", sections: Sequence[Section]) -> "Sheet":
+def _front(recording: "RecordingLike", sections: Sequence[Section]) -> "Sheet":
     page = _blank()
     page.text(0.07, 0.90, f"What {visible(recording.info.model)} remembered", fontsize=22, color=INK)
     page.text(
@@ -120,7 +120,7 @@ def _captioned(page: "Sheet", title: str, caption: str) -> "Sheet":
     return page
 
 
-def _back(recording: "Recording", sections: Sequence[Section]) -> list[str]:
+def _back(recording: "RecordingLike", sections: Sequence[Section]) -> list[str]:
     known = [f"{name}: {value}" for name, value in provenance(recording) if name not in LONG]
     return [*limits(recording, sections), "", *known, "Config, versions, stream and command: see report.html."]
 

@@ -11,7 +11,7 @@ from memlens.errors import AnalysisError, PointError, RecordingError
 if TYPE_CHECKING:
     import xarray as xr
 
-    from memlens.recording import Recording
+    from memlens.recording.protocol import RecordingLike
 
 #: Analyses by name, with parameters where they are not the defaults; None takes all that need no more than a recording and its model.
 Choice = Sequence[str] | Mapping[str, Mapping[str, Any]] | None
@@ -61,12 +61,12 @@ def choose(analyses: Choice) -> dict[str, dict[str, Any]]:
     return {name: dict(params) for name, params in chosen.items()}
 
 
-def analyse(recording: "Recording", name: str, params: dict[str, Any], model: Any = None) -> Section:
+def analyse(recording: "RecordingLike", name: str, params: dict[str, Any], model: Any = None) -> Section:
     """Run one analysis; what the recording cannot support becomes a note, any other error is raised.
 
     Parameters
     ----------
-    recording : Recording
+    recording : RecordingLike
         What it is run on.
     name : str
         Of the analysis.

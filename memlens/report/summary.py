@@ -9,13 +9,14 @@ from memlens.figures.style import percent, several, spans
 from memlens.report.section import Section
 
 if TYPE_CHECKING:
-    from memlens.recording import Recording
+    from memlens.recording.protocol import RecordingLike
+    from memlens.recording.reading.info import StreamInfo
 
 Row = tuple[str, str]
 
 
 def _short(value: Any) -> str:
-    """One line for an attribute, which may hold others."""
+    """One line for a value that may hold others."""
     if isinstance(value, Mapping):
         return ", ".join(f"{key} {_short(item)}" for key, item in value.items()) or "none"
     if isinstance(value, list | tuple):
@@ -23,12 +24,17 @@ def _short(value: Any) -> str:
     return str(value) if value not in ("", None) else "not recorded"
 
 
-def facts(recording: "Recording", sections: Sequence[Section]) -> list[Row]:
+def _stream(stream: "StreamInfo") -> str:
+    parts = [stream.name] if stream.name else []
+    return ", ".join([*parts, f"seed {stream.seed}"] if stream.seed is not None else parts) or "not recorded"
+
+
+def facts(recording: "RecordingLike", sections: Sequence[Section]) -> list[Row]:
     """What was recorded, how well it remembered and what it cost.
 
     Parameters
     ----------
-    recording : Recording
+    recording : RecordingLike
         That was analysed.
     sections : Sequence[Section]
         Of the report.
@@ -38,23 +44,25 @@ def facts(recording: "Recording", sections: Sequence[Section]) -> list[Row]:
     list[tuple[str, str]]
         Label and value, to be shown as text.
     """
-    info = recording.info
-    seconds, n_token, peak = info.wall_seconds, info.n_token, info.peak_rss_bytes
-    segments = recording.segments.sizes
+    info, segments = recording.info, recording.segments.sizes
+    seconds, peak = info.wall_seconds, info.peak_rss_bytes
     rows = [
         ("Model", _short(info.model)),
-        ("Stream", f"{info.stream.name}, seed {info.stream.seed}" if info.stream.name else "not recorded"),
+        ("Stream", _stream(info.stream)),
         ("Policy", _short(info.policy)),
         (
             "Tokens",
-            f"{n_token:,} in {several(segments.get('sequence', 1), 'sequence')} of "
+            f"{info.n_token:,} in {several(segments.get('sequence', 1), 'sequence')} of "
             f"{several(segments.get('segment', 0), 'segment')}",
         ),
-        ("Speed", f"{n_token / seconds:,.0f} tokens/s ({seconds:,.1f} s, recording)" if seconds else "not recorded"),
+        (
+            "Speed",
+            f"{info.n_token / seconds:,.0f} tokens/s ({seconds:,.1f} s, recording)" if seconds else "not recorded",
+        ),
         ("Peak memory", f"{peak / 2**20:,.0f} MiB" if peak else "not recorded"),
     ]
     if "bits_per_byte" in recording.segments:
-        bits = recording.tables.segments.bits_per_byte
+        bits = np.asarray(recording.segments["bits_per_byte"].values, float)
         if np.isfinite(bits).any():
             rows.append(("Next-token loss", f"{np.nanmean(bits):.3f} bits per byte of text"))
     retention = next((s.dataset for s in sections if s.name == "retention" and s.dataset is not None), None)
@@ -67,7 +75,7 @@ def facts(recording: "Recording", sections: Sequence[Section]) -> list[Row]:
                 f"{100 * float(whole['overall_low']):.1f} to {100 * float(whole['overall_high']):.1f} %)",
             )
         )
-    rows.append(("Interventions", _short(info.interventions) if info.interventions else "none"))
+    rows.append(("Interventions", _short(info.interventions)))
     return rows
 
 
@@ -76,8 +84,7 @@ def accuracy_table(sections: Sequence[Section]) -> tuple[list[str], list[list[st
     retention = next((s.dataset for s in sections if s.name == "retention" and s.dataset is not None), None)
     if retention is None:
         return None
-    kept = np.flatnonzero(retention["n"].sel(modality="all").values)
-    data = retention.isel(bin=kept)
+    data = retention.isel(bin=np.flatnonzero(retention["n"].sel(modality="all").values))
     head = ["modality", *spans(data["bin_low"].values, data["bin_high"].values), "all distances"]
     body = []
     for name in (str(name) for name in data["modality"].values):
@@ -112,19 +119,19 @@ PROVENANCE = (
 )
 
 
-def provenance(recording: "Recording") -> list[Row]:
+def provenance(recording: "RecordingLike") -> list[Row]:
     """What it takes to make this recording again."""
     told = recording.info.to_dict()
     rows = [(name.replace("_", " "), _short(told[name])) for name in PROVENANCE if name in recording.attrs]
     return [(name, "none" if name == "parent" and value == "not recorded" else value) for name, value in rows]
 
 
-def limits(recording: "Recording", sections: Sequence[Section]) -> list[str]:
+def limits(recording: "RecordingLike", sections: Sequence[Section]) -> list[str]:
     """What this report cannot show, judged by what it holds.
 
     Parameters
     ----------
-    recording : Recording
+    recording : RecordingLike
         That was analysed.
     sections : Sequence[Section]
         Of the report.

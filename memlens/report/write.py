@@ -7,6 +7,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from memlens.catalogue import as_recording
 from memlens.errors import RecordingError
 from memlens.report.files import write_data, write_manifest
 from memlens.report.html import build_html
@@ -15,11 +16,11 @@ from memlens.report.pdf import write_pdf
 from memlens.report.section import Choice, Progress, choose
 
 if TYPE_CHECKING:
-    from memlens.recording import Recording
+    from memlens.recording.protocol import RecordingLike
 
 
 def write_report(
-    recording: "Recording",
+    recording: "RecordingLike",
     directory: str | Path,
     *,
     analyses: Choice = None,
@@ -31,7 +32,7 @@ def write_report(
 
     Parameters
     ----------
-    recording : Recording
+    recording : RecordingLike
         What is analysed.
     directory : str or Path
         Folder to make. It must not exist; it appears only when the report is complete.
@@ -53,11 +54,11 @@ def write_report(
     Raises
     ------
     RecordingError
-        When the folder exists already or cannot be made.
+        When the folder exists already or cannot be made, or what was given is no recording.
     AnalysisError
         For a name that is no analysis.
     """
-    directory = Path(directory)
+    directory, recording = Path(directory), as_recording(recording)
     chosen = choose(analyses)
     if directory.exists():
         raise RecordingError(f"'{directory}' exists already; give a folder that does not exist, or move that one away")
@@ -79,7 +80,7 @@ def write_report(
 
 
 def _fill(
-    recording: "Recording",
+    recording: "RecordingLike",
     folder: Path,
     chosen: dict[str, dict[str, Any]],
     model: Any,

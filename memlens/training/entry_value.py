@@ -10,7 +10,8 @@ from torch import Tensor
 
 from memlens.model.answers import Answers, Questions
 from memlens.model.indexing import marked
-from memlens.model.model import MemoryModel, answer_loss
+from memlens.model.losses import answer_loss
+from memlens.model.model import MemoryModel
 from memlens.model.state import Memory
 
 #: A loss counts up to here, nats per token: about that of a guess among twenty. How confident a wrong answer is says nothing of worth.

@@ -15,7 +15,8 @@ from memlens.dims import PAD
 from memlens.model.baseline import ReaderState
 from memlens.model.compressor import fidelity_loss
 from memlens.model.indexing import take
-from memlens.model.model import MemoryModel, answer_loss, next_text, working_memory
+from memlens.model.losses import answer_loss, next_text
+from memlens.model.model import MemoryModel
 from memlens.model.segment import Segment
 from memlens.model.state import Memory, MemoryState
 from memlens.training.episodes import Episode
@@ -169,7 +170,7 @@ def memory_loss(
     single = torch.arange(memory.content.shape[1], device=base.device).expand(n_row, -1)
     if compress:
         memory, holds, fidelity, single = merge_some(model, memory, holds, compress, generator)
-    memory = memory.joined(working_memory(state.working))
+    memory = memory.joined(Memory.of_working(state.working))
     holds = F.pad(holds, (0, state.working.shape[1]))
     read, m_q, there = model.read(episode.questions, memory)
     logits = model.decode(episode.questions.answer, read, m_q, there)

@@ -6,7 +6,7 @@ import torch.nn.functional as F
 from memlens.config import LossWeights
 from memlens.model.baseline import ReaderState, StreamReader
 from memlens.model.indexing import take
-from memlens.model.model import answer_loss
+from memlens.model.losses import answer_loss
 from memlens.training.episodes import Episode
 from memlens.training.memory_loss import DEFAULT_WEIGHTS, MemoryLoss, all_right, drawn_text
 

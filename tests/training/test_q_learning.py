@@ -8,7 +8,7 @@ from memlens.config import QConfig, StreamConfig
 from memlens.dims import Action
 from memlens.model import MemoryModel
 from memlens.model.controller import Controller, QNetwork, control_names
-from memlens.model.model import answer_loss
+from memlens.model.losses import answer_loss
 from memlens.model.state import Memory
 from memlens.streams import default_tokenizer
 from memlens.training import entry_value

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from memlens.analysis.support.result import column
 from memlens.dims import Action
 from memlens.errors import AnalysisError
+from memlens.recording.reading.entry_index import group_numbers
 from memlens.stats.time_blocks import time_blocks
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ class DecisionRows:
     @property
     def owner(self) -> np.ndarray:
         """Number of the entry that each row is about, 0 and up, (row,)."""
-        return np.unique(self.sequence << 40 | self.entry, return_inverse=True)[1]
+        return group_numbers(self.sequence, self.entry)
 
     def born(self) -> np.ndarray:
         """Segment of the first decision on each row's entry, (row,)."""
@@ -87,11 +87,11 @@ def decision_rows(recording: "Recording", least: int) -> DecisionRows:
     AnalysisError
         With fewer than ``least`` decisions, Q-values that are all missing, or a feature that is not finite (which, and where).
     """
-    table = recording.decisions
-    n = table.sizes.get("decision", 0)
+    table = recording.tables.decisions
+    n = len(table)
     if n < least:
         raise AnalysisError(f"the recording holds {n} decisions, expected {least} or more; record a longer stream")
-    control, q = column(table, "control", float), column(table, "q", float)
+    control, q = table.control, table.q
     wrong = np.argwhere(~np.isfinite(control))
     if wrong.size:
         row, feature = wrong[0]
@@ -102,10 +102,6 @@ def decision_rows(recording: "Recording", least: int) -> DecisionRows:
         raise AnalysisError(
             "q holds no number; record a policy that values actions: `memlens record MODEL STREAM -o RUN`"
         )
-    names = [str(name) for name in table["feature"].values] if "feature" in table.coords else []
-    names = names or [f"control {i}" for i in range(control.shape[1])]
-    rest = (
-        column(table, name, np.int64)
-        for name in ("sequence", "segment", "entry", "agent", "kind", "level", "wanted", "executed")
-    )
-    return DecisionRows(control, names, q, *rest)
+    names = table.features or [f"control {i}" for i in range(control.shape[1])]
+    rest = table.columns("sequence", "segment", "entry", "agent", "kind", "level", "wanted", "executed")
+    return DecisionRows(control, names, q, **rest)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from memlens.analysis.support.ancestry import Ancestry
-from memlens.analysis.support.result import column, first_segment, n_segments
+from memlens.analysis.support.result import first_segment, n_segments
 from memlens.analysis.support.vectors import featured, gather, refuse_nonfinite
 
 if TYPE_CHECKING:
@@ -37,8 +37,8 @@ def entry_vectors(recording: "Recording", store: str, slot: str) -> EntryVectors
     AnalysisError
         When a value is not finite.
     """
-    table = recording.entries
-    sequence, entry, segment, place = (column(table, name, int) for name in ("sequence", "entry", "segment", "slot"))
+    table = recording.tables.entries
+    sequence, entry, segment, place = table.sequence, table.entry, table.segment, table.slot
     array = featured(recording, store)
     value = np.zeros((entry.size, array.shape[3]), np.float32)
     first = first_segment(recording)

@@ -41,5 +41,21 @@ class EntryIndex:
         return np.where(at >= 0, self._row[at], -1).reshape(sequence.shape)
 
 
+def group_numbers(*columns: np.ndarray) -> np.ndarray:
+    """Number rows by their values in several columns: equal rows have equal numbers, from 0, in the order of the values.
+
+    Parameters
+    ----------
+    *columns : int [row]
+        One or more.
+
+    Returns
+    -------
+    int [row]
+    """
+    frame = pd.DataFrame(dict(enumerate(map(_whole, columns))))
+    return frame.groupby(list(frame.columns), sort=True).ngroup().to_numpy()
+
+
 def _whole(values: np.ndarray | int) -> np.ndarray:
     return np.asarray(values, np.int64)

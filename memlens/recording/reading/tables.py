@@ -10,7 +10,6 @@ a variable where it is used more than once::
 Axes: question, decision, birth (rows of ``entries``), segment, sequence, position, read (what a question read), side (of a merge).
 """
 
-from collections.abc import Mapping
 from functools import cached_property
 from typing import Any, Protocol, overload
 
@@ -98,7 +97,7 @@ class Table:
         values = np.asarray(self.dataset[name].values)
         return values if dtype is None else values.astype(dtype)
 
-    def columns(self, *names: str) -> Mapping[str, np.ndarray]:
+    def columns(self, *names: str) -> dict[str, np.ndarray]:
         """Several columns by name, each of its own type."""
         return {name: getattr(self, name) for name in names}
 
@@ -141,6 +140,11 @@ class DecisionTable(Table):
     executed = Column(np.int64)
     q = Column(np.float64)
     control = Column(np.float64)
+
+    @property
+    def features(self) -> list[str]:
+        """Names of the columns of ``control``."""
+        return [str(name) for name in self.dataset["feature"].values] if "feature" in self.dataset.coords else []
 
 
 class EntryTable(Table):
