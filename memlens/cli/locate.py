@@ -39,7 +39,8 @@ def model_of(opened: "Recording", given: str | None, analyses: Iterable[str] | N
     words = shlex.split(opened.info.command)
     folders = [model(given)] if given else [*(Path(word) for word in words), *shipped_models().values()]
     wanted = opened.info.weights_sha256
-    from memlens.model.checkpoint import WEIGHTS, file_sha256, load_memory_model
+    from memlens.model.checkpoint import WEIGHTS, load_memory_model
+    from memlens.provenance import file_sha256
     from memlens.recording.capture.replay import refuse_other
 
     for folder in folders:

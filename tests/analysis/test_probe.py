@@ -73,7 +73,7 @@ def test_a_product_needs_the_mlp():
 def test_folds_are_sequences_where_there_are_several():
     shape = Shape(sequence=4, segment=30)
     label = information.labels(shape)
-    recording = recorded(None, information.linear(label, shape))
+    recording = recorded(None, information.linear_classes(label, shape))
     assert probe(recording, target=target(label)).sizes["fold"] == 4
     sequence, segment = np.repeat(np.arange(4), 30), np.tile(np.arange(30), 4)
     _, fold = split_folds(sequence, segment, np.arange(120) % 2, 2, 5)

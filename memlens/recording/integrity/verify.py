@@ -12,10 +12,11 @@ from typing import Any
 import numpy as np
 
 from memlens.errors import ModelError, RecordingError
+from memlens.provenance import file_sha256
 from memlens.recording.format.repository import STORAGE_ERRORS
 from memlens.recording.integrity.consistency import CHECKS
 from memlens.recording.integrity.files import Files, compare, damaged_seals, unsealed
-from memlens.recording.integrity.seals import SEALS, Seals, print_of, read_seals
+from memlens.recording.integrity.seals import SEALS, Seals, read_seals
 from memlens.recording.integrity.snapshot import Snapshot
 from memlens.recording.integrity.verification import Damage, Verification, ranges
 from memlens.recording.reading.info import RecordingInfo
@@ -159,7 +160,7 @@ def _provenance(
         weights = Path(model) / _WEIGHTS
         if not weights.is_file():
             raise ModelError(f"no weights at '{weights}'; give the folder of the model that was recorded")
-        found, want = print_of(weights).digest, info.weights_sha256
+        found, want = file_sha256(weights), info.weights_sha256
         if found != want:
             yield Damage(
                 "weights", str(weights), f"sha256 is {found[:16]}, the recording's model has {want[:16] or 'none'}"
