@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import xarray as xr
 
-from memlens.analysis.probe import prepare
 from memlens.analysis.support import probing
 from memlens.analysis.support.entry_vectors import EntryVectors, entry_vectors, leaves
 from memlens.analysis.support.measure import measure
+from memlens.analysis.support.probe_task import probe_task, split_folds
 from memlens.analysis.support.result import MODALITIES
 from memlens.analysis.support.targets import Target
 from memlens.analysis.support.vectors import Vectors
@@ -161,7 +161,7 @@ class _Pairs:
         self.merged, self.slot = data.value[merge], data.value[leaf]
         self.modality, self.fact = table.modality[leaf], table.fact[leaf]
         self.merge, self.folds = merge, folds
-        self.block, self.fold = probing.split(self.sequence, self.segment, self.segment, 0, folds)
+        self.block, self.fold = split_folds(self.sequence, self.segment, self.segment, 0, folds)
 
     def reconstruction(self, shuffles: int, seed: int) -> tuple[float, float, float, np.ndarray, float]:
         """R2 of slots from merges, its interval, its null and its p."""
@@ -200,12 +200,12 @@ class _Pairs:
         labels = {"sequence": self.sequence, "segment": self.segment, "place": np.zeros(self.merge.size, int)}
         try:
             tasks = [
-                prepare(Vectors(value, labels, "", self.merge.size, ""), wanted, self.folds)[0]
+                probe_task(Vectors(value, labels, "", self.merge.size, ""), wanted, self.folds)[0]
                 for value in (self.slot, self.merged)
             ]
         except AnalysisError:
             return [np.nan] * len(PROBED)
-        readings = [probing.read(task, "linear", seed) for task in tasks]
+        readings = [probing.cross_validate(task, "linear", seed) for task in tasks]
 
         def lost(kept: np.ndarray) -> float:
             use = np.flatnonzero(kept)
@@ -215,6 +215,7 @@ class _Pairs:
         low, high = jackknife(lost, tasks[0].block)
         before, after = (probing.information(*pair) for pair in zip(tasks, readings, strict=True))
         null = [
-            probing.information(each, probing.read(each, "linear", seed)) for each in tasks[1].shuffled(shuffles, seed)
+            probing.information(each, probing.cross_validate(each, "linear", seed))
+            for each in tasks[1].shuffled(shuffles, seed)
         ]
         return [before, after, before - after, float(low), float(high), p_value(after, np.array(null))]

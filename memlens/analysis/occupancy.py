@@ -5,15 +5,24 @@ from typing import TYPE_CHECKING
 import numpy as np
 import xarray as xr
 
-from memlens.analysis.support.result import MAX_BINS, finish, first_segment, n_segments, time_bins
+from memlens.analysis.support.measure import measure
+from memlens.analysis.support.result import MAX_BINS, first_segment, n_segments, time_bins
 from memlens.recording.format.schema import RESIDENT
 
 if TYPE_CHECKING:
     from memlens.recording import Recording
 
 
+@measure
 def occupancy(recording: "Recording", *, max_bins: int = MAX_BINS) -> xr.Dataset:
     """Entries held by level over time, their age and hits; how long they are held is in `memlens.analysis.survival`.
+
+    Parameters
+    ----------
+    recording : Recording
+        With entries.
+    max_bins : int
+        Timelines hold at most this many bins; the attribute ``segments_per_bin`` says how wide one is.
 
     Returns
     -------
@@ -46,7 +55,7 @@ def occupancy(recording: "Recording", *, max_bins: int = MAX_BINS) -> xr.Dataset
         own = level == each
         counts[:, each] = own.sum(), (own & ~censored).sum(), (own & (died <= born)).sum()
     timeline = ("segment", "level")
-    dataset = xr.Dataset(
+    return xr.Dataset(
         {
             "occupancy": (timeline, held_sum / length),
             "age": (timeline, _bin_mean(age, edges)),
@@ -57,8 +66,8 @@ def occupancy(recording: "Recording", *, max_bins: int = MAX_BINS) -> xr.Dataset
             "dropped_at_birth": ("level", counts[2]),
         },
         coords={"segment": starts, "level": np.arange(levels)},
+        attrs={"n": level.size, "segments_per_bin": width},
     )
-    return finish(dataset, "occupancy", recording, level.size, {"max_bins": max_bins}, segments_per_bin=width)
 
 
 def _mean_age(born: np.ndarray, died: np.ndarray, segments: int) -> np.ndarray:

@@ -6,7 +6,8 @@ import numpy as np
 import xarray as xr
 
 from memlens.analysis.support.ancestry import Ancestry
-from memlens.analysis.support.result import ACTIONS, MODALITIES, finish, first_segment, n_segments, names
+from memlens.analysis.support.measure import measure
+from memlens.analysis.support.result import ACTIONS, MODALITIES, first_segment, n_segments, names
 from memlens.analysis.support.windows import token_names, vocabulary, window_positions, window_tokens, write_attention
 from memlens.errors import AnalysisError
 
@@ -15,8 +16,16 @@ if TYPE_CHECKING:
     from memlens.recording.reading.tables import RecordedDecisions, RecordedQuestions
 
 
+@measure
 def slot_history(recording: "Recording", *, sequence: int, segment: int, slot: int) -> xr.Dataset:
     """Follow one slot: its window, its entry, the entry's decisions and merges, the questions that read them.
+
+    Parameters
+    ----------
+    recording : Recording
+        With the points ``context.hook_position`` and ``context.hook_pattern``.
+    sequence, segment, slot : int
+        Which slot.
 
     Returns
     -------
@@ -51,7 +60,7 @@ def slot_history(recording: "Recording", *, sequence: int, segment: int, slot: i
     table = recording.tables.entries
     own = int(table.index.rows(sequence, entry))
     modality, fact = (int(column[own]) if own >= 0 else -1 for column in (table.modality, table.fact))
-    dataset = xr.Dataset(
+    return xr.Dataset(
         {
             **_window(recording, sequence, segment, slot, picked),
             **_decisions(recording.tables.decisions, sequence, ids),
@@ -59,23 +68,11 @@ def slot_history(recording: "Recording", *, sequence: int, segment: int, slot: i
             **_questions(recording.tables.questions, sequence, ids),
         },
         coords={"action": ACTIONS},
-    )
-    params = {"sequence": sequence, "segment": segment, "slot": slot}
-    return finish(
-        dataset,
-        "slot_history",
-        recording,
-        1,
-        params,
-        sequence=sequence,
-        segment=segment,
-        slot=slot,
-        entry=entry,
-        modality=names([modality], MODALITIES)[0],
-        fact=fact,
-        position=picked,
-        importance=_importance(recording, sequence, segment, slot),
-    )
+        attrs={
+            "n": 1, "sequence": sequence, "segment": segment, "slot": slot, "entry": entry, "modality": names([modality], MODALITIES)[0],
+            "fact": fact, "position": picked, "importance": _importance(recording, sequence, segment, slot),
+        },
+    )  # fmt: skip
 
 
 def _picked(recording: "Recording", sequence: int, segment: int, slot: int) -> int:

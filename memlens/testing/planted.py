@@ -149,7 +149,7 @@ def _decide(
     """Candidates: a third stored while there is room. Residents: 5 % dropped, 10 % merged in pairs, the rest kept."""
     starts = np.cumsum((0, *CAPACITIES))
     level_of = np.repeat(np.arange(len(CAPACITIES)), CAPACITIES)
-    births, deaths, decisions = [], [], []
+    new_rows, deaths, decisions = [], [], []
 
     def decide(entry: int, agent: int, kind: int, level: int, wanted: Action, executed: Action) -> None:
         q = random.normal(size=len(Action)) * 0.1
@@ -185,7 +185,7 @@ def _decide(
                 born = {**parents[0], "segment": t, "entry": next_id, "level": level + 1, "slot": -1, "parent": ids,
                         "position": max(p["position"] for p in parents), "start": min(p["start"] for p in parents),
                         "end": max(p["end"] for p in parents)}  # fmt: skip
-                births.append(born)
+                new_rows.append(born)
                 store.entry[room[0]], store.content[room[0]] = next_id, store.content[pair].mean(0)
                 store.entry[pair], store.content[pair] = -1, 0
                 next_id += 1
@@ -201,10 +201,10 @@ def _decide(
         decide(entry, k, CANDIDATE, 0, wanted, Action.STORE if stored else Action.DISCARD)
         if stored:
             store.entry[room[0]], store.content[room[0]] = entry, slot[k]
-    births = [*fresh, *births]
-    store.born |= {row["entry"]: row for row in births}
+    new_rows = [*fresh, *new_rows]
+    store.born |= {row["entry"]: row for row in new_rows}
     store.born = {entry: store.born[entry] for entry in store.entry[store.entry >= 0]}
-    return {"decisions": _columns(decisions), "entries": _columns(births), "deaths": _columns(deaths)}
+    return {"decisions": _columns(decisions), "entries": _columns(new_rows), "deaths": _columns(deaths)}
 
 
 def _questions(random: np.random.Generator, t: int, s: int, store: _Store) -> dict[str, Any]:

@@ -11,16 +11,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from memlens.analysis.support.ancestry import Ancestry
-from memlens.analysis.support.decision_table import DecisionTable
+from memlens.analysis.support.decision_table import DecisionRows
 from memlens.dims import Action
 
 if TYPE_CHECKING:
     from memlens.recording import Recording
 
 
-def reads_to_come(
-    recording: "Recording", rows: DecisionTable, tree: Ancestry, gamma: float, horizon: int
-) -> np.ndarray:
+def reads_to_come(recording: "Recording", rows: DecisionRows, tree: Ancestry, gamma: float, horizon: int) -> np.ndarray:
     """Discounted read weight of what each decision left, over the ``horizon`` segments after it, (row,); 0 where it left nothing."""
     birth = tree.rows(rows.sequence, rows.entry)
     child = tree.child()

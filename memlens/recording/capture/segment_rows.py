@@ -1,4 +1,4 @@
-"""From a few segments' results to rows: what a recording keeps of arrays, decisions, births, deaths and questions.
+"""From the results of a few segments to rows: arrays, decisions, births, deaths and questions.
 
 It runs in the writer's thread, on a block of T segments at once: each call costs the interpreter time that the model
 lacks meanwhile. Axes here: sequence, segment (T, of the block), then the tensor's own.
@@ -26,16 +26,24 @@ from memlens.streams.tokenizer import decode_answer, token_bytes
 
 #: Values of each variable of a group, row by row.
 RowColumns = dict[str, Any]
-#: Always looked at: what an entry is about comes from what it was written from.
+#: Always copied: the label of an entry follows from what it was written from.
 PATTERN = "context.hook_pattern"
 
 
 @dataclass(frozen=True)
 class SegmentPart:
-    """What is kept of one segment.
+    """What is recorded of one segment.
 
-    Its result, copies of points, states by the segment that they are before, and states just before it whose entries may be
-    others than those that the segment before left: where a run begins, and after an intervention.
+    Attributes
+    ----------
+    result : Result
+    seen : dict
+        Copies of the points' tensors.
+    states : dict
+        States to save, by the segment that they are before.
+    edited : list of MemoryState
+        States just before the segment whose entries may differ from those after the segment before: where a run begins, and after an
+        intervention.
     """
 
     result: Result
@@ -70,7 +78,7 @@ class SegmentRows:
     shapes
         Of the points' tensors, (sequence, ...).
     edited
-        Births and deaths that states before a segment tell of.
+        Births and deaths that show in states before a segment: ``UnseenEntries.edited``.
     """
 
     def __init__(

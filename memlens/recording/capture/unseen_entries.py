@@ -1,4 +1,4 @@
-"""Entries that a recording did not see born or die: those held where it begins, and those put in or taken out between two segments."""
+"""Entries whose birth or death no segment shows: those held where a run begins, and those that an intervention put in or took out."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -26,7 +26,18 @@ class Start:
 
 
 class UnseenEntries:
-    """Rows of ``/entries`` and ``/deaths`` of such entries. What a parent knows of an entry is taken from there."""
+    """Makes rows of ``/entries`` and ``/deaths`` for such entries.
+
+    Parameters
+    ----------
+    model : MemoryModel
+    streams : list of EncodedStream
+        One a sequence.
+    labels : list of EntryLabels
+        One a sequence; new entries are added to them.
+    parent : Recording or None
+        What it knows of an entry is taken from there.
+    """
 
     def __init__(
         self,
@@ -45,7 +56,19 @@ class UnseenEntries:
             self.known = {key: i for i, key in enumerate(keys)}
 
     def edited(self, segment: int, *before: MemoryState | None) -> tuple[RowColumns, RowColumns] | None:
-        """Births and deaths that states before a segment, one after the other, tell of; None where there is none to look at."""
+        """Compare states with the entries that are known so far.
+
+        Parameters
+        ----------
+        segment : int
+        *before : MemoryState or None
+            States before the segment, one after the other; None is skipped.
+
+        Returns
+        -------
+        births, deaths : dict
+            Columns of ``/entries`` and ``/deaths``; None instead of both where there is no state.
+        """
         looks = [self._look(segment, state) for state in before if state is not None]
         return (concatenated([b for b, _ in looks]), concatenated([d for _, d in looks])) if looks else None
 

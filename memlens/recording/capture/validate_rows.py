@@ -84,7 +84,19 @@ def joined_blocks(parts: list[RowsByGroup]) -> RowsByGroup:
 
 
 def stored(group: Group, dtype: str) -> Group:
-    """The group with the variables that are written: floats as ``dtype``, and the scales of codes."""
+    """Replace the variables of a group by those that are written.
+
+    Parameters
+    ----------
+    group : Group
+    dtype : str
+        How floats are stored: "float16", "float32" or "int8".
+
+    Returns
+    -------
+    Group
+        Floats have the dtype; with "int8", scales are added.
+    """
     made: list[Variable] = []
     for v in group.variables:
         if v.dtype != "float":
@@ -98,7 +110,20 @@ def stored(group: Group, dtype: str) -> Group:
 
 
 def coded(groups: Mapping[str, Group], rows: RowsByGroup) -> RowsByGroup:
-    """The rows with codes and scales in the place of floats, where they are kept so."""
+    """Replace floats by codes and scales where they are stored as these.
+
+    Parameters
+    ----------
+    groups : dict
+        Groups as they are written, by name.
+    rows : dict
+        Columns by group.
+
+    Returns
+    -------
+    dict
+        Columns by group.
+    """
     names = {v.name.removesuffix(SCALE) for v in groups["segments"].variables if v.name.endswith(SCALE)}
     if not names or "segments" not in rows:
         return rows

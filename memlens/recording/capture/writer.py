@@ -134,6 +134,11 @@ class RecordingWriter:
             ``modality``, ``token``, ``fact``, (sequence, position) of this segment.
         tables
             Columns of new rows by table; tables without rows may be left out.
+
+        Raises
+        ------
+        RecordingError
+            When the arrays do not fit the schema or those before, or the writer makes its own rows.
         """
         if self._rows is not joined_blocks:
             raise RecordingError("this writer makes its rows itself; give it segments by put")

@@ -15,7 +15,7 @@ from numcodecs.zstd import Zstd
 
 from memlens.recording.format.schema import Variable
 
-#: No chunk is larger, unless one row is: who wants one row reads a whole chunk.
+#: Chunks are at most this large, unless one row is larger: to read one row, a whole chunk is read.
 CHUNK_BYTES = 2**20
 LARGEST_HALF = 65504.0
 #: The fastest: floats hardly get smaller at any level, and what repeats is found at this one too.
@@ -59,7 +59,20 @@ class GrowingArray:
         self._full: list[tuple[str, bytes]] = []
 
     def add(self, row: int, values: Any) -> None:
-        """Put values at rows from ``row`` on; rows that nothing is put at hold the fill value."""
+        """Put values at some rows; the others hold the fill value.
+
+        Parameters
+        ----------
+        row : int
+            The first row.
+        values : array
+            Of the array's dims; along the growing one, as many rows as there are.
+
+        Raises
+        ------
+        ValueError
+            When the shape is another.
+        """
         given = np.asarray(values)
         if given.shape != self._shape(given.shape[self.axis : self.axis + 1]):
             raise ValueError(f"/{self.path} has shape {given.shape}, expected {self._shape(('n',))}")
@@ -144,6 +157,18 @@ def group_document(attributes: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def root_document(attributes: Mapping[str, Any], documents: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
-    """``zarr.json`` of the root, with those of all groups and arrays in it: one read opens everything."""
+    """Make ``zarr.json`` of the root, with those of all groups and arrays in it: one read opens everything.
+
+    Parameters
+    ----------
+    attributes : dict
+        Root attributes.
+    documents : dict
+        ``zarr.json`` of each group and array, by its path.
+
+    Returns
+    -------
+    dict
+    """
     consolidated = {"kind": "inline", "must_understand": False, "metadata": dict(documents)}
     return {**group_document(attributes), "consolidated_metadata": consolidated}

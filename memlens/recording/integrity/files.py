@@ -39,7 +39,17 @@ class SealedFiles:
 
 
 def compare_with_seals(path: Path, seals: Seals) -> SealedFiles:
-    """Read every file of a recording and compare it with its seal."""
+    """Read every file of a recording and compare it with its seal.
+
+    Parameters
+    ----------
+    path : Path
+    seals : Seals
+
+    Returns
+    -------
+    SealedFiles
+    """
     found: dict[str, Fingerprint] = {}
     wrong: dict[str, str] = {}
     for name in sorted(files_of(path)):
@@ -67,7 +77,17 @@ def compare_with_seals(path: Path, seals: Seals) -> SealedFiles:
 
 
 def damaged_seals(path: Path, seals: Seals) -> Iterator[Damage]:
-    """What is wrong with the seals themselves."""
+    """Find what is wrong with the seals themselves.
+
+    Parameters
+    ----------
+    path : Path
+    seals : Seals
+
+    Yields
+    ------
+    Damage
+    """
     if not (path / SEALS).exists():
         yield Damage("seals", SEALS, "is missing: nothing says what the files were")
     if seals.problem:
@@ -77,7 +97,22 @@ def damaged_seals(path: Path, seals: Seals) -> Iterator[Damage]:
 
 
 def unsealed(path: Path, seals: Seals, files: SealedFiles, complete: bool, notes: list[str]) -> Iterator[Damage]:
-    """Files that no seal knows: those of a commit that was not sealed, or what a killed process left behind."""
+    """Find files that no seal knows: those of a commit that was not sealed, or what a killed process left behind.
+
+    Parameters
+    ----------
+    path : Path
+    seals : Seals
+    files : SealedFiles
+    complete : bool
+        Whether the run came to its end.
+    notes : list of str
+        What is no damage is added here.
+
+    Yields
+    ------
+    Damage
+    """
     if not files.unsealed or not seals.files:
         return
     n, snapshot = len(files.unsealed), snapshot_of(path)

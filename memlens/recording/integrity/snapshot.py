@@ -60,7 +60,19 @@ class Snapshot:
         return {name: chunks for name, chunks in found.items() if chunks}
 
     def lost_segments(self, name: str, chunks: Iterable[tuple[int, ...]]) -> np.ndarray:
-        """Mask (segment) of the segments that chunks of an array hold values of."""
+        """Find the segments that chunks of an array hold values of.
+
+        Parameters
+        ----------
+        name : str
+            Path of the array.
+        chunks : tuples of int
+            Grid coordinates.
+
+        Returns
+        -------
+        bool [segment]
+        """
         group = name.split("/")[1]
         mask = np.zeros(self.n_segment, bool)
         at = self.axis(name)

@@ -98,6 +98,18 @@ def spelled(found: Ranges) -> str:
 
 
 def ranges(mask: np.ndarray, first: int = 0) -> Ranges:
-    """Ranges of the places where a mask is True, counted from ``first``."""
+    """Ranges in which a mask is True.
+
+    Parameters
+    ----------
+    mask : bool [segment]
+    first : int
+        Number of the first segment.
+
+    Returns
+    -------
+    tuple
+        Half-open ranges.
+    """
     edges = np.flatnonzero(np.diff(np.concatenate(([False], mask, [False])).astype(np.int8)))
     return tuple((int(a) + first, int(b) + first) for a, b in edges.reshape(-1, 2))

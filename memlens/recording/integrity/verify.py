@@ -36,6 +36,11 @@ def verify(path: str | Path, *, model: str | Path | None = None, parent: str | P
     parent
         The recording that this one was made from: its ``id`` is compared with ``parent``.
 
+    Returns
+    -------
+    Verification
+        Damages, and the segments that are good.
+
     Raises
     ------
     RecordingError

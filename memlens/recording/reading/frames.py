@@ -16,12 +16,21 @@ if TYPE_CHECKING:
 def frame(recording: "RecordingLike", table: str) -> pd.DataFrame:
     """One of ``FRAMES`` as a pandas frame; array columns become one column a place.
 
-    ``frame.attrs`` has the recording's attributes, and under ``columns`` what each column says and its unit.
+    Parameters
+    ----------
+    recording : Recording
+    table : str
+        A name of ``FRAMES``.
+
+    Returns
+    -------
+    pandas.DataFrame
+        ``attrs`` has the recording's attributes, and under ``columns`` the meaning and unit of each column.
 
     Raises
     ------
     RecordingError
-        For another name.
+        For another name; the message lists the closest ones.
     """
     if table not in FRAMES:
         raise RecordingError(f"no table '{table}'; {closest(table, FRAMES)}")

@@ -27,13 +27,27 @@ if TYPE_CHECKING:
 
 
 def open(path: str | Path, *, snapshot: str = "") -> "Recording":
-    """Open a recording as it was at its last commit, or at the one that ``snapshot`` names (see ``verify``).
+    """Open a recording.
+
+    Parameters
+    ----------
+    path : path
+        Its folder.
+    snapshot : str
+        The commit to open, as ``verify`` names it; "" opens the last one.
+
+    Returns
+    -------
+    Recording
+        As it was at that commit.
 
     Raises
     ------
     RecordingError
         When the folder is missing, is no recording, or is damaged.
     """
+    if not isinstance(path, str | Path):
+        raise RecordingError(f"path is a {type(path).__name__}, expected the folder of a recording")
     path = Path(path)
     try:
         session = Commit(path, snapshot).session if snapshot else open_repository(path).readonly_session("main")
@@ -86,7 +100,7 @@ class Recording:
         return self._group("segments")
 
     def segment(self, segment: int) -> xr.Dataset:
-        """All of one segment that has a place in ``segments``, in memory, dims (sequence, ...): its arrays are read side by side.
+        """All variables of ``segments`` in one segment, in memory, dims (sequence, ...); its arrays are read concurrently.
 
         Raises
         ------
@@ -117,23 +131,23 @@ class Recording:
 
     @cached_property
     def states(self) -> np.ndarray:
-        """Segments whose state before them was kept, ascending."""
+        """Segments whose state before them was saved, ascending."""
         return self._states["before"].values
 
     def state(self, segment: int) -> tuple[int, dict[str, np.ndarray]]:
-        """Give the state that was kept nearest before a segment.
+        """Give the saved state nearest before a segment.
 
         Returns
         -------
         segment : int
-            The one that it is the state before: ``segment``, or the nearest earlier one that was kept.
+            The one that it is the state before: ``segment``, or the nearest earlier one with a saved state.
         tensors : dict
             Arrays by the names of ``MemoryState.flat()``, with a leading sequence axis.
 
         Raises
         ------
         RecordingError
-            When none was kept at or before the segment.
+            When no state was saved at or before the segment.
         """
         at = int(np.searchsorted(self.states, segment, side="right")) - 1
         if at < 0:
@@ -155,7 +169,7 @@ class Recording:
 
     @cached_property
     def entries(self) -> xr.Dataset:
-        """One row an entry that ever was, with the segment it ``died`` in and its ``fate``, -1 where it lives."""
+        """One row an entry that ever was, with the segment it ``died`` in and its ``fate``; both are -1 where it lives at the end."""
         born, gone = self._table("entries"), self._table("deaths")
         # an entry that was put back by an intervention is born once more, and its second death is of that life
         known, lost = (pd.MultiIndex.from_arrays([*_ids(table), _life(table)]) for table in (born, gone))
