@@ -10,10 +10,11 @@ page = st.navigation(
     [
         st.Page("timeline.py", title="Timeline", default=True),
         st.Page("slots.py", title="Slots"),
+        st.Page("analyses.py", title="Analyses"),
     ]
 )
 try:
-    shared.choose()
+    shared.choose_recording()
     page.run()
 except MemlensError as error:
-    st.error(shared.plain(str(error)))
+    st.error(shared.escape_markdown(str(error)))

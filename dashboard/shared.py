@@ -1,4 +1,4 @@
-"""What the pages share: the chosen recording, opened once; measures, computed once; text that is shown as it is."""
+"""What the pages share: the chosen recording, opened once; results, computed once; recorded text, shown as it is."""
 
 import re
 import sys
@@ -15,58 +15,84 @@ if TYPE_CHECKING:
 
 
 @st.cache_resource(max_entries=4, show_spinner="Opening the recording")
-def opened(path: str) -> "Recording":
-    """Open a recording; kept until the page's reload button drops it."""
+def open_recording(path: str) -> "Recording":
+    """Open a recording; it stays open until the button "Read again" is pressed."""
     from memlens import recording
 
     return recording.open(path)
 
 
-@st.cache_data(max_entries=64, show_spinner="Measuring")
-def measured(path: str, name: str, **params: Any) -> "xr.Dataset":
-    """Run an analysis by its name."""
+@st.cache_data(max_entries=64, show_spinner="Running the analysis")
+def run_analysis(path: str, name: str, **params: Any) -> "xr.Dataset":
+    """Run an analysis of the recording at ``path`` by its name.
+
+    Parameters
+    ----------
+    path : str
+        Folder of the recording.
+    name : str
+        Of the analysis, as in `memlens.catalogue`.
+    **params
+        Of the analysis.
+
+    Returns
+    -------
+    xarray.Dataset
+        The result of the analysis.
+    """
     from memlens import catalogue
 
-    return catalogue.run(name, opened(path), **params)
+    return catalogue.run(name, open_recording(path), **params)
 
 
 @st.cache_data(max_entries=8)
-def questions(path: str) -> "pd.DataFrame":
+def question_table(path: str) -> "pd.DataFrame":
     """The questions of a recording, one row each."""
-    table = opened(path).questions
+    table = open_recording(path).questions
     columns = [name for name, column in table.variables.items() if column.dims == ("question",)]
     return table[columns].to_dataframe()
 
 
-def show(name: str, dataset: "xr.Dataset", whole: "xr.Dataset | None" = None, **options: Any) -> None:
-    """Draw the result of the analysis called ``name``, and say in words what is in it, or in the ``whole`` of it."""
+def show_result(name: str, dataset: "xr.Dataset", whole: "xr.Dataset | None" = None, **options: Any) -> None:
+    """Draw the result of an analysis, with its caption below.
+
+    Parameters
+    ----------
+    name : str
+        Of the analysis.
+    dataset : xarray.Dataset
+        What is drawn: the result, or a part of it.
+    whole : xarray.Dataset, optional
+        The whole result, which the caption is then about.
+    **options
+        Of `streamlit.plotly_chart`.
+    """
     from memlens import figures
 
-    drawing = figures.drawing(name)
-    st.plotly_chart(drawing.plot(dataset), key=name, theme=None, **options)
-    said = drawing.caption(dataset if whole is None else whole)
-    st.caption(plain(said if whole is None else f"The whole recording: {said}"))
+    st.plotly_chart(figures.plot(name, dataset), key=f"figure of {name}", theme=None, **options)
+    caption = figures.caption(name, dataset if whole is None else whole)
+    st.caption(escape_markdown(caption if whole is None else f"The whole recording: {caption}"))
 
 
-def choose() -> None:
+def choose_recording() -> None:
     """Draw the sidebar in which a recording is chosen, and say what it is."""
     given = sys.argv[1] if len(sys.argv) > 1 else ""
     with st.sidebar:
         st.text_input("Recording", given, key="run", bind="query-params", placeholder="folder of a recording")
         if st.button("Read again", icon=":material/refresh:", help="After the recording has grown"):
-            opened.clear()
-            measured.clear()
-            questions.clear()
+            open_recording.clear()
+            run_analysis.clear()
+            question_table.clear()
         if not st.session_state["run"]:
             st.info("Give the folder that `memlens record -o` wrote.")
             st.stop()
-        attrs = recording().attrs
-        st.text(f"{attrs['model']}, policy {attrs['policy']}")
-        st.text(f"{attrs['n_token']:,} tokens" + ("" if attrs["complete"] else ", not complete"))
-        st.caption(plain(f"{attrs['created']}, {attrs['dtype']}, id {attrs['id']}"))
+        info = recording().info
+        st.text(f"{info.model}, policy {info.policy}")
+        st.text(f"{info.n_token:,} tokens" + ("" if info.complete else ", not complete"))
+        st.caption(escape_markdown(f"{info.created}, {info.dtype}, id {info.id}"))
 
 
-def path() -> str:
+def recording_path() -> str:
     """Path of the chosen recording: the folder itself, or the ``recording`` folder inside a demo's."""
     chosen = Path(st.session_state["run"])
     return str(chosen / "recording" if (chosen / "recording").is_dir() else chosen)
@@ -74,9 +100,9 @@ def path() -> str:
 
 def recording() -> "Recording":
     """The chosen recording."""
-    return opened(path())
+    return open_recording(recording_path())
 
 
-def plain(text: str) -> str:
+def escape_markdown(text: str) -> str:
     """Escape Markdown, so that recorded text is shown as it is and never interpreted."""
     return re.sub(r"([\\`*_{}\[\]()<>#+\-.!|~$:&])", r"\\\1", text)

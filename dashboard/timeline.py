@@ -31,11 +31,11 @@ QUESTION_MARKS = {
 
 st.title("Timeline")
 try:
-    decisions = shared.measured(shared.path(), "decisions")
+    decisions = shared.run_analysis(shared.recording_path(), "decisions")
 except AnalysisError as error:
     decisions = None
-    st.info(shared.plain(str(error)))
-occupancy = shared.measured(shared.path(), "occupancy")
+    st.info(shared.escape_markdown(str(error)))
+occupancy = shared.run_analysis(shared.recording_path(), "occupancy")
 
 first, last = int(occupancy["segment"][0]), int(occupancy["segment"][-1])
 low, high = first, last
@@ -44,11 +44,11 @@ if last > first:
 shown = {"segment": slice(low, high)}
 
 if decisions is not None:
-    shared.show("decisions", decisions.sel(shown), whole=decisions)
-shared.show("occupancy", occupancy.sel(shown), whole=occupancy)
+    shared.show_result("decisions", decisions.sel(shown), whole=decisions)
+shared.show_result("occupancy", occupancy.sel(shown), whole=occupancy)
 
 st.subheader("Questions")
-asked = shared.questions(shared.path())
+asked = shared.question_table(shared.recording_path())
 asked = asked[asked["segment"].between(low, high)][QUESTION_COLUMNS]
 if len(asked) == 0:
     st.info("No question was asked in these segments.")

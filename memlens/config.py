@@ -1,5 +1,6 @@
 """Frozen configurations, one class per owner. Unknown keys are refused; a config is saved with every result."""
 
+import re
 import tomllib
 from collections.abc import Callable
 from itertools import count
@@ -36,18 +37,40 @@ class Config(BaseModel):
 
     @classmethod
     def explained(cls, error: ValidationError, where: str) -> ConfigError:
-        """The first thing that is wrong, in our own words."""
-        first = error.errors()[0]
-        key = ".".join(str(part) for part in first["loc"])
+        """Say what is wrong, in our own words: what was got, what was expected, and the closest right name.
+
+        Parameters
+        ----------
+        error : ValidationError
+            Of this class. An unknown key is named before all else: a missing one may be the same with a slip.
+        where : str
+            What the values belong to, for the start of the message.
+
+        Returns
+        -------
+        ConfigError
+            To be raised.
+        """
+        first = min(error.errors(), key=lambda one: one["type"] != "extra_forbidden")
+        key, got = ".".join(str(part) for part in first["loc"]), repr(first.get("input"))
+        owner = _owner(cls, first["loc"])
+        fields = getattr(owner, "model_fields", {})
         if first["type"] == "extra_forbidden":
-            owner: Any = cls
-            for part in first["loc"][:-1]:
-                owner = owner if isinstance(part, int) else _config_in(owner.model_fields[part].annotation)
-            names = getattr(owner, "model_fields", {})
-            return ConfigError(f"{where}: unknown key '{key}'; {closest(str(first['loc'][-1]), names)}")
+            return ConfigError(f"{where}: unknown key '{key}'; {closest(str(first['loc'][-1]), fields)}")
+        if first["type"] == "missing":
+            needed = [name for name, field in fields.items() if field.is_required()]
+            return ConfigError(f"{where}: '{key}' is missing; give {', '.join(needed)}")
         message = first["msg"].removeprefix("Value error, ")
+        if first["type"] == "literal_error":
+            names = re.findall("'([^']*)'", first.get("ctx", {}).get("expected", ""))
+            message = f"expected {' or '.join(names)}; {closest(str(first['input']), names)}"
+        wanted = message.removeprefix("Input should be ")
+        if wanted != message:
+            message = f"expected {'a value ' * wanted.startswith(('greater', 'less'))}{wanted}"
         # what keys say together has no place of its own
-        return ConfigError(f"{where}: '{key}' is {first.get('input')!r}: {message}" if key else f"{where}: {message}")
+        if not key:
+            return ConfigError(f"{where}: {message}")
+        return ConfigError(f"{where}: '{key}' is {got}{', ' if message.startswith('expected') else ': '}{message}")
 
     @classmethod
     def load(cls, path: str | Path) -> Self:
@@ -60,6 +83,16 @@ class Config(BaseModel):
         except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
             raise ConfigError(f"'{path}' is not valid TOML: {error}") from None
         return cls.parse(values, where=str(path))
+
+
+def _owner(cls: Any, loc: tuple[int | str, ...]) -> Any:
+    """The config class that the last part of an error's place belongs to, None where it is in none."""
+    owner = cls
+    for part in loc[:-1]:
+        if not isinstance(part, int):
+            field = getattr(owner, "model_fields", {}).get(part)
+            owner = None if field is None else _config_in(field.annotation)
+    return owner
 
 
 def _config_in(annotation: Any) -> Any:

@@ -24,6 +24,16 @@ def shipped_model(name: str) -> Path:
     return models[name]
 
 
+def model_folder(given: str | Path) -> Path:
+    """Folder of a model, given by its path or by the name of a trained model that comes with memlens; ModelError where there is none."""
+    if Path(given).exists():
+        return Path(given)
+    try:
+        return shipped_model(str(given))
+    except ModelError as error:
+        raise ModelError(f"no model folder at '{given}', and {error}") from None
+
+
 def dashboard_app() -> Path:
     """The script that Streamlit runs."""
     return _inside("dashboard", "app.py")

@@ -26,3 +26,12 @@ def plant():
 @pytest.fixture(scope="session")
 def recording(plant):
     return plant()
+
+
+@pytest.fixture(scope="session")
+def results(recording, tmp_path_factory):
+    """The result of every analysis on a recording that it can run on, by name: computed once a session, by one of its workers."""
+    from .planted import Results
+
+    own = tmp_path_factory.getbasetemp()
+    return Results(own.parent if "PYTEST_XDIST_WORKER" in os.environ else own, recording)

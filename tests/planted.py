@@ -1,11 +1,17 @@
 """A recording in memory with planted truth: what the analyses must find, and what they must not."""
 
+import fcntl
 import json
+import pickle
 from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
 
 import numpy as np
 import xarray as xr
 
+from memlens.recording.reading.info import RecordingInfo
+from memlens.recording.reading.tables import Tables
 from memlens.testing import control, dynamics
 from memlens.testing.efficiency import planted_times
 
@@ -22,6 +28,22 @@ class InMemory:
     decisions: xr.Dataset
     entries: xr.Dataset
     attrs: dict = field(default_factory=dict)
+    path: Path = Path("planted")
+
+    @property
+    def id(self) -> str:
+        return self.info.id
+
+    @cached_property
+    def info(self) -> RecordingInfo:
+        return RecordingInfo.parse(self.attrs)
+
+    @cached_property
+    def tables(self) -> Tables:
+        return Tables(self)
+
+    def n_rows(self, group: str) -> int:
+        return len(getattr(self.tables, group))
 
     def __getitem__(self, name: str) -> xr.DataArray:
         return self.segments[name]
@@ -267,3 +289,33 @@ def inputs(name: str, recording: InMemory) -> tuple:
         "probe_profile": {"sample": 400, "resamples": 20},
     }
     return recording, cheap.get(name, {})
+
+
+class Results:
+    """Results of analyses by name, each computed when first asked for and kept in a folder that all workers of a session share."""
+
+    def __init__(self, folder: Path, recording: InMemory):
+        self.folder = folder / "results"
+        self.folder.mkdir(exist_ok=True)
+        self.recording = recording
+        self.read: dict[str, tuple[xr.Dataset, list[str]]] = {}
+
+    def __getitem__(self, name: str) -> xr.Dataset:
+        return self._of(name)[0].copy(deep=True)
+
+    def params(self, name: str) -> list[str]:
+        """Names of the parameters that the analysis was given."""
+        return self._of(name)[1]
+
+    def _of(self, name: str) -> tuple[xr.Dataset, list[str]]:
+        if name not in self.read:
+            kept = self.folder / f"{name}.pickle"
+            with (self.folder / f"{name}.lock").open("w") as lock:
+                fcntl.flock(lock, fcntl.LOCK_EX)
+                if not kept.exists():
+                    from memlens.catalogue import run
+
+                    held, params = inputs(name, self.recording)
+                    kept.write_bytes(pickle.dumps((run(name, held, **params), list(params))))
+            self.read[name] = pickle.loads(kept.read_bytes())
+        return self.read[name]

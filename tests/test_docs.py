@@ -97,13 +97,16 @@ def test_controls_table(model) -> None:
         assert f"`{re.sub(r'[0-9]+$', '{l}', name)}`" in table
 
 
-def test_analyses_table() -> None:
+def test_every_analysis_has_its_paragraph() -> None:
     from memlens.catalogue import CATALOGUE
 
-    rows = dict(re.findall(r"^\| `(\w+)` \| (.*?) \|$", page("docs/analyses.md"), re.M))
-    for analysis in CATALOGUE:
-        assert rows.get(analysis.name) == analysis.answers
-        assert f"`{analysis.name}`" in page("README.md").split("## Change something")[0]
+    headings = re.findall(r"^### `(\w+)`: (.*)$", page("docs/analyses.md"), re.M)
+    assert sorted(headings) == sorted((analysis.name, analysis.question) for analysis in CATALOGUE)
+
+
+def test_readme_lists_the_themes_of_the_analyses() -> None:
+    themes = re.findall(r"^## (\w+)$", page("docs/analyses.md"), re.M)
+    assert re.findall(r"\(docs/analyses.md#(\w+)\)", page("README.md")) == [theme.lower() for theme in themes]
 
 
 def test_links_lead_somewhere() -> None:
@@ -134,14 +137,14 @@ def test_evaluation_examples(model, tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
 def test_interventions_examples(model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """With a small untrained model in the place of the trained one."""
-    from memlens.interventions.registry import KINDS
+    from memlens.interventions.registry import REGISTRY
     from memlens.model import save_model
 
     save_model(model, tmp_path / "trained_models" / "nano")
     assert len(runnable("docs/interventions.md")) >= 6
     run_page("docs/interventions.md", tmp_path, monkeypatch)
     kinds = re.findall(r"^\| `([A-Z]\w+)` \|", page("docs/interventions.md"), re.M)
-    assert {kind.lower() for kind in kinds} == set(KINDS)
+    assert {kind.lower() for kind in kinds} == set(REGISTRY)
 
 
 def test_recording_examples(model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -193,11 +196,7 @@ if __name__ == "__main__":
 
 
 def test_readme_results_are_the_kept_ones() -> None:
-    import importlib.util
+    from analyses.publish import readme_results
 
-    spec = importlib.util.spec_from_file_location("readme_results", ROOT / "analyses" / "readme_results.py")
-    assert spec is not None and spec.loader is not None
-    script = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(script)
-    text = (ROOT / "README.md").read_text(encoding="utf-8")
-    assert text.partition(script.BEGIN)[2].partition(script.END)[0].strip() == script.block()
+    told = page("README.md").partition(readme_results.BEGIN)[2].partition(readme_results.END)[0]
+    assert told.strip() == readme_results.block(), "run `python -m analyses.publish.readme_results`"

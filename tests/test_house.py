@@ -47,7 +47,9 @@ def imported(module: str, path: Path, known: dict[str, Path]) -> Iterator[str]:
             above = package[: len(package) - node.level + 1] if node.level else []
             base = ".".join([*above, *([node.module] if node.module else [])])
             for name in node.names:
-                yield from (one for one in (f"{base}.{name.name}", base) if one in known)
+                inner = f"{base}.{name.name}"
+                if inner in known or base in known:
+                    yield inner if inner in known else base
 
 
 def circles(edges: list[tuple[str, str]]) -> list[list[str]]:

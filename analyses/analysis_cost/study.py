@@ -5,7 +5,7 @@
 vectors
     PCA, mini-batch k-means and a linear probe over ``N_ROW`` vectors of width 128: the bare scikit-learn call on an array in memory, what
     the analyses call on the same array, and the same functions on Dask blocks of a file, in 64 MiB. Each arm runs in a process of its own,
-    the arms of a part one after the other (analysis_cost_part.py).
+    the arms of a part one after the other (part.py).
 whole
     ``memlens analyse RUN --all`` of a recording of base over ``N_TOKEN`` of the built-in stream, as in the demo, with all its figures and
     pages, by ``WORKERS`` processes of one thread each. UMAP is not part of it.
@@ -26,9 +26,11 @@ from typing import Any
 
 from analyses.analysis_cost.part import ARMS, PARTS, planted
 from analyses.analysis_cost.verdict import DRAWINGS, STATED, summarise, verdict
-from analyses.common.provenance import digest, fingerprint
+from analyses.common.claim import Claim
+from analyses.common.provenance import digest, fingerprint, sources
 from analyses.common.recall import BASE
-from analyses.common.runner import ROOT, Claim, Run, run_study
+from analyses.common.results import ROOT
+from analyses.common.runner import Run
 
 N_ROW, QUICK_ROW = 2**20, 2**14
 N_TOKEN, QUICK_TOKEN = 100_000, 10_000
@@ -36,7 +38,9 @@ THREADS, WORKERS = 1, 2
 #: Sources of what the arms call.
 TIMED = ("blocks", "clustering", "block_clustering", "probing", "block_probe")
 
-CLAIM = Claim(number=31, title="What analyses cost", stated=STATED, verdict=verdict, drawings=DRAWINGS)
+CLAIM = Claim(
+    study="analysis_cost", number=31, title="What analyses cost", stated=STATED, verdict=verdict, drawings=DRAWINGS
+)
 
 
 def measure(run: Run) -> Mapping[str, Any]:
@@ -47,8 +51,8 @@ def measure(run: Run) -> Mapping[str, Any]:
         "threads": THREADS,
         "workers": WORKERS,
     }
-    source = [ROOT / "memlens" / "analysis" / f"{name}.py" for name in TIMED]
-    source += [run.script, run.script.with_name("analysis_cost_part.py")]
+    source = [ROOT / "memlens" / "analysis" / "support" / f"{name}.py" for name in TIMED]
+    source += sources(run.study)
     run.begin(config, {"settings": fingerprint(config), "source of what is timed": digest(source)})
     rows = []
     for seed in run.seeds:
@@ -69,12 +73,11 @@ def vectors(part: str, seed: int, config: Mapping[str, Any], folder: Path) -> di
     path = folder / "rows"
     if not path.exists():
         planted(path, config["n_row"], seed)
-    script = str(Path(__file__).with_name("analysis_cost_part.py"))
-    command = [sys.executable, script, part]
+    command = [sys.executable, "-m", "analyses.analysis_cost.part", part]
     told = {}
     for arm in ARMS:
         done = subprocess.run(
-            [*command, arm, str(path), str(config["n_row"])], check=True, capture_output=True, text=True
+            [*command, arm, str(path), str(config["n_row"])], check=True, capture_output=True, text=True, cwd=ROOT
         )
         told[arm] = json.loads(done.stdout.splitlines()[-1])
     return {"arms": told}
@@ -104,7 +107,3 @@ def whole(seed: int, config: Mapping[str, Any], folder: Path) -> dict[str, Any]:
         "refused": sorted(told["analysis"] for told in notes if told["note"]),
         "load": round(os.getloadavg()[0], 2),
     }
-
-
-if __name__ == "__main__":
-    run_study(__file__, CLAIM, measure, quick_seeds=(0,))

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from analyses.common.runner import Drawing, Result, Status, Table, Verdict
+from analyses.common.claim import Drawing, Result, Status, Table, Verdict
 from analyses.common.words import words
 from memlens.figures.style import ACTION_COLOUR, INK, NULL_COLOUR, label, sheet
 from memlens.stats.bootstrap import nested_bootstrap
@@ -52,28 +52,28 @@ def summarise(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     return {"parts": parts, "whole": next(row for row in rows if row["part"] == "whole")}
 
 
-def goals(told: Mapping[str, Any]) -> dict[str, tuple[str, bool]]:
+def goals(summary: Mapping[str, Any]) -> dict[str, tuple[str, bool]]:
     """Every goal with what was measured, and whether it is reached."""
     found: dict[str, tuple[str, bool]] = {}
     for part, name in NAMES.items():
-        own = told["parts"][part]
+        own = summary["parts"][part]
         ratio, peak = own["ratio"]["cpu"], own["gib"]["memlens"]
         found[f"{name} at most x{MOST_RATIO} of scikit-learn"] = (words(ratio, "x{:.2f}"), ratio["value"] <= MOST_RATIO)
         found[f"{name} in less than {MOST_GIB:.0f} GiB"] = (f"{peak:.2f} GiB", peak < MOST_GIB)
         found[f"{name} by blocks the same within {MOST_OFF}"] = (f"{own['off']:.4f}", own["off"] <= MOST_OFF)
-    seconds = told["whole"]["seconds"]
+    seconds = summary["whole"]["seconds"]
     found[f"all analyses within {MOST_SECONDS:.0f} s"] = (f"{seconds:.0f} s", seconds <= MOST_SECONDS)
     return found
 
 
 def verdict(result: Result) -> Verdict:
     """Holds: all goals are reached. Under conditions: numbers by blocks are the same, and some goals are missed."""
-    told, config = result["summary"], result["config"]
-    found = goals(told)
+    summary, config = result["summary"], result["config"]
+    found = goals(summary)
     missed = [name for name, (_, reached) in found.items() if not reached]
-    same = all(told["parts"][part]["off"] <= MOST_OFF for part in NAMES)
+    same = all(summary["parts"][part]["off"] <= MOST_OFF for part in NAMES)
     status: Status = "holds" if not missed else "holds under conditions" if same else "does not hold"
-    whole = told["whole"]
+    whole = summary["whole"]
     return Verdict(
         status,
         (
@@ -88,7 +88,7 @@ def verdict(result: Result) -> Verdict:
             Table(("goal", "measured", "reached"), tuple((name, value, "yes" if ok else "no") for name, (value, ok) in found.items())),
             Table(
                 ("part", "scikit-learn, s", "memlens", "by blocks", "peak GiB: scikit-learn, memlens, blocks", "what came out, of each"),
-                tuple(_row(part, told["parts"][part]) for part in NAMES),
+                tuple(_row(part, summary["parts"][part]) for part in NAMES),
             ),
         ),
     )  # fmt: skip
@@ -113,12 +113,12 @@ def _row(part: str, own: Mapping[str, Any]) -> tuple[str, ...]:
 
 def draw_cost(result: Result) -> "Sheet":
     """Ratios to scikit-learn, and peak memory, of each part."""
-    told = result["summary"]["parts"]
+    parts = result["summary"]["parts"]
     page, (left, right) = sheet(columns=2, width=10, height=3.4)
     for shift, key, name, colour, marker in (
         (-0.12, "ratio", "in memory", ACTION_COLOUR["STORE"], "o"), (0.12, "blocks_ratio", "by blocks", INK, "s"),
     ):  # fmt: skip
-        values = [told[part][key]["cpu"] for part in NAMES]
+        values = [parts[part][key]["cpu"] for part in NAMES]
         x = [v["value"] for v in values]
         reach = [[v["value"] - v["low"] for v in values], [v["high"] - v["value"] for v in values]]
         left.errorbar(
@@ -129,7 +129,7 @@ def draw_cost(result: Result) -> "Sheet":
     label(left, "time (dashed: goal, in memory)", "times scikit-learn", "")
     left.legend(frameon=False, fontsize=8)
     for at, arm in enumerate(("bare", "memlens", "blocks")):
-        peaks = [told[part]["gib"][arm] for part in NAMES]
+        peaks = [parts[part]["gib"][arm] for part in NAMES]
         colour = (NULL_COLOUR, ACTION_COLOUR["STORE"], INK)[at]
         name = ("scikit-learn", "in memory", "by blocks")[at]
         right.barh([i + 0.25 * (at - 1) for i in range(len(peaks))], peaks, 0.22, color=colour, label=name)
@@ -142,9 +142,9 @@ def draw_cost(result: Result) -> "Sheet":
 
 def cost_caption(result: Result) -> str:
     """What the figure claims."""
-    told = result["summary"]["parts"]
-    parts = ", ".join(f"{NAMES[part]} {words(told[part]['ratio']['cpu'], 'x{:.2f}')}" for part in NAMES)
-    return f"Over {result['config']['n_row']:,} vectors memlens takes, of scikit-learn's time: {parts} (bars: 95 % intervals over seeds)"
+    parts = result["summary"]["parts"]
+    ratios = ", ".join(f"{NAMES[part]} {words(parts[part]['ratio']['cpu'], 'x{:.2f}')}" for part in NAMES)
+    return f"Over {result['config']['n_row']:,} vectors memlens takes, of scikit-learn's time: {ratios} (bars: 95 % intervals over seeds)"
 
 
 DRAWINGS = (Drawing("arms", draw_cost, cost_caption),)

@@ -7,12 +7,11 @@ from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from analyses.common.claim import Claim, Result, Table
 from memlens.report.html import STYLE
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure as Sheet
-
-    from analyses.common.runner import Claim, Drawing, Result, Table
 
 #: Nothing is fetched and nothing is run.
 POLICY = "default-src 'none'; style-src 'unsafe-inline'"
@@ -21,13 +20,22 @@ LONGEST = 2000
 MORE_STYLE = "svg { max-width: 100%; height: auto; } td { white-space: pre-line; }"
 
 
-def write_page(result: "Result", claim: "Claim", path: Path) -> None:
-    """Write the figures and the page of a result beside it."""
+def write_page(result: Result, claim: Claim, path: Path) -> None:
+    """Write the figures and the page of a result beside it.
+
+    Parameters
+    ----------
+    result
+        What is judged and drawn.
+    claim
+        How it is judged and drawn.
+    path
+        The result file.
+    """
     figures = []
     for drawing in claim.drawings:
-        name = figure_name(path.stem, drawing)
-        text = svg(drawing.draw(result), name)
-        (path.parent / name).write_text(text, encoding="utf-8")
+        text = svg(drawing.draw(result), f"{claim.study}-{drawing.what}.svg")
+        (path.parent / f"{drawing.what}.svg").write_text(text, encoding="utf-8")
         figures.append(_figure(text, drawing.what, drawing.caption(result)))
     verdict = claim.verdict(result)
     caution = (
@@ -44,7 +52,7 @@ def write_page(result: "Result", claim: "Claim", path: Path) -> None:
         + f"<h2>Provenance</h2>{_pairs(result['provenance'])}"
         + f'<p class="files">Every row as measured: {escape(path.name)}</p>'
     )
-    path.with_suffix(".html").write_text(
+    (path.parent / "page.html").write_text(
         '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">'
         f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
@@ -53,17 +61,12 @@ def write_page(result: "Result", claim: "Claim", path: Path) -> None:
     )
 
 
-def figure_name(stem: str, drawing: "Drawing") -> str:
-    """File of a figure."""
-    return f"{stem}-{drawing.what}.svg"
-
-
-def svg(sheet: "Sheet", name: str) -> str:
-    """A matplotlib figure as SVG: equal bytes for an equal result, and no date in it."""
+def svg(sheet: "Sheet", salt: str) -> str:
+    """A matplotlib figure as SVG: equal bytes for an equal result and salt, and no date in it."""
     import matplotlib
 
     stream = io.StringIO()
-    with matplotlib.rc_context({"svg.hashsalt": name, "svg.fonttype": "path"}):
+    with matplotlib.rc_context({"svg.hashsalt": salt, "svg.fonttype": "path"}):
         sheet.savefig(stream, format="svg", metadata={"Date": None})
     return re.sub(r"[ \t]+$", "", stream.getvalue(), flags=re.MULTILINE)
 
@@ -78,7 +81,7 @@ def _figure(text: str, what: str, caption: str) -> str:
     return f"<figure>{inner}<figcaption>{escape(caption)}</figcaption></figure>"
 
 
-def _table(table: "Table") -> str:
+def _table(table: Table) -> str:
     head = "".join(f'<th scope="col">{escape(cell)}</th>' for cell in table.header)
     body = "".join("<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>" for row in table.rows)
     return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"

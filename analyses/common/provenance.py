@@ -11,16 +11,24 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from memlens.provenance import git_commit
+from analyses.common.results import ROOT
+from memlens.provenance import file_sha256, git_commit
 
-ROOT = Path(__file__).resolve().parents[2]
 PACKAGES = ("torch", "numpy", "scipy", "matplotlib", "memlens")
 
 
-def command_of(script: Path, argv: Sequence[str] | None = None) -> str:
-    """The command, with paths inside the checkout relative to it and others cut to their name."""
+def command_of(study: str, argv: Sequence[str] | None = None) -> str:
+    """The command that runs a study, with paths inside the checkout relative to it and others cut to their name.
+
+    Parameters
+    ----------
+    study
+        Its name.
+    argv
+        The words behind it; None for those of this process.
+    """
     words = sys.argv[1:] if argv is None else argv
-    return " ".join([f"python {_short(str(script))}", *map(_short, words)])
+    return " ".join([f"python -m analyses.{study}", *map(_short, words)])
 
 
 def _short(word: str) -> str:
@@ -35,7 +43,7 @@ def digest(paths: Sequence[Path]) -> str:
     """sha256 over names and contents of files, whatever order they come in."""
     total = hashlib.sha256()
     for path in sorted(paths):
-        total.update(path.name.encode() + b"\0" + hashlib.sha256(path.read_bytes()).digest())
+        total.update(path.name.encode() + b"\0" + bytes.fromhex(file_sha256(path)))
     return total.hexdigest()
 
 
@@ -44,21 +52,21 @@ def fingerprint(value: Any) -> str:
     return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
 
 
-def session(script: Path) -> dict[str, Any]:
+def sources(study: str) -> list[Path]:
+    """The code of a study: its own folder."""
+    return list((ROOT / "analyses" / study).glob("*.py"))
+
+
+def session(study: str) -> dict[str, Any]:
     """One start of a study: when, at which commit, on which code, how busy the machine was.
 
     A study may be cut off and taken up on other code, so each start says its own. ``source_sha256`` is of the package, of the study and
     of what studies share, also where these were not committed.
     """
-    source = [
-        *(ROOT / "memlens").rglob("*.py"),
-        *script.parent.glob("study*.py"),
-        *script.parent.glob(f"{script.stem}*.py"),
-    ]
     return {
         "started": datetime.now(UTC).isoformat(timespec="seconds"),
         "commit": git_commit(),
-        "source_sha256": digest(source),
+        "source_sha256": digest([*(ROOT / "memlens").rglob("*.py"), *sources("common"), *sources(study)]),
         "load_average": [round(x, 2) for x in os.getloadavg()],
     }
 

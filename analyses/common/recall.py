@@ -1,7 +1,7 @@
 """What studies of recall share: streams asked under hooks, answers as rows keep them, accuracies with intervals, resized models.
 
 Answers to the questions of some streams, stream after stream, are ``{"correct": "1101...", "loss": nats}``: a figure a question, 1 where it
-was right, and the mean loss. What is known of the questions is told once, as lists of that order (``about``).
+was right, and the mean loss. What is known of the questions is given once, as lists in that order (``about``).
 """
 
 import argparse
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from analyses.common.runner import ROOT
+from analyses.common.results import ROOT
 from memlens.errors import AnalysisError, ConfigError
 from memlens.stats.bootstrap import Interval, percentiles, share_interval
 
@@ -64,19 +64,31 @@ def recall(
     asked: Mapping[str, Hooks],
     during: Hooks = (),
     policy: str | None = None,
-    told: "Callable[[Result], None] | None" = None,
+    on_result: "Callable[[Result], None] | None" = None,
 ) -> dict[str, Answers]:
-    """Answers to all questions of streams that are run side by side, under each condition of ``asked``.
+    """Answers to all questions of streams that are run as one batch, under each condition of ``asked``.
 
-    What comes before the first question is run once, under ``during`` alone; from there each condition goes on by itself, under ``during``
-    and hooks of its own. For hooks that act on questions only, that is the same as a whole run under them.
+    What comes before the first question is run once, under ``during`` alone. Each condition goes on from there, under ``during`` and hooks
+    of its own. For hooks that act on questions only, that is the same as a whole run under them.
 
     Parameters
     ----------
+    model
+        A memory model, or a baseline, which has no points to hook.
+    streams
+        All are run together.
+    asked
+        Name of a condition -> hooks that act from the first question on.
+    during
+        Hooks that act on every segment.
     policy
         Decides in the place of the model's own.
-    told
+    on_result
         Called with every segment's Result, under the first condition.
+
+    Returns
+    -------
+    Answers by the name of the condition.
 
     Raises
     ------
@@ -93,23 +105,23 @@ def recall(
     with _deciding(model, policy), _hooked(model, during):
         for result in run(model, streams, predict=False) if first else ():
             state = result.state
-            if told is not None:
-                told(result)
+            if on_result is not None:
+                on_result(result)
             if result.segment + 1 == first:
                 break
         for name, hooks in asked.items():
             with _hooked(model, hooks):
                 rest = run(model, streams, state=state, first=first, predict=False)
-                found[name] = _noted(rest, len(streams), None if found else told)
+                found[name] = _noted(rest, len(streams), None if found else on_result)
     return found
 
 
-def _noted(results: "Iterator[Result]", n_stream: int, told: "Callable[[Result], None] | None") -> Answers:
+def _noted(results: "Iterator[Result]", n_stream: int, on_result: "Callable[[Result], None] | None") -> Answers:
     correct: list[list[bool]] = [[] for _ in range(n_stream)]
     loss: list[float] = []
     for result in results:
-        if told is not None:
-            told(result)
+        if on_result is not None:
+            on_result(result)
         for b, asked in enumerate(result.asked):
             if asked:
                 correct[b] += result.outputs.answers.correct[b, : len(asked)].tolist()
@@ -178,8 +190,8 @@ def right(answers: Answers) -> np.ndarray:
 def accuracy(groups: Iterable[np.ndarray]) -> Interval:
     """Share of right answers (0 or 1, one group a seed), with the wider end of its bootstrap and its Wilson interval on each side.
 
-    A bootstrap of right answers alone has no width; Wilson's interval takes questions of one seed as independent. Neither is to make an
-    accuracy look surer than the other says.
+    A bootstrap of right answers alone has no width; Wilson's interval takes questions of one seed as independent. The wider end is
+    the cautious one.
     """
     told = [group for group in groups if group.size]
     picks = np.random.default_rng(0).integers(len(told), size=(N_DRAW, len(told))) if told else np.zeros(0)

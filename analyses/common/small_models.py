@@ -16,8 +16,9 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Literal
 
-from analyses.common.provenance import digest, fingerprint
-from analyses.common.runner import ROOT, Run
+from analyses.common.provenance import digest, fingerprint, sources
+from analyses.common.results import ROOT
+from analyses.common.runner import Run
 from memlens.figures.style import ACTION_COLOUR
 from memlens.stats.bootstrap import Interval, by_seed, nested_bootstrap
 
@@ -109,8 +110,8 @@ def begin(run: Run, config: Mapping[str, Any]) -> None:
     source = [
         *trains,
         *(package / f"{name}.py" for name in ("config", "dims")),
-        ROOT / "analyses" / "small.py",
-        run.script,
+        ROOT / "analyses" / "common" / "small_models.py",
+        *sources(run.study),
     ]
     run.begin(config, {"settings": fingerprint(config), "source of models and training": digest(source)})
 

@@ -1,6 +1,6 @@
 """Is the cost of a segment constant in the stream's length? Time per token and memory at 10K, 100K and 1M tokens.
 
-    python -m analyses.constant_cost [--model trained_models/nano] [--lengths 10000 100000] [-o analyses/results/constant_cost.json]
+    python -m analyses.constant_cost [--model trained_models/nano] [--lengths 10000 100000] [--repeats 5] [-o DIR]
 
 Each length runs in a process of its own on the built-in stream with facts and questions equally dense, recording off, one
 thread, in turns, ``--repeats`` times. Time is the mean over segments of the step's seconds divided by its tokens, after four
@@ -15,14 +15,25 @@ import resource
 import statistics
 import subprocess
 import sys
+from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
+from analyses.common.provenance import command_of
+from analyses.common.recall import NANO
+from analyses.common.results import ROOT, place, replace
+
+STUDY = "constant_cost"
 WARM_UP = 4
+#: Of which the summary has the median over repeats.
+MEASURES = ("microseconds_per_token", "median_segment_milliseconds", "peak_rss_bytes", "stream_bytes", "state_bytes")
+
+Row = dict[str, float]
 
 
-def measure(model_path: str, n_token: int) -> dict[str, float]:
-    """One run, in this process."""
+def measure(model_path: str, n_token: int) -> Row:
+    """One run over a stream of ``n_token`` tokens, in this process."""
     import torch
 
     from memlens.model import load_model, run
@@ -56,57 +67,73 @@ def measure(model_path: str, n_token: int) -> dict[str, float]:
     }
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--model", default="trained_models/nano")
-    parser.add_argument("--lengths", type=int, nargs="+", default=[10_000, 100_000])
-    parser.add_argument("--repeats", type=int, default=5)
-    parser.add_argument("-o", "--out", default="analyses/results/constant_cost.json")
-    parser.add_argument("--one", type=int, help=argparse.SUPPRESS)
-    args = parser.parse_args()
-    if args.one:
-        print(json.dumps(measure(args.model, args.one)))
-        return
-    rows: list[dict[str, float]] = []
-    for repeat in range(args.repeats):
-        for n_token in args.lengths:
-            command = [sys.executable, __file__, "--model", args.model, "--one", str(n_token)]
-            done = subprocess.run(command, capture_output=True, text=True, check=True)
+def in_turns(model_path: str, lengths: Sequence[int], repeats: int) -> list[Row]:
+    """A row a repeat and length, each measured in a process of its own."""
+    rows: list[Row] = []
+    for repeat in range(repeats):
+        for n_token in lengths:
+            command = [sys.executable, "-m", f"analyses.{STUDY}", "--model", str(Path(model_path).resolve())]
+            done = subprocess.run(
+                [*command, "--one", str(n_token)], capture_output=True, text=True, check=True, cwd=ROOT
+            )
             rows.append(json.loads(done.stdout.splitlines()[-1]) | {"repeat": repeat})
             print(
                 f"repeat {repeat}: {n_token:,} tokens: {rows[-1]['microseconds_per_token']:.1f} us per token",
                 flush=True,
             )
-    summary = {}
-    for n_token in args.lengths:
-        here = [row for row in rows if row["n_token"] == n_token]
-        keys = (
-            "microseconds_per_token",
-            "median_segment_milliseconds",
-            "peak_rss_bytes",
-            "stream_bytes",
-            "state_bytes",
-        )
-        summary[n_token] = {key: statistics.median(row[key] for row in here) for key in keys}
-    first = summary[args.lengths[0]]
-    print(f"{'tokens':>10} {'us/token':>9} {'ratio':>6} {'peak MB':>8} {'ratio':>6} {'state KB':>9}")
-    for n_token, row in summary.items():
+    return rows
+
+
+def summarise(rows: Sequence[Row], lengths: Sequence[int]) -> dict[int, Row]:
+    """Medians at each length, and time and memory relative to the first length."""
+    summary = {
+        n_token: {key: statistics.median(row[key] for row in rows if row["n_token"] == n_token) for key in MEASURES}
+        for n_token in lengths
+    }
+    first = summary[lengths[0]]
+    for row in summary.values():
         row["time_ratio"] = row["microseconds_per_token"] / first["microseconds_per_token"]
         row["memory_ratio"] = row["peak_rss_bytes"] / first["peak_rss_bytes"]
+    return summary
+
+
+def show(summary: dict[int, Row]) -> None:
+    """Print the summary as a table."""
+    print(f"{'tokens':>10} {'us/token':>9} {'ratio':>6} {'peak MB':>8} {'ratio':>6} {'state KB':>9}")
+    for n_token, row in summary.items():
         print(
             f"{n_token:>10,} {row['microseconds_per_token']:>9.1f} {row['time_ratio']:>6.3f} {row['peak_rss_bytes'] / 1e6:>8.0f} "
             f"{row['memory_ratio']:>6.3f} {row['state_bytes'] / 1e3:>9.0f}"
         )
-    out = Path(args.out)
-    out.parent.mkdir(parents=True, exist_ok=True)
-    provenance = {
-        "command": "python -m analyses.constant_cost " + " ".join(sys.argv[1:]),
+
+
+def main() -> None:
+    """Measure, print, write."""
+    parser = argparse.ArgumentParser(
+        prog=f"python -m analyses.{STUDY}", description="Is the cost of a segment constant in the stream's length?"
+    )
+    parser.add_argument("--model", default=str(NANO), help="folder of a model (default: trained_models/nano)")
+    parser.add_argument("--lengths", type=int, nargs="+", default=[10_000, 100_000])
+    parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument(
+        "-o", "--out", type=Path, help="where the study's folder of results goes (default: analyses/results)"
+    )
+    parser.add_argument("--one", type=int, help=argparse.SUPPRESS)
+    args = parser.parse_args()
+    if args.one:
+        print(json.dumps(measure(args.model, args.one)))
+        return
+    rows = in_turns(args.model, args.lengths, args.repeats)
+    summary = summarise(rows, args.lengths)
+    show(summary)
+    result: dict[str, Any] = {
+        "command": command_of(STUDY),
         "versions": {"python": platform.python_version(), "torch": version("torch"), "memlens": version("memlens")},
         "seed": 0,
+        "summary": summary,
+        "runs": rows,
     }
-    out.write_text(json.dumps({**provenance, "summary": summary, "runs": rows}, indent=2) + "\n", encoding="utf-8")
-    print(f"written to {out}")
-
-
-if __name__ == "__main__":
-    main()
+    path = place(STUDY, out=args.out)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    replace(path, json.dumps(result, indent=2) + "\n")
+    print(f"written to {path}")

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from analyses.common.runner import Drawing, Result
+from analyses.common.claim import Drawing, Result
 from analyses.common.words import words
 from analyses.controller.verdict import HEURISTICS, NAMES, SPAN
 from memlens.figures.style import ACCENT, ACTION_COLOUR, INK, NULL_COLOUR, label, sheet

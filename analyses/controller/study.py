@@ -15,13 +15,19 @@ import argparse
 from collections.abc import Mapping
 from typing import Any
 
+from analyses.common.claim import Claim
 from analyses.common.recall import model_option
-from analyses.common.runner import Claim, Run, run_study
+from analyses.common.runner import Run
 from analyses.controller.figures import DRAWINGS
 from analyses.controller.verdict import STATED, summarise, verdict
 
 CLAIM = Claim(
-    number=13, title="The controller learns what is worth its place", stated=STATED, verdict=verdict, drawings=DRAWINGS
+    study="controller",
+    number=13,
+    title="The controller learns what is worth its place",
+    stated=STATED,
+    verdict=verdict,
+    drawings=DRAWINGS,
 )
 
 
@@ -45,7 +51,3 @@ def measure(run: Run) -> Mapping[str, Any]:
             recalled = {policy: sum(x) / len(x) for policy, x in rows[-1]["recall"].items()}
             run.say(f"{name}, seed {seed}: " + ", ".join(f"{policy} {x:.3f}" for policy, x in recalled.items()))
     return summarise(rows)
-
-
-if __name__ == "__main__":
-    run_study(__file__, CLAIM, measure, options=options)

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from analyses.common.runner import Result, Status, Table, Verdict
+from analyses.common.claim import Result, Status, Table, Verdict
 from analyses.common.words import words
 from memlens.stats.bootstrap import Interval, by_seed, nested_bootstrap, paired_bootstrap
 

@@ -20,7 +20,7 @@ from memlens.streams import EncodedStream
 def answers(
     model: MemoryModel, streams: Sequence[EncodedStream], store: Sequence[int], arrangement: str
 ) -> Mapping[str, Any]:
-    """Answers to the questions of streams in an arrangement (cross_modal.py), in the order of the streams' questions."""
+    """Answers to the questions of streams in an arrangement (study.py), in the order of the streams' questions."""
     names = modalities(streams)
     each = store if arrangement in ("together", "alone") else divided(store, len(names))
     sized = resized(model, capacities=tuple(each))

@@ -27,8 +27,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from analyses.common.recall import about, accuracy, make_streams, model_option, right, seeds_of
-from analyses.common.runner import Claim, Run, run_study
+from analyses.common.claim import Claim
+from analyses.common.recall import about, accuracy, make_streams, right, seeds_of
+from analyses.common.runner import Run
 from analyses.cross_modal.verdict import DRAWINGS, STATED, verdict
 from memlens.stats.bootstrap import paired_bootstrap
 
@@ -42,7 +43,14 @@ ARRANGEMENTS = ("together", "alone", "separate", "split")
 #: By how much the places of the model's store are divided.
 STORES = {"whole": 1, "tight": 4}
 
-CLAIM = Claim(number=11, title="Cross-modal recall in one memory", stated=STATED, verdict=verdict, drawings=DRAWINGS)
+CLAIM = Claim(
+    study="cross_modal",
+    number=11,
+    title="Cross-modal recall in one memory",
+    stated=STATED,
+    verdict=verdict,
+    drawings=DRAWINGS,
+)
 
 
 @dataclass(frozen=True)
@@ -138,7 +146,3 @@ def summarise(rows: Sequence[Mapping[str, Any]], every: Sequence[Case]) -> dict[
             if arrangement != "together":
                 ahead.append({**key, **paired_bootstrap(told["together"], told[arrangement])})
     return {"recall": recalled, "ahead": ahead}
-
-
-if __name__ == "__main__":
-    run_study(__file__, CLAIM, measure, options=model_option)

@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from analyses.common.claim import Drawing, Result, Status, Table, Verdict
 from analyses.common.recall import only, where
-from analyses.common.runner import Drawing, Result, Status, Table, Verdict
 from analyses.common.words import words
 from memlens.figures.style import ACTION_COLOUR, INK, MODALITY_COLOUR, NULL_COLOUR, label, sheet
 
@@ -24,38 +24,38 @@ COLOUR = dict(zip(("together", "alone", "separate", "split"), ACTION_COLOUR.valu
 
 def verdict(result: Result) -> Verdict:
     """Holds: all kinds of pairs meet the goal, and one memory is behind in no case. Under conditions: pairs meet the goal as a whole."""
-    told = result["summary"]
-    pairs = where(told["recall"], case="pairs", arrangement="together")
+    summary = result["summary"]
+    pairs = where(summary["recall"], case="pairs", arrangement="together")
     whole, kinds = only(pairs, of="all"), [each for each in pairs if each["of"] != "all"]
     missed = [each for each in kinds if each["value"] < GOAL]
-    separate = where(told["ahead"], arrangement="separate")
+    separate = where(summary["ahead"], arrangement="separate")
     behind = [each for each in separate if each["low"] < BEHIND]
     status: Status = "does not hold"
     if whole["value"] >= GOAL:
         status = "holds under conditions" if missed or behind else "holds"
     ahead = [each for each in separate if each["low"] > 0]
-    split = only(told["recall"], case="pairs", arrangement="split", of="all")
+    split = only(summary["recall"], case="pairs", arrangement="split", of="all")
     sentences = (
         f"All pairs: {words(whole)}, expected {GOAL}. "
         + (f"Below it: {_each(missed, 'of')}." if missed else "No kind of pair is below it."),
         f"One memory minus separate memories of as many places in all, by question: {_each(separate, 'case', 'store')}. It is ahead, with "
         f"the whole interval, in {len(ahead)} of {len(separate)} cases; in {len(behind)} an interval reaches below {BEHIND}.",
         f"One memory minus memories that each have the whole store to themselves, what sharing costs at most: "
-        f"{_each(where(told['ahead'], arrangement='alone'), 'case', 'store')}.",
+        f"{_each(where(summary['ahead'], arrangement='alone'), 'case', 'store')}.",
         f"When key and value go to different memories, pairs come back at {words(split)}: what links them has to be in one memory.",
         "Separate memories have working memory and slots of their own, and are told which of them a question is for; only places in the "
         "store are equal. The model was trained with one memory.",
     )
-    return Verdict(status, sentences, (_cases(told), _kinds(told)))
+    return Verdict(status, sentences, (_cases(summary), _kinds(summary)))
 
 
 def _each(found: list[Mapping[str, Any]], *names: str) -> str:
     return "; ".join(f"{', '.join(str(each[name]) for name in names)}: {words(each)}" for each in found)
 
 
-def _cases(told: Mapping[str, Any]) -> Table:
+def _cases(summary: Mapping[str, Any]) -> Table:
     """Accuracy over all questions, an arrangement a column."""
-    whole = where(told["recall"], of="all")
+    whole = where(summary["recall"], of="all")
     rows = []
     for case, store in dict.fromkeys((each["case"], each["store"]) for each in whole):
         cells = (where(whole, case=case, store=store, arrangement=name) for name in COLOUR)
@@ -63,9 +63,9 @@ def _cases(told: Mapping[str, Any]) -> Table:
     return Table(("case", "store", *COLOUR), tuple(rows))
 
 
-def _kinds(told: Mapping[str, Any]) -> Table:
+def _kinds(summary: Mapping[str, Any]) -> Table:
     """Accuracy of one memory by kind of pair or modality of the value."""
-    found = [each for each in where(told["recall"], arrangement="together") if each["of"] != "all"]
+    found = [each for each in where(summary["recall"], arrangement="together") if each["of"] != "all"]
     rows = (
         (each["case"], each["store"], each["of"], words(each), f"{each['n']}")
         for each in found
@@ -75,17 +75,17 @@ def _kinds(told: Mapping[str, Any]) -> Table:
 
 def draw_pairs(result: Result) -> "Sheet":
     """Accuracy by kind of pair in one memory, and of arrangements by case."""
-    told = result["summary"]
+    summary = result["summary"]
     page, panels = sheet(columns=2, width=11, height=4.6, sharey=True)
-    pairs = where(told["recall"], case="pairs", arrangement="together")
+    pairs = where(summary["recall"], case="pairs", arrangement="together")
     for x, each in enumerate(pairs):
         colour = MODALITY_COLOUR.get(each["of"].partition(" ")[0], INK)
         panels[0].errorbar(x, each["value"], _arms(each), fmt="o", color=colour, capsize=3)
     panels[0].set_xticks(range(len(pairs)), [f"{each['of']}\nn = {each['n']}" for each in pairs], fontsize=8)
     label(panels[0], "Pairs in one memory", "key to value", "accuracy")
-    cases = list(dict.fromkeys((each["case"], each["store"]) for each in told["recall"]))
+    cases = list(dict.fromkeys((each["case"], each["store"]) for each in summary["recall"]))
     for i, (name, colour) in enumerate(COLOUR.items()):
-        found = where(told["recall"], arrangement=name, of="all")
+        found = where(summary["recall"], arrangement=name, of="all")
         x = [cases.index((each["case"], each["store"])) + 0.14 * (i - 1.5) for each in found]
         arms = [[low for low, _ in map(_arm, found)], [high for _, high in map(_arm, found)]]
         panels[1].errorbar(x, [each["value"] for each in found], arms, fmt="o", color=colour, capsize=3, label=name)

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from analyses.common.runner import Drawing, Result
+from analyses.common.claim import Drawing, Result
 from analyses.efficiency.verdict import MEASURES, PASS, SETTING, Gain, gain_words, longest_run, pick, short
 from memlens.figures.style import ACTION_COLOUR, INK, NULL_COLOUR, label, sheet
 

@@ -4,7 +4,7 @@
 
 A context of L tokens is encoded and n questions of q tokens are asked about it, each with the logits of a short answer: once by the
 memory model at nano's sizes, once by plain attention with as many parameters. A gain is attention's cost over memory's, encoding paid
-once: (E_a + n A_a) / (E_m + n A_m). FLOPs, time, bytes and interactions are counted apart (efficiency_cost.py has the rules).
+once: (E_a + n A_a) / (E_m + n A_m). FLOPs, time, bytes and interactions are counted apart (cost.py has the rules).
 
 Contexts up to ``LENGTHS`` are run. Longer ones are computed from a + b L for a question and a L + b L^2 for encoding, fitted to what was
 run: exact for FLOPs, and for time with the error that the summary states. Memory's cost is the same in every segment and at every question.
@@ -17,8 +17,10 @@ import statistics
 from collections.abc import Mapping
 from typing import Any
 
-from analyses.common.provenance import ROOT, digest, fingerprint
-from analyses.common.runner import Claim, Run, run_study
+from analyses.common.claim import Claim
+from analyses.common.provenance import digest, fingerprint
+from analyses.common.results import ROOT
+from analyses.common.runner import Run
 from analyses.efficiency.figures import DRAWINGS
 from analyses.efficiency.ratio import summarise
 from analyses.efficiency.verdict import STATED, verdict
@@ -37,6 +39,7 @@ N_TIME = 3
 CLOCKS = ("seconds", "cpu")
 
 CLAIM = Claim(
+    study="efficiency",
     number=20,
     title="Efficiency at equal parameters",
     stated=STATED,
@@ -73,9 +76,9 @@ def measure(run: Run) -> Mapping[str, Any]:
         "memory": memory.model_dump(mode="json"),
         "attention": attention.model_dump(mode="json"),
     }
-    formulas = (ROOT / "memlens" / "analysis" / f"{name}.py" for name in ("costs", "attention_costs"))
-    counters = ROOT / "analyses" / "efficiency_cost.py", *formulas
-    source = digest([*(ROOT / "memlens" / "model").glob("*.py"), *counters])
+    formulas = (ROOT / "memlens" / "analysis" / "support" / f"{name}.py" for name in ("costs", "attention_costs"))
+    counters = ROOT / "analyses" / "efficiency" / "cost.py", *formulas
+    source = digest([*(ROOT / "memlens" / "model").rglob("*.py"), *counters])
     run.begin(config, {"settings": fingerprint(config), "source of models and counters": source})
     rows = []
     for seed in run.seeds:
@@ -151,7 +154,3 @@ def costs(memory: Any, attention: Any, seed: int, length: int) -> dict[str, Any]
         "held_bytes": {name: reader.held() for name, reader in both.items()},
         "asked": asked,
     }
-
-
-if __name__ == "__main__":
-    run_study(__file__, CLAIM, measure, seeds=(0, 1, 2, 3, 4), quick_seeds=(0, 1, 2), options=options)

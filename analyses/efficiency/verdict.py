@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from analyses.common.runner import Result, Table, Verdict
+from analyses.common.claim import Result, Table, Verdict
 from analyses.common.words import words
 
 #: The gain that is claimed, and the setting in which it is judged first.

@@ -19,7 +19,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from memlens.analysis.support.ancestry import Ancestry
-from memlens.analysis.support.result import column
 
 if TYPE_CHECKING:
     from memlens.recording import Recording
@@ -31,8 +30,8 @@ READ = 0.1
 
 def losses(recording: "Recording") -> dict[str, dict[str, int]]:
     """Questions by end, of right and of wrong answers; those whose fact is unknown are left out."""
-    table = recording.questions
-    fact, correct = column(table, "fact", int), column(table, "correct", bool)
+    table = recording.tables.questions
+    fact, correct = table.fact, table.correct
     told: dict[str, dict[str, int]] = {name: dict.fromkeys(ENDS, 0) for name in ("right", "wrong")}
     ends = _ends(recording)
     for question in np.flatnonzero(fact >= 0):
@@ -41,9 +40,9 @@ def losses(recording: "Recording") -> dict[str, dict[str, int]]:
 
 
 def _ends(recording: "Recording") -> list[str]:
-    table = recording.questions
-    sequence, segment, fact = (column(table, name, int) for name in ("sequence", "segment", "fact"))
-    entry, weight = column(table, "read_entry", int), column(table, "read_weight", float)
+    table = recording.tables.questions
+    sequence, segment, fact = table.sequence, table.segment, table.fact
+    entry, weight = table.read_entry, table.read_weight
     tree = Ancestry(recording)
     child, columns = tree.child(), tree.columns
     by_fact: dict[tuple[int, int], list[int]] = {}

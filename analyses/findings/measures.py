@@ -68,7 +68,7 @@ def _null(data: "xr.Dataset", name: str) -> dict[str, float | None]:
 
 
 def _clusters(data: "xr.Dataset") -> dict[str, Any]:
-    marks = [[str(token) for token in row[:4] if token] for row in data["mark_token"].values]
+    marks = [[str(token) for token in row[:4] if token] for row in data["cluster_token"].values]
     return {
         **_numbers(data, "silhouette", "silhouette_p", "ami", "ami_p"), "k": int(data.attrs["chosen_k"]), "n": int(data.attrs["n"]),
         "stability": float(data["stability"].mean()), "stability_null": float(data["stability_null"].mean()), "marks": marks,

@@ -9,10 +9,11 @@ from analyses.findings.words import Finding, Rows, column, of
 
 HEAD = """# What the analyses say about the trained models
 
-Written by `python -m analyses.findings` from `analyses/results/findings.json`; nothing here is typed by hand. A value is the median over
-streams, with the 95 % bootstrap interval over them; of three streams that is the spread that was seen. A share of answers is pooled over
-streams, with Wilson's interval. What is not found may still be there. A command gives the figures of the first stream; where the facts of
-wrong answers were is counted by findings.py itself. What each analysis computes, its null and its limits: [analyses.md](analyses.md).
+Written by `python -m analyses.findings` from `analyses/results/findings/result.json`; nothing here is typed by hand. A value is the
+median over streams, with the 95 % bootstrap interval over them; of three streams that is the spread that was seen. A share of answers is
+pooled over streams, with Wilson's interval. What is not found may still be there. A command gives the figures of the first stream; where
+the facts of wrong answers were is counted by analyses/findings/losses.py. What each analysis computes, its null and its limits:
+[analyses.md](analyses.md).
 """
 
 
@@ -49,7 +50,7 @@ def provenance(told: Mapping[str, Any], config: Mapping[str, Any]) -> str:
         f"{told['versions']['torch']}; weights {weights}; streams of {config['n_token']:,} tokens, seeds "
         f"{' '.join(map(str, told['seeds']))}: "
         f"{runs}. Reproduce: `{told['command']}`, which also leaves the recordings that the commands here read. "
-        "[Numbers](../analyses/results/findings.json), [findings.py](../analyses/findings/study.py)."
+        "[Numbers](../analyses/results/findings/result.json), [analyses/findings](../analyses/findings)."
     )
 
 

@@ -227,7 +227,7 @@ def facts(rows: Rows) -> list[Finding]:
         wrong = {end: sum(column(lost, "wrong", end)) for end in ENDS}
         total = sum(wrong.values())
         chance = typical(column(kept, "chance"), "{:.1%}")
-        text = f"On {run}, {counted(right, n)} questions are answered exactly; answers dealt anew would reach {chance}."
+        text = f"On {run}, {counted(right, n)} questions are answered exactly; shuffled answers would reach {chance}."
         if total:
             ranked = sorted((end for end in ENDS if wrong[end]), key=lambda end: -wrong[end])
             right_of = {end: sum(column(lost, "right", end)) for end in ENDS}
@@ -264,7 +264,7 @@ def facts(rows: Rows) -> list[Finding]:
             f"{counted(stored['fact'], sum(ends['fact'].values()))} slots "
             f"with a fact and {counted(stored['no fact'], sum(ends['no fact'].values()))} without; "
             f"{counted(ends['fact']['dropped'], max(stored['fact'], 1))} slots with a fact that were stored were dropped later, and "
-            f"{counted(ends['fact']['replaced'], max(stored['fact'], 1))} replaced by one that says it anew."
+            f"{counted(ends['fact']['replaced'], max(stored['fact'], 1))} replaced by one that states it again."
         )
         found.append(Finding(text, "lineage", "builtin"))
     lives = of(rows, "builtin", "survival")

@@ -2,9 +2,9 @@
 
     python -m analyses.generalisation [--quick] [--seeds 0 1 2] [-o DIR]
 
-Each architecture (small.py) learns up to 8 pairs of symbols among 128 positions and is then asked under ``CONDITIONS``. Pairs of a key and
-its value are held out in all of them. Attention is tested with a window that holds the whole stream, so that it may see every pair; memory
-decides by the policy of its config, since no controller was trained.
+Each architecture (common/small_models.py) learns up to 8 pairs of symbols among 128 positions and is then asked under ``CONDITIONS``.
+Pairs of a key and its value are held out in all of them. Attention is tested with a window that holds the whole stream, so that it may see
+every pair; memory decides by the policy of its config, since no controller was trained.
 
 "new keys" asks for keys that training met as values only, in streams of more symbols than training had; the values asked for are
 among those that training had.
@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from analyses.common import small_models as small
-from analyses.common.runner import Claim, Drawing, Result, Run, Status, Table, Verdict, run_study
+from analyses.common.claim import Claim, Drawing, Result, Status, Table, Verdict
+from analyses.common.runner import Run
 from analyses.common.words import words
 from memlens.figures.style import label, sheet
 from memlens.stats.bootstrap import paired_bootstrap
@@ -172,18 +173,18 @@ def mean_over(rows: Sequence[Mapping[str, Any]], kind: str, names: Sequence[str]
 
 def verdict(result: Result) -> Verdict:
     """Holds: behind nowhere, ahead of both in the mean over what was not trained on. Under conditions: ahead of both somewhere."""
-    told = result["summary"]
-    first, *tested = told["conditions"]
+    summary = result["summary"]
+    first, *tested = summary["conditions"]
     ahead = {k: [c["name"] for c in tested if c["lead"][k]["low"] > 0] for k in small.KINDS[1:]}
     behind = {k: [c["name"] for c in tested if c["lead"][k]["high"] < 0] for k in small.KINDS[1:]}
     learned = first["accuracy"]["memory"]["value"] >= LEARNED
     status: Status = "does not hold"
-    if learned and not any(behind.values()) and all(told["lead"][k]["low"] > 0 for k in small.KINDS[1:]):
+    if learned and not any(behind.values()) and all(summary["lead"][k]["low"] > 0 for k in small.KINDS[1:]):
         status = "holds"
     elif learned and set.intersection(*map(set, ahead.values())):
         status = "holds under conditions"
     lines = [
-        f"Against {small.NAMES[k]}: memory's lead over all {len(tested)} conditions is {words(told['lead'][k], '{:+.3f}')}; ahead in "
+        f"Against {small.NAMES[k]}: memory's lead over all {len(tested)} conditions is {words(summary['lead'][k], '{:+.3f}')}; ahead in "
         f"{_listed(ahead[k])}; behind in {_listed(behind[k])}."
         for k in small.KINDS[1:]
     ]
@@ -196,7 +197,7 @@ def verdict(result: Result) -> Verdict:
             "Attention sees the whole stream at test, memory and state-space layers what they carried: lengths beyond training are "
             "new to all three.",
         ),
-        (_table(told),),
+        (_table(summary),),
     )
 
 
@@ -204,10 +205,10 @@ def _listed(names: Sequence[str]) -> str:
     return ", ".join(names) or "none"
 
 
-def _table(told: Mapping[str, Any]) -> Table:
+def _table(summary: Mapping[str, Any]) -> Table:
     rows = [
         (c["name"], *(words(c["accuracy"][k], "{:.3f}") for k in small.KINDS), *(words(c["lead"][k], "{:+.3f}") for k in small.KINDS[1:]))
-        for c in told["conditions"]
+        for c in summary["conditions"]
     ]  # fmt: skip
     names = tuple(small.NAMES[kind] for kind in small.KINDS)
     return Table(("tested on", *names, *(f"lead over {name}" for name in names[1:])), tuple(rows))
@@ -253,6 +254,7 @@ def conditions_caption(result: Result) -> str:
 
 
 CLAIM = Claim(
+    study="generalisation",
     number=22,
     title="Generalisation at equal parameters",
     stated="Trained on short rows with few facts, memory generalises better at equal parameters than attention and state-space layers: to "
@@ -260,6 +262,3 @@ CLAIM = Claim(
     verdict=verdict,
     drawings=(Drawing("conditions", draw_conditions, conditions_caption),),
 )
-
-if __name__ == "__main__":
-    run_study(__file__, CLAIM, measure, quick_seeds=(0,))

@@ -2,15 +2,14 @@
 
     python -m analyses.grading [--quick] [--seeds N] [-o DIR]
 
-Positive cases and refusals run on a few seeds, negative ones on ``--seeds``. A full run writes analyses/results/grading.json and
-docs/grading.md; a quick one runs/studies/grading-quick.json, and leaves out what runs a model. Exits with 1 when a case does not come
+Positive cases and refusals run on a few seeds, negative ones on ``--seeds``. A full run writes analyses/results/grading/result.json and
+docs/grading.md; a quick one runs/studies/grading/result.json, and leaves out what runs a model. Exits with 1 when a case does not come
 out as it should: silently wrong, crashed, refused without reason. A run that was cut off goes on where it was, unless the code has
-changed: its rows are beside the result, in grading.FINGERPRINT.jsonl. Cases: memlens/testing/cases/.
+changed: its rows are beside the result, in result.FINGERPRINT.jsonl. Cases: memlens/testing/cases/.
 """
 
 import argparse
 import json
-import sys
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
@@ -19,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from analyses.common.provenance import command_of, fingerprint, machine, session, versions
-from analyses.common.runner import ROOT, place, plain, read_lines, replace
+from analyses.common.results import ROOT, place, plain, read_lines, replace, save
 from memlens.errors import MemlensError
 from memlens.testing.cases import cases
 from memlens.testing.grading import Case, Grade, grade, passes
@@ -43,11 +42,13 @@ Written by `python -m analyses.grading`; nothing here is typed by hand. Each ana
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Grade, write, and say how it went."""
-    parser = argparse.ArgumentParser(description="Grade every analysis on planted truth.")
+    parser = argparse.ArgumentParser(
+        prog="python -m analyses.grading", description="Grade every analysis on planted truth."
+    )
     parser.add_argument("--quick", action="store_true", help="few seeds, no models; written to runs/studies")
     parser.add_argument("--seeds", type=int, help=f"seeds of a negative case (default: {MANY}, quick {QUICK_MANY})")
     parser.add_argument("--only", nargs="+", metavar="ANALYSIS", help="these analyses; writes nothing")
-    parser.add_argument("-o", "--out", type=Path, help="folder of the result and the page")
+    parser.add_argument("-o", "--out", type=Path, help="where the folder of results goes")
     args = parser.parse_args(argv)
     many = args.seeds or (QUICK_MANY if args.quick else MANY)
     kept = not args.quick and args.out is None
@@ -57,7 +58,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         path = place("grading", args.quick, args.out)
     except MemlensError as error:
         parser.error(str(error))
-    started = session(Path(__file__).resolve())
+    started = session("grading")
     chosen = [case for case in cases() if not (args.quick and case.costly)]
     chosen = [case for case in chosen if not args.only or case.analysis in args.only]
     if not chosen:
@@ -69,14 +70,14 @@ def main(argv: Sequence[str] | None = None) -> int:
         "study": "grading",
         "quick": args.quick,
         "provenance": {
-            "command": command_of(Path(__file__).resolve(), argv), "seeds": list(range(many)), "versions": versions(), "machine": machine(),
+            "command": command_of("grading", argv), "seeds": list(range(many)), "versions": versions(), "machine": machine(),
             "started": started["started"], "finished": datetime.now(UTC).isoformat(timespec="seconds"), "sessions": [started],
         },
         "rows": rows,
     }  # fmt: skip
     if not args.only:
-        replace(path, json.dumps(result, indent=1, allow_nan=False) + "\n")
-        where = PAGE if kept else path.with_suffix(".md")
+        save(path, result)
+        where = PAGE if kept else path.with_name("page.md")
         replace(where, page(result))
         partial.unlink()
         print(f"written to {path} and {where}")
@@ -138,11 +139,12 @@ def page(result: Mapping[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def _provenance(told: Mapping[str, Any]) -> str:
-    commit, version = told["sessions"][-1]["commit"][:12], told["versions"]["memlens"]
+def _provenance(provenance: Mapping[str, Any]) -> str:
+    commit, version = provenance["sessions"][-1]["commit"][:12], provenance["versions"]["memlens"]
     return (
-        f"Measured {told['finished'][:10]} at commit `{commit}` with memlens {version}, {len(told['seeds'])} seeds a negative case. "
-        f"Reproduce: `{told['command']}`."
+        f"Measured {provenance['finished'][:10]} at commit `{commit}` with memlens {version}, {len(provenance['seeds'])} seeds a "
+        "negative case. "
+        f"Reproduce: `{provenance['command']}`."
     )
 
 
@@ -163,7 +165,3 @@ def measured(row: Mapping[str, Any]) -> str:
 
 def _numbers(numbers: Mapping[str, float | None]) -> str:
     return ", ".join(f"{name} {'none' if value is None else format(value, '.3g')}" for name, value in numbers.items())
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -2,16 +2,16 @@
 
     python -m analyses.mqar [--quick] [--seeds 0 1 2 3 4 5 6 7 8 9] [-o DIR]
 
-The memory model of configs/mqar.toml, attention and state-space layers of as many parameters (small.py) learn 16 pairs among 64 positions
-from every seed, the loss noted at every update, and are asked for every key of ``N_STREAM`` test streams, whose pairs of a key and its
-value never were in training. Memory over slots and pairs: scaling.py.
+The memory model of configs/mqar.toml, attention and state-space layers of as many parameters (common/small_models.py) learn 16 pairs
+among 64 positions from every seed, the loss noted at every update, and are asked for every key of ``N_STREAM`` test streams, whose pairs
+of a key and its value never were in training. Memory over slots and pairs: analyses/scaling.
 
 Converged
     Final accuracy of at least ``CONVERGED``.
 Spread
     Standard deviation of the final accuracy over seeds.
 Spike
-    A loss far above those before it: mqar_spikes.py.
+    A loss far above those before it: spikes.py.
 
 Task: Arora et al. 2023, "Zoology". All symbols are shared between splits.
 """
@@ -22,7 +22,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from analyses.common import small_models as small
-from analyses.common.runner import Claim, Drawing, Result, Run, Status, Table, Verdict, run_study
+from analyses.common.claim import Claim, Drawing, Result, Status, Table, Verdict
+from analyses.common.runner import Run
 from analyses.common.words import words
 from analyses.mqar.spikes import FLOOR, LEAST, SPIKE_SDS, WINDOW, spikes
 from memlens.figures.style import NULL_COLOUR, label, sheet
@@ -113,10 +114,10 @@ def verdict(result: Result) -> Verdict:
 
     Under conditions: memory reaches its goal of recall, but not all of the rest.
     """
-    told = result["summary"]
-    own = told["memory"]
-    missed = [small.NAMES[kind] for kind in small.KINDS if told[kind]["accuracy"]["value"] < GOAL[kind]]
-    ahead: list[small.Kind] = [kind for kind in small.KINDS[1:] if steadier(own, told[kind])]
+    summary = result["summary"]
+    own = summary["memory"]
+    missed = [small.NAMES[kind] for kind in small.KINDS if summary[kind]["accuracy"]["value"] < GOAL[kind]]
+    ahead: list[small.Kind] = [kind for kind in small.KINDS[1:] if steadier(own, summary[kind])]
     both = len(ahead) == len(small.KINDS) - 1
     steady = own["converged"]["value"] == 1.0 and own["spikes"] == 0 and both
     status: Status = "does not hold"
@@ -126,7 +127,7 @@ def verdict(result: Result) -> Verdict:
     train = result["config"]["train"]
     stage, slots = train["stages"][-1], train["model"]["n_slots"]
     reached = ", ".join(
-        f"{small.NAMES[k]} {words(told[k]['accuracy'], '{:.4f}')} (goal {goal})" for k, goal in GOAL.items()
+        f"{small.NAMES[k]} {words(summary[k]['accuracy'], '{:.4f}')} (goal {goal})" for k, goal in GOAL.items()
     )
     return Verdict(
         status,
@@ -139,14 +140,14 @@ def verdict(result: Result) -> Verdict:
             f"{train['steps']} updates of {stage['n_row']} rows on configs/mqar.toml, the same learning rates for all: "
             f"{train['matrix_rate']} of matrices, {train['learning_rate']} of all else. A rival may be steadier at rates of its own.",
         ),
-        (_table(told),),
+        (_table(summary),),
     )  # fmt: skip
 
 
-def _table(told: Mapping[str, Any]) -> Table:
+def _table(summary: Mapping[str, Any]) -> Table:
     rows = []
     for kind in small.KINDS:
-        own = told[kind]
+        own = summary[kind]
         rows.append((
             small.NAMES[kind], f"{own['parameters']:,}", f"{round(own['converged']['value'] * own['runs'])} of {own['runs']}",
             words(own["accuracy"], "{:.4f}"), words(own["loss"], "{:.4f}"), words(own["spread"], "{:.4f}"),
@@ -210,8 +211,8 @@ def draw_losses(result: Result) -> "Sheet":
 
 def losses_caption(result: Result) -> str:
     """What the figure claims."""
-    told = result["summary"]
-    counts = ", ".join(f"{small.NAMES[kind]} {told[kind]['spikes']}" for kind in small.KINDS)
+    summary = result["summary"]
+    counts = ", ".join(f"{small.NAMES[kind]} {summary[kind]['spikes']}" for kind in small.KINDS)
     return f"Loss of every run, a line a seed, with spikes (triangles): {counts}; steps up are new stages"
 
 
@@ -222,6 +223,7 @@ def kinds_caption(result: Result) -> str:
 
 
 CLAIM = Claim(
+    study="mqar",
     number=21,
     title="Multi-query associative recall, learned steadily",
     stated="On multi-query associative recall with 256 symbols, 64 positions and 16 pairs, memory recalls at least 0.99 of pairs that it "
@@ -230,6 +232,3 @@ CLAIM = Claim(
     verdict=verdict,
     drawings=(Drawing("architectures", draw_kinds, kinds_caption), Drawing("losses", draw_losses, losses_caption)),
 )
-
-if __name__ == "__main__":
-    run_study(__file__, CLAIM, measure, seeds=tuple(range(10)), quick_seeds=(0,))

@@ -2,17 +2,17 @@
 
     python -m analyses.publish.claims
 
-Each file of this folder with a ``CLAIM`` is a study. The page lists them by their numbers; a study without a result in analyses/results
-is "not measured yet". tests/studies/test_claims.py checks that the page is what this script would write.
+Each folder of analyses/ whose study.py has a ``CLAIM`` is a study of a claim. The page lists them by their numbers; a study without a
+result in analyses/results is "not measured yet". tests/studies/test_claims.py checks that the page is what this command would write.
 """
 
 import importlib
 import json
 import re
-import sys
+from collections.abc import Iterable
 
-from analyses.common.page import figure_name
-from analyses.common.runner import RESULTS, ROOT, Claim, Result, Verdict, load
+from analyses.common.claim import Claim, Result, Verdict
+from analyses.common.results import ROOT, kept
 
 FOLDER = ROOT / "analyses"
 PAGE = ROOT / "docs" / "claims.md"
@@ -22,7 +22,7 @@ NOT_MEASURED = Verdict("not measured yet", ())
 
 HEAD = """# What memlens claims, and what was measured
 
-Written by `python -m analyses.publish.claims` from `analyses/results/`; nothing here is typed by hand. Each claim is a study: a script that
+Written by `python -m analyses.publish.claims` from `analyses/results/`; nothing here is typed by hand. Each claim is a study: code that
 measures it, judges it by thresholds that stand in its code, and draws it. A verdict is one of: holds, holds under conditions, does not
 hold, not measured yet. Intervals are 95 %. How studies work: [analyses/README.md](../analyses/README.md).
 """
@@ -30,18 +30,10 @@ hold, not measured yet. Intervals are 95 %. How studies work: [analyses/README.m
 
 def studies() -> dict[str, Claim]:
     """The claims by the name of their study, in the order of their numbers."""
-    if str(FOLDER) not in sys.path:
-        sys.path.insert(0, str(FOLDER))
-    # scripts of other kinds stay unimported: they may need what a reader of results does not have
-    names = [p.stem for p in FOLDER.glob("*.py") if re.search(r"^CLAIM\b.*=", p.read_text(encoding="utf-8"), re.M)]
-    found = {name: importlib.import_module(name).CLAIM for name in names}
-    return dict(sorted(found.items(), key=lambda item: item[1].number))
-
-
-def kept(name: str) -> Result | None:
-    """The kept result of a study, if it has one."""
-    path = RESULTS / f"{name}.json"
-    return load(path) if path.exists() else None
+    folders = sorted(path.parent.name for path in FOLDER.glob("*/study.py"))
+    modules = (importlib.import_module(f"analyses.{name}.study") for name in folders)
+    claims = sorted((module.CLAIM for module in modules if hasattr(module, "CLAIM")), key=lambda claim: claim.number)
+    return {claim.study: claim for claim in claims}
 
 
 def page() -> str:
@@ -54,7 +46,7 @@ def page() -> str:
     }
     lines = [HEAD, "| claim | verdict | study |", "|---|---|---|"]
     for name, claim in claims.items():
-        lines.append(f"| [{claim.title}](#{anchor(claim.title)}) | {verdicts[name].status} | {script(name)} |")
+        lines.append(f"| [{claim.title}](#{anchor(claim.title)}) | {verdicts[name].status} | {code(name)} |")
     for name, claim in claims.items():
         lines += ["", *entry(name, claim, verdicts[name], results[name])]
     return "\n".join(lines) + "\n"
@@ -68,10 +60,10 @@ def entry(name: str, claim: Claim, verdict: Verdict, result: Result | None) -> l
     for table in verdict.tables:
         lines += ["", line(table.header), line("---" for _ in table.header), *map(line, table.rows)]
     if result is None:
-        return [*lines, "", f"Measure it: `python analyses/{name}.py`"]
+        return [*lines, "", f"Measure it: `python -m analyses.{name}`"]
     for drawing in claim.drawings:
         caption = drawing.caption(result)
-        lines += ["", f"![{claim.title}: {drawing.what}]({LINK}/{figure_name(name, drawing)})", "", f"*{caption}*"]
+        lines += ["", f"![{claim.title}: {drawing.what}]({LINK}/{name}/{drawing.what}.svg)", "", f"*{caption}*"]
     return [*lines, "", provenance(name, result)]
 
 
@@ -84,16 +76,16 @@ def provenance(name: str, result: Result) -> str:
         f"Measured {told['finished'][:10]} at commit `{commit[:12]}` on {told['machine']['processor']} "
         f"({told['machine']['cpu_count']} cores, one thread), torch {told['versions']['torch']}, seeds "
         f"{' '.join(map(str, told['seeds']))}; {measured}. Reproduce: `{told['command']}`. "
-        f"[Rows]({LINK}/{name}.json), [page]({LINK}/{name}.html), {script(name)}."
+        f"[Rows]({LINK}/{name}/result.json), [page]({LINK}/{name}/page.html), {code(name)}."
     )
 
 
-def script(name: str) -> str:
+def code(name: str) -> str:
     """A link to the study."""
-    return f"[{name}.py](../analyses/{name}.py)"
+    return f"[analyses/{name}](../analyses/{name})"
 
 
-def line(cells) -> str:
+def line(cells: Iterable[object]) -> str:
     """A table's line."""
     return f"| {' | '.join(str(cell).replace('|', chr(92) + '|') for cell in cells)} |"
 

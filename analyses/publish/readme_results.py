@@ -7,14 +7,13 @@ tests/test_docs.py checks that the block is what this script would write.
 
 import json
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).parents[2]
+from analyses.common.results import ROOT, kept
+
 BEGIN, END = "<!-- results -->", "<!-- /results -->"
-
-
 MODELS = ("nano", "base")
+COST = "constant_cost"
 
 
 def block() -> str:
@@ -23,7 +22,8 @@ def block() -> str:
         name: json.loads((ROOT / "trained_models" / name / "metrics.json").read_text(encoding="utf-8"))
         for name in MODELS
     }
-    cost = json.loads((ROOT / "analyses/results/constant_cost.json").read_text(encoding="utf-8"))
+    cost = kept(COST)
+    assert cost is not None
     shortest, longest = min(cost["summary"], key=int), max(cost["summary"], key=int)
     far = cost["summary"][longest]
     first = told[MODELS[0]]
@@ -46,7 +46,7 @@ def block() -> str:
         "",
         f"From {int(shortest):,} to {int(longest):,} tokens the time per token of `nano` changes by a factor of {far['time_ratio']:.3f}",
         f"and peak memory by {far['memory_ratio']:.3f}",
-        "([how](analyses/constant_cost/study.py), [runs](analyses/results/constant_cost.json)).",
+        f"([how](analyses/{COST}/study.py), [runs](analyses/results/{COST}/result.json)).",
     ])  # fmt: skip
 
 

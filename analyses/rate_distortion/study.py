@@ -9,7 +9,7 @@ Fidelity
     of the g slots side by side, fitted to slots of training streams; and the same fitted to the very slots that are coded, which bounds
     every linear code of this rate (Eckart and Young 1936). ``explained`` is 1 - squared error / variance, ``cosine`` the mean over slots.
 Recall
-    Text facts in prose, in a store with room for all; hooks force every entry up to a level (rate_distortion_levels.py). Also as the
+    Text facts in prose, in a store with room for all; hooks force every entry up to a level (levels.py). Also as the
     model's own policy decides.
 """
 
@@ -20,8 +20,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from analyses.common.provenance import digest, fingerprint
-from analyses.common.runner import ROOT, Claim, Run, run_study
+from analyses.common.claim import Claim
+from analyses.common.provenance import digest, fingerprint, sources
+from analyses.common.results import ROOT
+from analyses.common.runner import Run
 from analyses.rate_distortion.verdict import DRAWINGS, GROUPINGS, KEPT, LEVELS, NEAR, STATED, summarise, verdict
 
 if TYPE_CHECKING:
@@ -54,7 +56,7 @@ def measure(run: Run) -> Mapping[str, Any]:
         "facts": {"n_token": FACT_TOKEN, "n_fact": N_FACT, "n_stream": n_stream, "capacities": CAPACITIES},
         "own": {"n_token": own_token, "n_fact": OWN_FACT, "policy": model.policy_name},
     }  # fmt: skip
-    source = [*(ROOT / "memlens").rglob("*.py"), *(ROOT / "analyses").glob("rate_distortion*.py")]
+    source = [*(ROOT / "memlens").rglob("*.py"), *sources(run.study)]
     run.begin(config, {"settings": fingerprint(config), "weights": model.sha256, "source": digest(source)})
     rows = []
     for seed in run.seeds:
@@ -214,12 +216,10 @@ def own(model: "MemoryModel", seed: int, n_token: int) -> dict[str, Any]:
 
 
 CLAIM = Claim(
+    study="rate_distortion",
     number=25,
     title="Rate and distortion of compression",
     stated=STATED,
     verdict=verdict,
     drawings=DRAWINGS,
 )
-
-if __name__ == "__main__":
-    run_study(__file__, CLAIM, measure, seeds=(0, 1, 2, 3, 4), quick_seeds=(0,), options=options)

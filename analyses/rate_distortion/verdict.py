@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from analyses.common.runner import Drawing, Result, Table, Verdict
+from analyses.common.claim import Drawing, Result, Table, Verdict
 from analyses.common.words import words
 from memlens.figures.style import ACTION_COLOUR, NULL_COLOUR, label, sheet
 from memlens.stats.bootstrap import nested_bootstrap, paired_bootstrap
@@ -66,9 +66,9 @@ def place_of(rows: Sequence[Mapping[str, Any]], place: str, **wanted: Any) -> di
     return {"place": place, "share": share, "recall": nested_bootstrap(seen) if any(seen) else None}
 
 
-def pick(told: Mapping[str, Any], how: str, level: int, code: str) -> Mapping[str, Any]:
+def pick(summary: Mapping[str, Any], how: str, level: int, code: str) -> Mapping[str, Any]:
     """A code's fidelity."""
-    [found] = [x for x in told["codes"] if (x["grouping"], x["level"], x["code"]) == (how, level, code)]
+    [found] = [x for x in summary["codes"] if (x["grouping"], x["level"], x["code"]) == (how, level, code)]
     return found
 
 
@@ -77,15 +77,17 @@ def verdict(result: Result) -> Verdict:
 
     Under conditions: all of that at level 1.
     """
-    told = result["summary"]
-    base = told["forced"][0]["recall"]
-    passed = {level: kept(told, level) for level in LEVELS}
+    summary = result["summary"]
+    base = summary["forced"][0]["recall"]
+    passed = {level: kept(summary, level) for level in LEVELS}
     status = "holds" if all(passed.values()) else "holds under conditions" if passed[LEVELS[0]] else "does not hold"
-    policy = ", ".join(f"{x['place']} {_recall(x)} ({x['share']:.0%} of facts)" for x in told["own"])
+    policy = ", ".join(f"{x['place']} {_recall(x)} ({x['share']:.0%} of facts)" for x in summary["own"])
     lines = []
     for level in LEVELS:
-        ours, bound, plain = (pick(told, "alike", level, code)["explained"] for code in ("compressor", "bound", "mean"))
-        recall = told["forced"][level]
+        ours, bound, plain = (
+            pick(summary, "alike", level, code)["explained"] for code in ("compressor", "bound", "mean")
+        )
+        recall = summary["forced"][level]
         lines.append(
             f"Level {level}, {2**level} slots in one, grouped as the store does: the compressor explains {words(ours, '{:.3f}')} of the "
             f"variance, averaging {plain['value']:.3f}, and no linear code of this rate more than {bound['value']:.3f}. Of the facts "
@@ -95,22 +97,22 @@ def verdict(result: Result) -> Verdict:
         status,
         (
             *lines,
-            f"At level 0 {_recall(told['forced'][0])} are recalled. Asked of a level: more variance explained than by averaging (the "
+            f"At level 0 {_recall(summary['forced'][0])} are recalled. Asked of a level: more variance explained than by averaging (the "
             f"interval of the difference above 0), at least {NEAR} of the linear bound, both in either grouping, and recall of at least "
             f"{KEPT} of level 0's, {KEPT * base['value']:.3f}.",
             f"Under the model's own policy, by where facts are held: {policy}.",
         ),
-        (_table(told),),
+        (_table(summary),),
     )  # fmt: skip
 
 
-def kept(told: Mapping[str, Any], level: int) -> bool:
+def kept(summary: Mapping[str, Any], level: int) -> bool:
     """Whether a level keeps what the claim says."""
-    base, here = told["forced"][0]["recall"], told["forced"][level]["recall"]
-    better = all(x["low"] > 0 for x in told["leads"] if x["over"] == "mean" and x["level"] == level)
+    base, here = summary["forced"][0]["recall"], summary["forced"][level]["recall"]
+    better = all(x["low"] > 0 for x in summary["leads"] if x["over"] == "mean" and x["level"] == level)
     near = all(
-        pick(told, how, level, "compressor")["explained"]["value"]
-        >= NEAR * pick(told, how, level, "bound")["explained"]["value"]
+        pick(summary, how, level, "compressor")["explained"]["value"]
+        >= NEAR * pick(summary, how, level, "bound")["explained"]["value"]
         for how in GROUPINGS
     )
     return better and near and here is not None and here["value"] >= KEPT * base["value"]
@@ -120,7 +122,7 @@ def _recall(place: Mapping[str, Any]) -> str:
     return "none" if place["recall"] is None else words(place["recall"], "{:.3f}")
 
 
-def _table(told: Mapping[str, Any]) -> Table:
+def _table(summary: Mapping[str, Any]) -> Table:
     rows = [
         (
             x["grouping"],
@@ -129,7 +131,7 @@ def _table(told: Mapping[str, Any]) -> Table:
             words(x["explained"], "{:.3f}"),
             words(x["cosine"], "{:.3f}"),
         )
-        for x in told["codes"]
+        for x in summary["codes"]
     ]
     return Table(("groups", "level", "code", "variance explained", "cosine"), tuple(rows))
 
@@ -139,11 +141,11 @@ def _table(told: Mapping[str, Any]) -> Table:
 
 def draw_fidelity(result: Result) -> "Sheet":
     """Variance explained over the rate, a panel a grouping."""
-    told = result["summary"]
+    summary = result["summary"]
     page, panels = sheet(columns=2, width=9.4, height=3.9, sharey=True)
     for axes, how in zip(panels, GROUPINGS, strict=True):
         for code, name in CODES.items():
-            value = [1.0, *(pick(told, how, level, code)["explained"]["value"] for level in LEVELS)]
+            value = [1.0, *(pick(summary, how, level, code)["explained"]["value"] for level in LEVELS)]
             axes.plot(
                 [0, *LEVELS], value, "--o" if code == "bound" else "-o", color=COLOUR[code], markersize=5, label=name
             )
@@ -161,24 +163,24 @@ def draw_fidelity(result: Result) -> "Sheet":
 
 def fidelity_caption(result: Result) -> str:
     """What the figure claims."""
-    told = result["summary"]
-    ours, plain = (pick(told, "alike", LEVELS[-1], code)["explained"]["value"] for code in ("compressor", "mean"))
+    summary = result["summary"]
+    ours, plain = (pick(summary, "alike", LEVELS[-1], code)["explained"]["value"] for code in ("compressor", "mean"))
     return f"At level {LEVELS[-1]} the compressor explains {ours:.2f} of the variance of slots, averaging {plain:.2f}"
 
 
 def draw_recall(result: Result) -> "Sheet":
     """Recall of facts by the level that they were forced to."""
-    told = result["summary"]["forced"]
+    summary = result["summary"]["forced"]
     page, [axes] = sheet(columns=1, width=5.6, height=3.6)
-    for place, found in enumerate(told):
+    for place, found in enumerate(summary):
         if found["recall"] is not None:
             r = found["recall"]
             axes.errorbar(
                 [place], [r["value"]], yerr=[[r["value"] - r["low"]], [r["high"] - r["value"]]],
                 fmt="o", color=COLOUR["compressor"], capsize=4, markersize=7,
             )  # fmt: skip
-    axes.axhline(KEPT * told[0]["recall"]["value"], color=NULL_COLOUR, linestyle="--", linewidth=1.2)
-    axes.set_xticks(range(len(told)), [f"level {x['place']}" for x in told])
+    axes.axhline(KEPT * summary[0]["recall"]["value"], color=NULL_COLOUR, linestyle="--", linewidth=1.2)
+    axes.set_xticks(range(len(summary)), [f"level {x['place']}" for x in summary])
     axes.set_ylim(-0.02, 1.04)
     label(axes, f"Facts by the level they are held at (dashed: {KEPT} of level 0)", "", "share recalled exactly")
     return page
@@ -186,8 +188,8 @@ def draw_recall(result: Result) -> "Sheet":
 
 def recall_caption(result: Result) -> str:
     """What the figure claims."""
-    told = result["summary"]["forced"]
-    return "Recall of text facts: " + ", ".join(f"{_recall(x)} at level {x['place']}" for x in told)
+    summary = result["summary"]["forced"]
+    return "Recall of text facts: " + ", ".join(f"{_recall(x)} at level {x['place']}" for x in summary)
 
 
 DRAWINGS = (Drawing("fidelity", draw_fidelity, fidelity_caption), Drawing("recall", draw_recall, recall_caption))

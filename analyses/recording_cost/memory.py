@@ -24,12 +24,12 @@ def main() -> None:
 
     import torch
 
+    from analyses.common.recall import NANO
     from memlens.recording import RecordOptions, record
     from memlens.streams import builtin_stream
 
     n_token, seed, folder = int(sys.argv[1]), int(sys.argv[2]), sys.argv[3]
     torch.set_num_threads(1)
-    model = str(Path(__file__).resolve().parents[2] / "trained_models" / "nano")
     n = max(1, n_token // 20_000)
     stream = builtin_stream("builtin", n_token=n_token, seed=seed, n_text=2 * n, n_image=n, n_audio=n, n_dna=n)
     seen: list[tuple[int, int]] = []
@@ -37,7 +37,7 @@ def main() -> None:
     def progress(done: int, total: int, what: str) -> None:
         seen.append((done, resident()))
 
-    record(model, stream, folder, RecordOptions(commit_every=COMMIT, progress=progress))
+    record(str(NANO), stream, folder, RecordOptions(commit_every=COMMIT, progress=progress))
     early = [size for done, size in seen if SHORT * 0.8 <= done * 512 <= SHORT * 1.3]
     late = [size for done, size in seen[-max(len(seen) // 10, 3) :: EVERY] or seen[-3:]]
     print(int(statistics.median(early)), int(statistics.median(late)), n_token)

@@ -3,7 +3,7 @@
     python -m analyses.recording_cost [--quick] [--seeds 0 1 2] [-o DIR]
 
 cost
-    Arms that keep every segment-level point (recording_cost_arms.py), on one thread of torch. Those that keep copies in memory take
+    Arms that keep every segment-level point (arms.py), on one thread of torch. Those that keep copies in memory take
     turns at each of ``N_TURN`` segments; the recorder takes turns with the loop by hand, run by run, ``ROUNDS`` times a seed, from an
     empty folder to the end of the last commit. An arm's figure is the median of its time over that of the loop by hand of the same
     turn. Two models of random weights: one that takes about 20 ms a segment, one that takes about 80.
@@ -32,9 +32,11 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from analyses.common.provenance import digest, fingerprint
+from analyses.common.claim import Claim
+from analyses.common.provenance import digest, fingerprint, sources
 from analyses.common.recall import NANO
-from analyses.common.runner import ROOT, Claim, Run, run_study
+from analyses.common.results import ROOT
+from analyses.common.runner import Run
 from analyses.recording_cost.verdict import DRAWINGS, STATED, summarise, verdict
 
 #: Width and layers of the models that are timed, by what a segment is to take.
@@ -49,7 +51,9 @@ SWEPT, QUICK_SWEPT = 100_000, 10_000
 N_FORCED, QUICK_FORCED = 64, 8
 N_TIME = 12
 
-CLAIM = Claim(number=30, title="What recording costs", stated=STATED, verdict=verdict, drawings=DRAWINGS)
+CLAIM = Claim(
+    study="recording_cost", number=30, title="What recording costs", stated=STATED, verdict=verdict, drawings=DRAWINGS
+)
 
 
 def measure(run: Run) -> Mapping[str, Any]:
@@ -65,7 +69,7 @@ def measure(run: Run) -> Mapping[str, Any]:
         "nnsight": find_spec("nnsight") is not None,
     }
     measured = [ROOT / "memlens" / part for part in ("model", "recording", "interventions")]
-    source = [*(path for part in measured for path in part.glob("*.py")), *run.script.parent.glob("recording_cost*.py")]
+    source = [*(path for part in measured for path in part.rglob("*.py")), *sources(run.study)]
     run.begin(config, {"settings": fingerprint(config), "source of what is timed": digest(source)})
     with tempfile.TemporaryDirectory() as folder:
         rows = []
@@ -146,13 +150,10 @@ def _recorder(
 
 def memory(seed: int, config: Mapping[str, Any], folder: Path) -> dict[str, Any]:
     """Resident memory of a recording process, early and late, in a process of its own."""
-    command = [
-        sys.executable,
-        str(Path(__file__).with_name("recording_cost_memory.py")),
-        str(config["long"]),
-        str(seed),
-    ]
-    done = subprocess.run([*command, str(folder / f"long-{seed}")], capture_output=True, text=True, check=True)
+    command = [sys.executable, "-m", "analyses.recording_cost.memory", str(config["long"]), str(seed)]
+    done = subprocess.run(
+        [*command, str(folder / f"long-{seed}")], capture_output=True, text=True, check=True, cwd=ROOT
+    )
     early, late, n_token = map(int, done.stdout.split()[-3:])
     return {"early_bytes": early, "late_bytes": late, "n_token": n_token, "ratio": late / early}
 
@@ -236,6 +237,3 @@ def swept(seed: int, config: Mapping[str, Any], folder: Path) -> dict[str, Any]:
 PARTS: dict[str, Callable[[int, Mapping[str, Any], Path], dict[str, Any]]] = {
     "memory": memory, "durable": durable, "open": opening, "sweep": swept,
 }  # fmt: skip
-
-if __name__ == "__main__":
-    run_study(__file__, CLAIM, measure, quick_seeds=(0,))

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from analyses.common.runner import Drawing, Result, Status, Table, Verdict
+from analyses.common.claim import Drawing, Result, Status, Table, Verdict
 from analyses.common.words import words
 from memlens.figures.style import ACTION_COLOUR, INK, NULL_COLOUR, label, sheet
 from memlens.stats.bootstrap import nested_bootstrap
@@ -64,12 +64,12 @@ def overhead(rows: Sequence[Mapping[str, Any]], arm: str, clock: str) -> dict[st
     )
 
 
-def goals(told: Mapping[str, Any]) -> dict[str, tuple[str, bool]]:
+def goals(summary: Mapping[str, Any]) -> dict[str, tuple[str, bool]]:
     """Every goal with what was measured, and whether it is reached."""
     found: dict[str, tuple[str, bool]] = {
-        "states as in the loop by hand, bit by bit": (_yes(told["same"]), told["same"])
+        "states as in the loop by hand, bit by bit": (_yes(summary["same"]), summary["same"])
     }
-    for name, cost in told["cost"].items():
+    for name, cost in summary["cost"].items():
         over = {arm: by["seconds"] for arm, by in cost["over"].items()}
         found[f"idle points at most {MOST_IDLE:.0%}, {name}"] = _most(over[IDLE], MOST_IDLE)
         found[f"recording at most {MOST_RECORD[name]:.0%}, {name}"] = _most(over[RECORD], MOST_RECORD[name])
@@ -79,19 +79,19 @@ def goals(told: Mapping[str, Any]) -> dict[str, tuple[str, bool]]:
             over[RECORD], peers[cheapest]["value"]
         )
     found[f"memory grows at most x{MOST_GROWTH}"] = (
-        words(told["growth"], "x{:.3f}"),
-        told["growth"]["value"] <= MOST_GROWTH,
+        words(summary["growth"], "x{:.3f}"),
+        summary["growth"]["value"] <= MOST_GROWTH,
     )
-    durable = told["durable"]
+    durable = summary["durable"]
     found[f"writer at least {LEAST_DURABLE} of plain fsynced files"] = (
         words(durable, "{:.2f}"),
         durable["value"] >= LEAST_DURABLE,
     )
     names = {"open_ms": "open", "trajectory_ms": "a slot over 200 segments", "segment_ms": "a segment"}
     for key, most in MOST_MS.items():
-        found[f"{names[key]} within {most:.0f} ms"] = (words(told[key], "{:.1f}"), told[key]["value"] <= most)
+        found[f"{names[key]} within {most:.0f} ms"] = (words(summary[key], "{:.1f}"), summary[key]["value"] <= most)
     found[f"64 forced actions at most {MOST_PASSES:.0f} passes"] = (
-        words(told["passes"], "{:.1f}"), told["passes"]["value"] <= MOST_PASSES,
+        words(summary["passes"], "{:.1f}"), summary["passes"]["value"] <= MOST_PASSES,
     )  # fmt: skip
     return found
 
@@ -106,11 +106,11 @@ def _yes(value: bool) -> str:
 
 def verdict(result: Result) -> Verdict:
     """Holds: all goals are reached. Under conditions: states are the same, and some goals are missed."""
-    told, config = result["summary"], result["config"]
-    found = goals(told)
+    summary, config = result["summary"], result["config"]
+    found = goals(summary)
     missed = [name for name, (_, reached) in found.items() if not reached]
-    status: Status = "holds" if not missed else "holds under conditions" if told["same"] else "does not hold"
-    sizes = ", ".join(f"{c['by_hand_ms']:.1f} ms ({c['parameters']:,} parameters)" for c in told["cost"].values())
+    status: Status = "holds" if not missed else "holds under conditions" if summary["same"] else "does not hold"
+    sizes = ", ".join(f"{c['by_hand_ms']:.1f} ms ({c['parameters']:,} parameters)" for c in summary["cost"].values())
     n_seed = len(result["provenance"]["seeds"])
     runs = " and ".join(map(str, config["n_segment"].values()))
     peers = "" if config["nnsight"] else " nnsight was not there and is not among the peers."
@@ -126,11 +126,11 @@ def verdict(result: Result) -> Verdict:
         (
             Table(("goal", "measured", "reached"), tuple((name, value, _yes(ok)) for name, (value, ok) in found.items())),
             Table(
-                ("arm, over the loop by hand", *(f"{name}, {c}" for name in told["cost"] for c in ("wall time", "processor time"))),
+                ("arm, over the loop by hand", *(f"{name}, {c}" for name in summary["cost"] for c in ("wall time", "processor time"))),
                 tuple(
-                    (arm, *(words(told["cost"][name]["over"][arm][clock], "{:+.2%}")
-                            for name in told["cost"] for clock in ("seconds", "cpu")))
-                    for arm in next(iter(told["cost"].values()))["over"]
+                    (arm, *(words(summary["cost"][name]["over"][arm][clock], "{:+.2%}")
+                            for name in summary["cost"] for clock in ("seconds", "cpu")))
+                    for arm in next(iter(summary["cost"].values()))["over"]
                 ),
             ),
         ),
@@ -139,9 +139,9 @@ def verdict(result: Result) -> Verdict:
 
 def draw_cost(result: Result) -> "Sheet":
     """Overhead of each arm, wall and processor time, a panel a size."""
-    told = result["summary"]["cost"]
-    page, panels = sheet(columns=len(told), width=10, height=3.8)
-    for axes, (name, cost) in zip(panels, told.items(), strict=True):
+    costs = result["summary"]["cost"]
+    page, panels = sheet(columns=len(costs), width=10, height=3.8)
+    for axes, (name, cost) in zip(panels, costs.items(), strict=True):
         arms = list(cost["over"])
         for shift, clock, marker, colour in ((-0.12, "seconds", "o", ACTION_COLOUR["STORE"]), (0.12, "cpu", "s", INK)):
             values = [cost["over"][arm][clock] for arm in arms]
@@ -166,8 +166,8 @@ def draw_cost(result: Result) -> "Sheet":
 
 def cost_caption(result: Result) -> str:
     """What the figure claims."""
-    told = result["summary"]["cost"]
-    parts = (f"{words(c['over'][RECORD]['seconds'], '{:+.1%}')} at {c['by_hand_ms']:.0f} ms" for c in told.values())
+    costs = result["summary"]["cost"]
+    parts = (f"{words(c['over'][RECORD]['seconds'], '{:+.1%}')} at {c['by_hand_ms']:.0f} ms" for c in costs.values())
     return f"Recording every segment-level point costs {' and '.join(parts)} a segment"
 
 

@@ -3,8 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from analyses.common.claim import Drawing, Result
 from analyses.common.recall import where
-from analyses.common.runner import Drawing, Result
 from analyses.common.words import words
 from analyses.retention.hooks import ALL_ALONG, AT_QUESTIONS, FULL, POLICIES, named_policy
 from analyses.retention.verdict import GOALS
@@ -54,9 +54,9 @@ def length_caption(result: Result) -> str:
 
 def draw_distance(result: Result) -> "Sheet":
     """Accuracy by distance: the memory as it is at each length, and each condition at the longest that all ran."""
-    told = result["summary"]["distance"]
+    accuracies = result["summary"]["distance"]
     page, panels = sheet(columns=2, width=11, height=4.8, sharey=True)
-    full = where(told, without=FULL)
+    full = where(accuracies, without=FULL)
     for i, length in enumerate(sorted({each["length"] for each in full})):
         _bins(panels[0], where(full, length=length), i + 1, tokens(length))
     _edges(panels[0], full)
@@ -64,8 +64,8 @@ def draw_distance(result: Result) -> "Sheet":
     longest = _longest_ablated(result)
     names = [*PARTS, named_policy("fifo"), *result["config"]["baselines"]]
     for i, name in enumerate(names):
-        _bins(panels[1], where(told, without=name, length=longest), i, _said(name, result))
-    _edges(panels[1], where(told, length=longest))
+        _bins(panels[1], where(accuracies, without=name, length=longest), i, _said(name, result))
+    _edges(panels[1], where(accuracies, length=longest))
     label(panels[1], f"Over {tokens(longest)} tokens", "distance of the fact (tokens)", "accuracy")
     _accuracy(panels[0])
     for axes in panels:
@@ -87,11 +87,11 @@ def distance_caption(result: Result) -> str:
 
 def draw_depth(result: Result) -> "Sheet":
     """Accuracy by tenth of the stream."""
-    told = result["summary"]["depth"]
+    accuracies = result["summary"]["depth"]
     page, [axes] = sheet(columns=1, width=7.5, height=4.2)
-    lengths = sorted({each["length"] for each in told})
+    lengths = sorted({each["length"] for each in accuracies})
     for i, length in enumerate(lengths):
-        found = where(told, length=length)
+        found = where(accuracies, length=length)
         x = [each["tenth"] + 0.5 + 0.08 * (i - len(lengths) / 2) for each in found]
         _line(axes, x, found, i + 1, tokens(length), bars=True)
     axes.set_xticks(range(11), [f"{tenth / 10:.1f}" for tenth in range(11)])

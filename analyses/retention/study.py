@@ -4,7 +4,7 @@
 
 64 facts lie anywhere in real prose and are all asked for at the end (task ``needle``). Three kinds of streams: the task as it is; "near",
 where half of the keys have a near-duplicate; "rewritten", where half of the facts change twice and the last value counts. The memory is
-asked as it is and with one part taken away at a time (retention_hooks.py), without training again: a part's loss is what this model loses
+asked as it is and with one part taken away at a time (hooks.py), without training again: a part's loss is what this model loses
 that was trained with it. Baselines are trained models of their own.
 
 ``--longest`` adds one stream of 10M tokens, of the first seed. A row is a run over one stream; conditions that differ at questions only
@@ -18,8 +18,10 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from analyses.common.claim import Claim
 from analyses.common.recall import about, make_streams, model_option, recall
-from analyses.common.runner import ROOT, Claim, Run, run_study
+from analyses.common.results import ROOT
+from analyses.common.runner import Run
 from analyses.retention.figures import DRAWINGS
 from analyses.retention.hooks import ALL_ALONG, FULL, POLICIES, all_along, at_questions, named_policy
 from analyses.retention.summary import summarise
@@ -47,6 +49,7 @@ BASELINES = (ROOT / "trained_models" / "attention", ROOT / "trained_models" / "s
 AS_IS, ASKED = "as it is", "what is asked"
 
 CLAIM = Claim(
+    study="retention",
     number=10,
     title="Retention over long streams",
     stated=STATED,
@@ -156,7 +159,3 @@ def baselines(folders: list[Path], model: "MemoryModel") -> "dict[str, StreamRea
             )
         found[name] = reader
     return found
-
-
-if __name__ == "__main__":
-    run_study(__file__, CLAIM, measure, options=options)

@@ -1,6 +1,6 @@
 """What the rows of the retention study come to: accuracies by length, distance and depth, and what each part's absence costs.
 
-A condition is named by what is taken away (retention_hooks.py, "nothing" for the memory as it is) or is a baseline's name.
+A condition is named by what is taken away (hooks.py, "nothing" for the memory as it is) or is a baseline's name.
 """
 
 from collections.abc import Iterator, Mapping, Sequence

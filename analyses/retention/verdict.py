@@ -4,8 +4,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from analyses.common.claim import Result, Status, Table, Verdict
 from analyses.common.recall import where
-from analyses.common.runner import Result, Status, Table, Verdict
 from analyses.common.words import words
 from analyses.retention.hooks import ALL_ALONG, FULL, NO_QUESTION, NO_STORE, POLICIES, named_policy
 from memlens.figures.style import tokens
@@ -40,15 +40,15 @@ class Test:
 
 def tests(result: Result) -> Iterator[Test]:
     """Everything that the claim says, in its order."""
-    told = result["summary"]
+    summary = result["summary"]
     for length, goal in GOALS.items():
-        found = where(told["recall"], variant="needle", length=length, without=FULL, of="all")
+        found = where(summary["recall"], variant="needle", length=length, without=FULL, of="all")
         yield _least(f"needle, {tokens(length)}", goal, found, optional=length == max(GOALS))
     for variant, group in GROUPS.items():
         for length in GROUPS_AT:
-            found = where(told["recall"], variant=variant, length=length, without=FULL, of=group)
+            found = where(summary["recall"], variant=variant, length=length, without=FULL, of=group)
             yield _least(f"{group}, {tokens(length)}", GROUP_GOAL, found)
-    slope = where(told["slope"], length="long")
+    slope = where(summary["slope"], length="long")
     yield Test(
         "flat in depth: first fifth - last fifth",
         f"0 inside, or within {FLAT}",
@@ -56,11 +56,13 @@ def tests(result: Result) -> Iterator[Test]:
         is_flat(slope[0]) if slope else None,
     )
     for part in PARTS:
-        yield _lost(f"without {part}", where(told["lost"], length=PARTS_AT, without=part))
-    best = best_heuristic(told["lost"], PARTS_AT)
+        yield _lost(f"without {part}", where(summary["lost"], length=PARTS_AT, without=part))
+    best = best_heuristic(summary["lost"], PARTS_AT)
     yield _lost("without the controller: the best heuristic", [] if best is None else [best])
     for name in result["config"]["baselines"]:
-        yield _lost(f"baseline {name}", where(told["lost"], length=PARTS_AT, without=name), name in told["untrained"])
+        yield _lost(
+            f"baseline {name}", where(summary["lost"], length=PARTS_AT, without=name), name in summary["untrained"]
+        )
 
 
 def _least(what: str, goal: float, found: list[Mapping[str, Any]], optional: bool = False) -> Test:
@@ -102,14 +104,14 @@ def verdict(result: Result) -> Verdict:
         status = "holds under conditions"
     missed = [f"{test.what}: {test.found}, expected {test.expected}" for test in measured if not test.met]
     absent = [f"{test.what.partition(':')[0]} ({test.found})" for test in every if test.met is None]
-    told = result["summary"]
+    summary = result["summary"]
     sentences = [f"{len(measured) - len(missed)} of {len(measured)} tests that were measured are met."]
     if missed:
         sentences.append(f"Not met: {'; '.join(missed)}.")
     if absent:
         sentences.append(f"Left open: {'; '.join(absent)}.")
     sentences += [
-        _best(told["lost"]),
+        _best(summary["lost"]),
         "Parts are taken away from a model that was trained with them, and nothing is trained again: a loss says what this model rests on, "
         "not what a memory without that part could learn. Without compression the store has fewer places, those of level 0 alone. Zeros "
         "for M_q are vectors that the decoder never met.",
@@ -119,7 +121,7 @@ def verdict(result: Result) -> Verdict:
     return Verdict(
         status,
         tuple(sentence for sentence in sentences if sentence),
-        (_kinds(told), _conditions(result), _tests(every)),
+        (_kinds(summary), _conditions(result), _tests(every)),
     )
 
 
@@ -133,9 +135,9 @@ def _best(lost: list[Mapping[str, Any]]) -> str:
     return f"Accuracy that the best heuristic loses against the learned controller, by length: {each}."
 
 
-def _kinds(told: Mapping[str, Any]) -> Table:
+def _kinds(summary: Mapping[str, Any]) -> Table:
     """Accuracy of the memory as it is."""
-    full = where(told["recall"], without=FULL)
+    full = where(summary["recall"], without=FULL)
     lengths = sorted({each["length"] for each in full})
     rows = []
     for variant, of in dict.fromkeys((each["variant"], each["of"]) for each in full):
@@ -146,8 +148,8 @@ def _kinds(told: Mapping[str, Any]) -> Table:
 
 def _conditions(result: Result) -> Table:
     """Accuracy on needle with each part taken away, and of the baselines."""
-    told, untrained = result["summary"], result["summary"]["untrained"]
-    every = where(told["recall"], variant="needle", of="all")
+    summary, untrained = result["summary"], result["summary"]["untrained"]
+    every = where(summary["recall"], variant="needle", of="all")
     lengths = sorted({each["length"] for each in every if each["without"] != FULL})
     rows = []
     for name in dict.fromkeys(each["without"] for each in every):

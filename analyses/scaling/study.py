@@ -21,7 +21,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from analyses.common import small_models as small
-from analyses.common.runner import Claim, Drawing, Result, Run, Status, Table, Verdict, run_study
+from analyses.common.claim import Claim, Drawing, Result, Status, Table, Verdict
+from analyses.common.runner import Run
 from analyses.common.words import words
 from memlens.figures.style import INK, label, sheet
 from memlens.stats.bootstrap import percentiles
@@ -179,22 +180,22 @@ def law(sweep: str, rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     return told
 
 
-def fits(told: Mapping[str, Any]) -> bool:
+def fits(swept: Mapping[str, Any]) -> bool:
     """Whether a power law describes a sweep."""
-    return told["fit"]["r2"] >= LEAST_R2 and told["fit"]["missed"] <= MOST_MISSED and told["exponent"]["low"] > 0
+    return swept["fit"]["r2"] >= LEAST_R2 and swept["fit"]["missed"] <= MOST_MISSED and swept["exponent"]["low"] > 0
 
 
 def verdict(result: Result) -> Verdict:
     """Holds: a power law describes both sweeps. Under conditions: it describes one of them, and the loss falls along both."""
-    told = result["summary"]
-    good = [sweep for sweep in SWEEPS if fits(told[sweep])]
+    summary = result["summary"]
+    good = [sweep for sweep in SWEEPS if fits(summary[sweep])]
     status: Status = "does not hold"
     if len(good) == len(SWEEPS):
         status = "holds"
-    elif good and all(told[sweep]["falls"] for sweep in SWEEPS):
+    elif good and all(summary[sweep]["falls"] for sweep in SWEEPS):
         status = "holds under conditions"
-    lines = [_sentence(SWEEPS[sweep], told[sweep]) for sweep in SWEEPS]
-    cover = told["slots"]["coverage"]
+    lines = [_sentence(SWEEPS[sweep], summary[sweep]) for sweep in SWEEPS]
+    cover = summary["slots"]["coverage"]
     return Verdict(
         status,
         (
@@ -203,11 +204,11 @@ def verdict(result: Result) -> Verdict:
             *lines,
             f"That a pair without a slot is lost and all others are kept, error = 1 - min(1, {cover['r']:.2f} k / {N_PAIR}), has R^2 = "
             f"{cover['r2']:.3f} over slots and is at most {max(map(abs, cover['residuals'])):.3f} off.",
-            _of_grid(told["grid"]),
+            _of_grid(summary["grid"]),
             "Five sizes over one decade on one synthetic task at one length of training: these laws are not to be drawn out beyond "
             "what was measured.",
         ),
-        (*(_table(SWEEPS[sweep], told[sweep]) for sweep in SWEEPS), _grid_table(told["grid"])),
+        (*(_table(SWEEPS[sweep], summary[sweep]) for sweep in SWEEPS), _grid_table(summary["grid"])),
     )
 
 
@@ -222,20 +223,25 @@ def _of_grid(cells: Sequence[Mapping[str, Any]]) -> str:
     )
 
 
-def _sentence(name: str, told: Mapping[str, Any]) -> str:
-    fit = told["fit"]
+def _sentence(name: str, swept: Mapping[str, Any]) -> str:
+    fit = swept["fit"]
     return (
         f"Over {name}: loss = {fit['a']:.3g} (x / {fit['x_0']:,.0f})^-b + {fit['c']:.3g} nats with b = "
-        f"{words(told['exponent'], '{:.2f}')}, R^2 = {fit['r2']:.3f}, missing a mean by {fit['missed']:.0%} at most; the loss "
-        f"{'falls at every step' if told['falls'] else 'does not fall at every step'}."
+        f"{words(swept['exponent'], '{:.2f}')}, R^2 = {fit['r2']:.3f}, missing a mean by {fit['missed']:.0%} at most; the loss "
+        f"{'falls at every step' if swept['falls'] else 'does not fall at every step'}."
     )
 
 
-def _table(name: str, told: Mapping[str, Any]) -> Table:
+def _table(name: str, swept: Mapping[str, Any]) -> Table:
     rows = [
         (f"{x:,.0f}", words(loss, "{:.3f}"), f"{fitted:.3f}", f"{residual:+.3f}", words(accuracy, "{:.3f}"))
         for x, loss, fitted, residual, accuracy in zip(
-            told["x"], told["loss"], told["fit"]["fitted"], told["fit"]["residuals"], told["accuracy"], strict=True
+            swept["x"],
+            swept["loss"],
+            swept["fit"]["fitted"],
+            swept["fit"]["residuals"],
+            swept["accuracy"],
+            strict=True,
         )
     ]
     return Table((name, "loss (nats)", "law", "residual", "recall"), tuple(rows))
@@ -272,9 +278,9 @@ def draw_laws(result: Result) -> "Sheet":
 
 def laws_caption(result: Result) -> str:
     """What the figure claims."""
-    told = result["summary"]
+    summary = result["summary"]
     parts = (
-        f"{words(told[s]['exponent'], '{:.2f}')} over {name} (R^2 {told[s]['fit']['r2']:.2f})"
+        f"{words(summary[s]['exponent'], '{:.2f}')} over {name} (R^2 {summary[s]['fit']['r2']:.2f})"
         for s, name in SWEEPS.items()
     )
     return f"Exponents of the fitted laws: {', '.join(parts)}; residuals below"
@@ -305,6 +311,7 @@ def grid_caption(result: Result) -> str:
 
 
 CLAIM = Claim(
+    study="scaling",
     number=24,
     title="Scaling in slots and parameters",
     stated="The loss of recall falls with the number of slots and with the number of parameters, and a power law with an offset describes "
@@ -312,6 +319,3 @@ CLAIM = Claim(
     verdict=verdict,
     drawings=(Drawing("laws", draw_laws, laws_caption), Drawing("grid", draw_grid, grid_caption)),
 )
-
-if __name__ == "__main__":
-    run_study(__file__, CLAIM, measure, quick_seeds=(0,))

@@ -39,8 +39,8 @@ class Merges:
             self.n_part += alike.numel()
             self.cosine += float(alike.sum())
 
-    def told(self) -> dict[str, Any]:
-        """For a row: merges, and the mean cosine (None without any)."""
+    def as_row(self) -> dict[str, Any]:
+        """Values of a row: merges, and the mean cosine (None without any)."""
         return {"merges": self.n, "cosine": self.cosine / self.n_part if self.n_part else None}
 
 

@@ -21,8 +21,9 @@ from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from analyses.common.recall import make_streams, model_option, recall, resized, seeds_of
-from analyses.common.runner import Claim, Run, run_study
+from analyses.common.claim import Claim
+from analyses.common.recall import make_streams, recall, resized, seeds_of
+from analyses.common.runner import Run
 from analyses.slots.summary import summarise
 from analyses.slots.verdict import DRAWINGS, STATED, verdict
 
@@ -42,7 +43,14 @@ TIGHT_SPLITS = ((52, 2, 2), (42, 10, 4), (32, 16, 8), (18, 19, 19), (8, 16, 32),
 QUICK_SPLITS = ((10, 2, 2), (6, 4, 4), (2, 2, 10))
 THRESHOLDS = (None, -8.0, -6.0, -5.0, -4.0, -3.0, -2.0, -1.0, -0.5, -0.2)
 
-CLAIM = Claim(number=12, title="Slots, grouping, levels and events", stated=STATED, verdict=verdict, drawings=DRAWINGS)
+CLAIM = Claim(
+    study="slots",
+    number=12,
+    title="Slots, grouping, levels and events",
+    stated=STATED,
+    verdict=verdict,
+    drawings=DRAWINGS,
+)
 
 
 def measure(run: Run) -> Mapping[str, Any]:
@@ -107,7 +115,7 @@ def stream_rows(run: Run, model: "MemoryModel", plan: Mapping[str, Any], seed: i
     def merging(grouping: str, policy: str) -> dict[str, Any]:
         tight = resized(model, capacities=plan["tight"])
         with grouped(grouping, tight, seed) as merges:
-            return told_of(tight, streams(), policy) | merges.told()
+            return told_of(tight, streams(), policy) | merges.as_row()
 
     rows = [run.row(lambda k=k: sized(n_slots=k), part="stream", seed=seed, n_slots=k) for k in plan["slots"]]
     rows += [
@@ -138,9 +146,5 @@ def told_of(model: "MemoryModel", streams: "Sequence[EncodedStream]", policy: st
         counts["silent"] += sum(not any(wrote) for wrote, real in zip(born.tolist(), there, strict=True) if real)
         counts["segments"] += sum(there)
 
-    answers = recall(model, streams, {"all": []}, policy=policy, told=count)["all"]
+    answers = recall(model, streams, {"all": []}, policy=policy, on_result=count)["all"]
     return {"answers": answers, **counts}
-
-
-if __name__ == "__main__":
-    run_study(__file__, CLAIM, measure, options=model_option)

@@ -1,55 +1,25 @@
-"""Measures of a recording: ``name(recording, *, params) -> xarray.Dataset``, listed in ``memlens.catalogue``."""
+"""Measures of a recording: ``name(recording, *, params) -> xarray.Dataset``, one in a module of that name; see ``memlens.catalogue``."""
 
-from memlens.analysis.alignment import alignment
-from memlens.analysis.answer_sources import answer_sources
-from memlens.analysis.attention import attention
-from memlens.analysis.calibration import calibration
-from memlens.analysis.clusters import clusters
-from memlens.analysis.compression import compression
-from memlens.analysis.decision_factors import decision_factors
-from memlens.analysis.decisions import decisions
-from memlens.analysis.dictionary import dictionary
-from memlens.analysis.drift import drift
-from memlens.analysis.efficiency import efficiency
-from memlens.analysis.geometry import geometry
-from memlens.analysis.lineage import lineage
-from memlens.analysis.margins import margins
-from memlens.analysis.occupancy import occupancy
-from memlens.analysis.probe import probe
-from memlens.analysis.probe_profile import probe_profile
-from memlens.analysis.q_fidelity import q_fidelity
-from memlens.analysis.q_network import q_network
-from memlens.analysis.regret import regret
-from memlens.analysis.retention import retention
-from memlens.analysis.similarity import similarity
-from memlens.analysis.slot_history import slot_history
-from memlens.analysis.slot_map import slot_map
-from memlens.analysis.survival import survival
+from collections.abc import Callable
+from importlib import import_module
+from pkgutil import iter_modules
+from typing import TYPE_CHECKING
 
-__all__ = [
-    "alignment",
-    "answer_sources",
-    "attention",
-    "calibration",
-    "clusters",
-    "compression",
-    "decision_factors",
-    "decisions",
-    "dictionary",
-    "drift",
-    "efficiency",
-    "geometry",
-    "lineage",
-    "margins",
-    "occupancy",
-    "probe",
-    "probe_profile",
-    "q_fidelity",
-    "q_network",
-    "regret",
-    "retention",
-    "similarity",
-    "slot_history",
-    "slot_map",
-    "survival",
-]
+from memlens.errors import closest
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+#: Every module of this package holds the analysis it is named after; what analyses share is in ``support``.
+__all__ = [module.name for module in iter_modules(__path__) if not module.ispkg]  # pyright: ignore[reportUnsupportedDunderAll]
+
+for _name in __all__:
+    globals()[_name] = getattr(import_module(f"{__name__}.{_name}"), _name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)
+
+
+def __getattr__(name: str) -> "Callable[..., xr.Dataset]":
+    raise AttributeError(f"memlens.analysis has no '{name}'; {closest(name, __all__)}")

@@ -5,8 +5,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import xarray as xr
 
-from memlens.analysis.support.result import finish, same_stream
-from memlens.analysis.support.segment_means import grid
+from memlens.analysis.support.measure import measure
+from memlens.analysis.support.result import same_stream
+from memlens.analysis.support.segment_means import segment_vectors
 from memlens.analysis.support.signatures import signature
 from memlens.errors import AnalysisError
 from memlens.stats.hypothesis_tests import p_value
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from memlens.recording import Recording
 
 
+@measure
 def alignment(
     recording: "Recording",
     *,
@@ -33,7 +35,20 @@ def alignment(
     signature over segments, see `memlens.analysis.support.signatures`), so the two runs may use different axes: seeds, sizes, models.
     Similarity of two places is the debiased CKA of their signatures; places are matched one to one for the largest
     sum (Kuhn, 1955; ``scipy.optimize.linear_sum_assignment``), as networks are in Li et al. (2015). The null shifts all places of
-    the other run in time together and matches anew, so it has the optimum's own optimism.
+    the other run in time together and matches again, so it has the optimum's own optimism.
+
+    Parameters
+    ----------
+    recording, other : Recording
+        Two runs over one stream.
+    point : str
+        A recorded point over (sequence, segment, place, feature).
+    segments : int
+        Segments read, at most, evenly spaced.
+    shuffles : int
+        Draws of the null; the least p is 1 / (shuffles + 1).
+    seed : int
+        Of all random draws.
 
     Returns
     -------
@@ -46,62 +61,72 @@ def alignment(
     Raises
     ------
     AnalysisError
-        When the two recordings read different streams (what differs), or have fewer than 8 segments.
+        When the two recordings read different streams (what differs), have fewer than 8 segments, or a point that never changes.
     """
     same_stream(recording, other)
+    one, two = segment_vectors(recording, point, segments), segment_vectors(other, point, segments)
+    first, second = (_places(data.value) for data in (one, two))
+    if not all(np.ptp(value, axis=1).any() for value in (first, second)):
+        raise AnalysisError(f"'{point}' never changes in one of the recordings, so its places cannot be told apart")
+    sequence, segment = np.divmod(np.arange(first.shape[1]), one.segment.size)
+    block = time_blocks(sequence, one.segment[segment])
+    return xr.Dataset(
+        _matching(first, second, sequence, block, shuffles, seed),
+        attrs={"n": sequence.size, "point": point, "places": one.place, "other": other.id},
+    )
+
+
+def _places(value: np.ndarray) -> np.ndarray:
+    """float [sequence, segment, place, feature] as [place, sequence and segment, feature]."""
+    return value.transpose(2, 0, 1, 3).reshape(value.shape[2], -1, value.shape[3])
+
+
+def _matching(
+    first: np.ndarray, second: np.ndarray, sequence: np.ndarray, block: np.ndarray, shuffles: int, seed: int
+) -> dict[str, object]:
+    """The best matching of the places of two runs, float [place, row, feature] each, beside that of shifted runs."""
     from scipy.optimize import linear_sum_assignment
 
-    one, two = grid(recording, point, segments), grid(other, point, segments)
-    values = [
-        data.value.transpose(2, 0, 1, 3).reshape(data.value.shape[2], -1, data.value.shape[3]) for data in (one, two)
-    ]
-    n = values[0].shape[1]
-    sequence, segment = np.divmod(np.arange(n), one.segment.size)
-    block = time_blocks(sequence, one.segment[segment])
-    first, second = (np.stack([signature(place, "cka") for place in value]) for value in values)
-    if not (np.abs(first).sum() > 0 and np.abs(second).sum() > 0):
-        raise AnalysisError(f"'{point}' never changes in one of the recordings, so its places cannot be told apart")
-    table = _products(first, second)
+    signs, other_signs = (np.stack([signature(place, "cka") for place in value]) for value in (first, second))
+    table = _products(signs, other_signs)
     mine, theirs = linear_sum_assignment(table, maximize=True)
-    matched = table[mine, theirs]
     null, place_null = [], []
     for order in time_orders(sequence, shuffles, seed):
-        mixed = _products(first, second[:, order][:, :, order])
+        mixed = _products(signs, other_signs[:, order][:, :, order])
         null.append(mixed[linear_sum_assignment(mixed, maximize=True)].mean())
         place_null.append(mixed.max(1)[mine])
-    kept_places = values[0][mine], values[1][theirs]
+    matched = first[mine], second[theirs]
 
     def score(kept: np.ndarray) -> float:
-        pairs = zip(*(value[:, kept] for value in kept_places), strict=True)
+        pairs = zip(*(value[:, kept] for value in matched), strict=True)
         return float(np.mean([np.vdot(signature(a, "cka"), signature(b, "cka")) for a, b in pairs]))
 
     low, high = jackknife(score, block)
-    match, similar, margin, place_p = (np.full(table.shape[0], fill) for fill in (-1, np.nan, np.nan, np.nan))
+    value = float(table[mine, theirs].mean())
+    return {
+        "similarity": (("place", "other_place"), table),
+        **_by_place(table, mine, theirs, np.array(place_null)),
+        "score": value,
+        "score_low": float(low),
+        "score_high": float(high),
+        "score_null": ("shuffle", np.array(null)),
+        "score_p": p_value(value, np.array(null)),
+        "identity": float((mine == theirs).mean()),
+    }
+
+
+def _by_place(table: np.ndarray, mine: np.ndarray, theirs: np.ndarray, null: np.ndarray) -> dict[str, object]:
+    """Each place's match, how alike the two are, by how much it beats the next choice, and its p; ``null`` is [shuffle, match]."""
+    matched = table[mine, theirs]
+    match, similar, margin, p = (np.full(table.shape[0], fill) for fill in (-1, np.nan, np.nan, np.nan))
     match[mine], similar[mine] = theirs, matched
     if table.shape[1] > 1:
         rest = table[mine].copy()
         rest[np.arange(mine.size), theirs] = -np.inf
         margin[mine] = matched - rest.max(1)
-    place_p[mine] = [p_value(value, draws) for value, draws in zip(matched, np.array(place_null).T, strict=True)]
-    dataset = xr.Dataset(
-        {
-            "similarity": (("place", "other_place"), table),
-            "match": ("place", match.astype(int)),
-            "match_similarity": ("place", similar),
-            "margin": ("place", margin),
-            "place_p": ("place", place_p),
-            "score": float(matched.mean()),
-            "score_low": float(low),
-            "score_high": float(high),
-            "score_null": ("shuffle", np.array(null)),
-            "score_p": p_value(float(matched.mean()), np.array(null)),
-            "identity": float((mine == theirs).mean()),
-        }
-    )
-    params = {"point": point, "segments": segments, "shuffles": shuffles, "seed": seed}
-    return finish(
-        dataset, "alignment", recording, n, params, point=point, places=one.place, other=str(other.attrs.get("id", ""))
-    )
+    p[mine] = [p_value(value, draws) for value, draws in zip(matched, null.T, strict=True)]
+    columns = {"match": match.astype(int), "match_similarity": similar, "margin": margin, "place_p": p}
+    return {name: ("place", values) for name, values in columns.items()}
 
 
 def _products(first: np.ndarray, second: np.ndarray) -> np.ndarray:

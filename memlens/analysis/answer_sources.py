@@ -6,7 +6,7 @@ import numpy as np
 import xarray as xr
 
 from memlens.analysis.support.ancestry import Ancestry
-from memlens.analysis.support.result import column, finish
+from memlens.analysis.support.measure import measure
 from memlens.analysis.support.windows import token_names, vocabulary
 from memlens.errors import AnalysisError
 from memlens.stats.hypothesis_tests import p_value
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 LEAST = 10
 
 
+@measure
 def answer_sources(recording: "Recording", *, top: int = 8, shuffles: int = 199, seed: int = 0) -> xr.Dataset:
     """Attribute each answer to source positions: read weight, times the parents' shares, times the write attention.
 
@@ -34,8 +35,14 @@ def answer_sources(recording: "Recording", *, top: int = 8, shuffles: int = 199,
 
     Parameters
     ----------
-    top
+    recording : Recording
+        With the point ``context.hook_pattern``.
+    top : int
         Positions listed for each question.
+    shuffles : int
+        Draws of the null; the least p is 1 / (shuffles + 1).
+    seed : int
+        Of all random draws.
 
     Returns
     -------
@@ -54,15 +61,15 @@ def answer_sources(recording: "Recording", *, top: int = 8, shuffles: int = 199,
     """
     if top < 1 or shuffles < 1:
         raise AnalysisError(f"top is {top} and shuffles {shuffles}; give 1 or more of each")
-    table, n = recording.questions, recording.questions.sizes.get("question", 0)
+    table, n = recording.tables.questions, recording.questions.sizes.get("question", 0)
     if n < LEAST:
         raise AnalysisError(
             f"the recording holds {n} questions, expected {LEAST} or more; record a stream that asks some"
         )
     tree = Ancestry(recording)
     traced, share = _positions(recording, tree)
-    sequence, segment = column(table, "sequence", int), column(table, "segment", int)
-    fact, correct = column(table, "fact", int), column(table, "correct", bool)
+    sequence, segment = table.sequence, table.segment
+    fact, correct = table.fact, table.correct
     on_fact = _lying_on(recording, share, sequence, fact)
     usable = np.isfinite(on_fact) & (fact >= 0) & (traced > 0)
     if usable.sum() < LEAST:
@@ -71,31 +78,21 @@ def answer_sources(recording: "Recording", *, top: int = 8, shuffles: int = 199,
             "record a stream that plants facts, such as builtin, with `memlens record MODEL builtin -o RUN`"
         )
     block = time_blocks(sequence, segment)
-    shuffled = _shuffled(recording, share, (sequence, fact, usable, block), shuffles, seed)
-    value = float(on_fact[usable].mean())
-    low, high = _mean_interval(on_fact, usable, block)
-    listed = _listed(recording, share, sequence, top)
-    means: dict[str, object] = {}
-    for name, rows in (("correct", usable & correct), ("wrong", usable & ~correct)):
-        bounds = _mean_interval(on_fact, rows, block)
-        mean = float(on_fact[rows].mean()) if rows.any() else np.nan
-        means |= {f"on_fact_{name}": mean, f"on_fact_{name}_low": bounds[0], f"on_fact_{name}_high": bounds[1]}
-    dataset = xr.Dataset(
+    null = _null(recording, share, (sequence, fact, usable, block), shuffles, seed)
+    return xr.Dataset(
         {
-            **listed,
+            **_listed(recording, share, sequence, top),
             "traced": ("question", traced),
             "on_fact": ("question", np.where(usable, on_fact, np.nan)),
             "correct": ("question", correct),
-            "mean_on_fact": value,
-            "mean_on_fact_low": low,
-            "mean_on_fact_high": high,
-            "mean_null": ("shuffle", shuffled),
-            "mean_p": p_value(value, shuffled),
-            **means,
-        }
+            **_mean("mean_on_fact", on_fact, usable, block),
+            "mean_null": ("shuffle", null),
+            "mean_p": p_value(float(on_fact[usable].mean()), null),
+            **_mean("on_fact_correct", on_fact, usable & correct, block),
+            **_mean("on_fact_wrong", on_fact, usable & ~correct, block),
+        },
+        attrs={"n": usable.sum(), "asked": n},
     )
-    params = {"top": top, "shuffles": shuffles, "seed": seed}
-    return finish(dataset, "answer_sources", recording, int(usable.sum()), params, asked=n)
 
 
 def _positions(recording: "Recording", tree: Ancestry) -> "tuple[np.ndarray, csr_array]":
@@ -124,10 +121,10 @@ def _lying_on(recording: "Recording", share: "csr_array", sequence: np.ndarray, 
     return np.bincount(question[hit], share.data[hit], minlength=fact.size)
 
 
-def _shuffled(
+def _null(
     recording: "Recording", share: "csr_array", rows: tuple[np.ndarray, ...], shuffles: int, seed: int
 ) -> np.ndarray:
-    """Mean attribution on facts that are dealt anew among the questions of one sequence and stretch of time."""
+    """Mean attribution on facts that are shuffled among the questions of one sequence and stretch of time, float [shuffle]."""
     sequence, fact, usable, block = rows
     mixed, out = fact.copy(), np.zeros(shuffles)
     for draw, taken in enumerate(shuffles_within(block[usable], shuffles, seed)):
@@ -136,12 +133,14 @@ def _shuffled(
     return out
 
 
-def _mean_interval(values: np.ndarray, rows: np.ndarray, block: np.ndarray) -> tuple[float, float]:
-    if np.unique(block[rows]).size < 2:
-        return np.nan, np.nan
+def _mean(name: str, values: np.ndarray, rows: np.ndarray, block: np.ndarray) -> dict[str, float]:
+    """Mean of some rows with its interval; NaN of no rows, and no interval of one stretch of time."""
     own = values[rows]
-    low, high = jackknife(lambda kept: own[kept].mean(), block[rows])
-    return max(float(low), 0.0), min(float(high), 1.0)
+    mean, low, high = float(own.mean()) if rows.any() else np.nan, np.nan, np.nan
+    if np.unique(block[rows]).size > 1:
+        low, high = jackknife(lambda kept: own[kept].mean(), block[rows])
+        low, high = max(float(low), 0.0), min(float(high), 1.0)
+    return {name: mean, f"{name}_low": low, f"{name}_high": high}
 
 
 def _listed(recording: "Recording", share: "csr_array", sequence: np.ndarray, top: int) -> dict[str, object]:

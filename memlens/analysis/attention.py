@@ -6,7 +6,8 @@ import numpy as np
 import xarray as xr
 
 from memlens.analysis.support.ancestry import Ancestry
-from memlens.analysis.support.result import MODALITIES, column, finish, first_segment
+from memlens.analysis.support.measure import measure
+from memlens.analysis.support.result import MODALITIES, first_segment
 from memlens.analysis.support.vectors import gather
 from memlens.analysis.support.windows import window_positions
 from memlens.errors import AnalysisError
@@ -23,11 +24,12 @@ if TYPE_CHECKING:
 LEAST = 20
 
 
+@measure
 def attention(recording: "Recording", *, sample: int = 20_000, shuffles: int = 199, seed: int = 0) -> xr.Dataset:
     """Describe write and read attention, each beside what attention that chooses nothing would give.
 
     Writing: entropy and span of each head over a slot's window, against even attention on the same window. Heads are specialised
-    when they differ more than heads whose names are dealt anew in every slot: ``specialisation`` is the information that the head gives
+    when they differ more than heads that are shuffled in every slot: ``specialisation`` is the information that the head gives
     about where it looks, I(head; window) in bits, of the mean patterns (the Jensen-Shannon divergence of the heads). Who writes:
     share of the write attention by modality, against the share of positions.
 
@@ -37,8 +39,14 @@ def attention(recording: "Recording", *, sample: int = 20_000, shuffles: int = 1
 
     Parameters
     ----------
-    sample
-        At most this many slots, drawn at random.
+    recording : Recording
+        With the point ``context.hook_pattern``.
+    sample : int
+        Slots used, at most, drawn at random.
+    shuffles : int
+        Draws of each null; the least p is 1 / (shuffles + 1).
+    seed : int
+        Of all random draws.
 
     Returns
     -------
@@ -68,13 +76,12 @@ def attention(recording: "Recording", *, sample: int = 20_000, shuffles: int = 1
     if total > sample:
         rows = np.sort(np.random.default_rng(seed).choice(rows, sample, replace=False))
     writes, heads, width = _writes(recording, tree, rows, shuffles, seed)
-    dataset = xr.Dataset(
+    questions = int(recording.questions.sizes.get("question", 0))
+    return xr.Dataset(
         writes | _reads(recording, tree, shuffles, seed),
         coords={"head": np.arange(heads), "window": np.arange(width), "modality": MODALITIES, "asked": MODALITIES},
+        attrs={"n": rows.size, "total": total, "questions": questions},
     )
-    params = {"sample": sample, "shuffles": shuffles, "seed": seed}
-    questions = int(recording.questions.sizes.get("question", 0))
-    return finish(dataset, "attention", recording, rows.size, params, total=total, questions=questions)
 
 
 def _writes(
@@ -116,7 +123,7 @@ def _writes(
 
 
 def _specialisation(weight: np.ndarray, shuffles: int, seed: int) -> dict[str, object]:
-    """Information between head and window of the mean patterns, and the same with heads dealt anew in each slot."""
+    """Information between head and window of the mean patterns, and the same with heads shuffled in each slot."""
 
     def information(mean: np.ndarray) -> float:
         return float(entropy(mean.mean(0)) - entropy(mean).mean())
@@ -125,7 +132,7 @@ def _specialisation(weight: np.ndarray, shuffles: int, seed: int) -> dict[str, o
     value, null = information(weight.mean(0)), np.full(shuffles, np.nan)
     rng = np.random.default_rng(seed)
     for draw in range(shuffles if heads > 1 else 0):
-        # turning the heads of a slot round by a random step deals them anew, and costs one pass over the patterns
+        # rotating the heads of a slot by a random step shuffles them, and costs one pass over the patterns
         turn = rng.integers(0, heads, weight.shape[0])
         mean = np.zeros(weight.shape[1:])
         for step in range(heads):
@@ -139,7 +146,7 @@ def _specialisation(weight: np.ndarray, shuffles: int, seed: int) -> dict[str, o
 
 
 def _reads(recording: "Recording", tree: Ancestry, shuffles: int, seed: int) -> dict[str, object]:
-    table, n = recording.questions, recording.questions.sizes.get("question", 0)
+    table, n = recording.tables.questions, recording.questions.sizes.get("question", 0)
     codes = len(MODALITIES)
     nothing: dict[str, object] = {
         **{f"read_{name}{end}": np.nan for name in ("entropy", "span") for end in ("", "_low", "_high", "_null")},
@@ -150,13 +157,13 @@ def _reads(recording: "Recording", tree: Ancestry, shuffles: int, seed: int) -> 
     }
     if n == 0:
         return nothing
-    sequence, segment = column(table, "sequence", int), column(table, "segment", int)
-    weight = np.nan_to_num(column(table, "read_weight", float))
-    row = tree.rows(sequence[:, None], column(table, "read_entry", int))
+    sequence, segment = table.sequence, table.segment
+    weight = np.nan_to_num(table.read_weight)
+    row = tree.rows(sequence[:, None], table.read_entry)
     block = time_blocks(sequence, segment)
     there = weight > 0
     even = there / np.maximum(there.sum(1, keepdims=True), 1)
-    back = column(table, "position", float)[:, None] - tree.columns["position"][row] if tree.n else np.zeros(row.shape)
+    back = table.position.astype(float)[:, None] - tree.columns["position"][row] if tree.n else np.zeros(row.shape)
     out = dict(nothing)
     for name, value, null in (
         ("entropy", entropy(weight), entropy(even)),
@@ -170,7 +177,7 @@ def _reads(recording: "Recording", tree: Ancestry, shuffles: int, seed: int) -> 
                 f"read_{name}{end}": float(each)
                 for end, each in zip(("", "_low", "_high", "_null"), numbers, strict=True)
             }
-    asked = column(table, "fact_modality", int)
+    asked = table.fact_modality
     read = np.where(row >= 0, tree.columns["modality"][row], -1) if tree.n else np.full(row.shape, -1)
     mass = np.stack([np.where(read == code, weight, 0).sum(1) for code in range(codes)], 1)
     rows = (asked >= 0) & (mass.sum(1) > 0)

@@ -6,11 +6,13 @@ import numpy as np
 import xarray as xr
 
 from memlens.analysis.support.ancestry import Ancestry
-from memlens.analysis.support.decision_table import Agents, agents
+from memlens.analysis.support.decision_table import DecisionRows, decision_rows
+from memlens.analysis.support.measure import measure
 from memlens.analysis.support.reads_to_come import reads_to_come
-from memlens.analysis.support.result import KINDS, finish, first_segment, n_segments
+from memlens.analysis.support.result import KINDS, first_segment, n_segments
 from memlens.dims import Action
 from memlens.errors import AnalysisError
+from memlens.recording.reading.entry_index import group_numbers
 from memlens.stats.correlation import centred_ranks
 from memlens.stats.hypothesis_tests import sign_flip_p
 from memlens.stats.jackknife import jackknife
@@ -24,6 +26,7 @@ GROUPS = ["all", *KINDS]
 FLIPS = 999
 
 
+@measure
 def calibration(
     recording: "Recording", *, gamma: float = 0.995, horizon: int | None = None, bins: int = 10, seed: int = 0
 ) -> xr.Dataset:
@@ -35,17 +38,21 @@ def calibration(
     Entries compete inside a segment, and what all of them share there, such as how many questions follow, says nothing about the
     choice between them. ``rho`` is therefore the rank correlation inside segments: ranks of Q and of reads among the decisions of a
     segment, centred there, correlated over all of them. Decisions on one entry and on what it was merged with repeat each other: the
-    null turns the sign of whole families.
+    null flips the sign of whole families.
 
     Parameters
     ----------
-    gamma
+    recording : Recording
+        With decisions.
+    gamma : float
         Discount a segment; that of training by default.
-    horizon
+    horizon : int or None
         Segments after a decision that count; later decisions, whose future was not recorded, are left out. None: 20, or half the
         recording where that is less.
-    bins
+    bins : int
         Quantile bins of Q.
+    seed : int
+        Of all random draws.
 
     Returns
     -------
@@ -68,12 +75,28 @@ def calibration(
         raise AnalysisError(
             f"the horizon is {steps} segments and the recording has {total}; give a shorter one, or record a longer stream"
         )
-    rows = agents(recording, LEAST)
+    rows, q, reads, family = _kept(recording, gamma, steps)
+    block = time_blocks(rows.sequence, rows.segment)
+    groups = [_group(rows, q, reads, family, block, own, seed) for own in (None, 0, 1)]
+    return xr.Dataset(
+        {
+            **{name: ("group", [group[name] for group in groups]) for name in groups[0]},
+            **_curve(q, reads, block, bins),
+            "mean_reads": float(reads.mean()),
+        },
+        coords={"group": GROUPS},
+        attrs={"n": q.size, "segments_ahead": steps},
+    )
+
+
+def _kept(recording: "Recording", gamma: float, steps: int) -> tuple[DecisionRows, np.ndarray, np.ndarray, np.ndarray]:
+    """Decisions that kept something and whose future was recorded, with Q of what was done, reads to come, and the entry's family."""
+    rows = decision_rows(recording, LEAST)
     tree = Ancestry(recording)
     reads = reads_to_come(recording, rows, tree, gamma, steps)
     q = rows.q[np.arange(rows.executed.size), rows.executed]
     kept = (rows.executed != int(Action.DISCARD)) & np.isfinite(q)
-    kept &= rows.segment + steps < first_segment(recording) + total
+    kept &= rows.segment + steps < first_segment(recording) + n_segments(recording)
     family = _families(tree, rows)
     if kept.sum() < LEAST or np.unique(family[kept]).size < LEAST_ENTRIES:
         raise AnalysisError(
@@ -84,22 +107,10 @@ def calibration(
         raise AnalysisError(
             "no entry was read from the store after a decision; record a stream that asks questions, such as builtin"
         )
-    rows, q, reads, family = rows.at(kept), q[kept], reads[kept], family[kept]
-    block = time_blocks(rows.sequence, rows.segment)
-    groups = [_group(rows, q, reads, family, block, own, seed) for own in (None, 0, 1)]
-    dataset = xr.Dataset(
-        {
-            **{name: ("group", [group[name] for group in groups]) for name in groups[0]},
-            **_curve(q, reads, block, bins),
-            "mean_reads": float(reads.mean()),
-        },
-        coords={"group": GROUPS},
-    )
-    params = {"gamma": gamma, "horizon": horizon, "bins": bins, "seed": seed}
-    return finish(dataset, "calibration", recording, q.size, params, segments_ahead=steps)
+    return rows.at(kept), q[kept], reads[kept], family[kept]
 
 
-def _families(tree: Ancestry, rows: Agents) -> np.ndarray:
+def _families(tree: Ancestry, rows: DecisionRows) -> np.ndarray:
     """Number of the family, entries joined by merges, of each decision, (row,); an entry unknown to the table is its own."""
     from scipy.sparse.csgraph import connected_components
 
@@ -109,14 +120,20 @@ def _families(tree: Ancestry, rows: Agents) -> np.ndarray:
 
 
 def _group(
-    rows: Agents, q: np.ndarray, reads: np.ndarray, family: np.ndarray, block: np.ndarray, kind: int | None, seed: int
+    rows: DecisionRows,
+    q: np.ndarray,
+    reads: np.ndarray,
+    family: np.ndarray,
+    block: np.ndarray,
+    kind: int | None,
+    seed: int,
 ) -> dict[str, float]:
     own = np.ones(q.size, bool) if kind is None else rows.kind == kind
     none = dict.fromkeys(("rho", "rho_low", "rho_high", "p"), np.nan)
     count = {"n": int(own.sum()), "families": int(np.unique(family[own]).size)}
     if count["families"] < LEAST_ENTRIES:
         return none | count
-    unit = np.unique(rows.sequence[own] << 40 | rows.segment[own], return_inverse=True)[1]
+    unit = group_numbers(rows.sequence[own], rows.segment[own])
     x, y = centred_ranks(q[own], unit), centred_ranks(reads[own], unit)
     product, xx, yy = x * y, x * x, y * y
     if not xx.any() or not yy.any():

@@ -1,15 +1,16 @@
 """What did merging lose? What can be said of the slots that went into an entry, from the entry alone, level by level."""
 
 import warnings
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import xarray as xr
 
-from memlens.analysis.probe import prepare
 from memlens.analysis.support import probing
-from memlens.analysis.support.entry_vectors import Contents, contents, leaves
-from memlens.analysis.support.result import MODALITIES, column, finish
+from memlens.analysis.support.entry_vectors import EntryVectors, entry_vectors, leaves
+from memlens.analysis.support.measure import measure
+from memlens.analysis.support.probe_task import probe_task, split_folds
+from memlens.analysis.support.result import MODALITIES
 from memlens.analysis.support.targets import Target
 from memlens.analysis.support.vectors import Vectors
 from memlens.errors import AnalysisError, closest
@@ -26,8 +27,11 @@ if TYPE_CHECKING:
 TARGETS = ("modality", "is_fact")
 #: A level with fewer pairs of merge and slot is left out: five for each of five folds.
 LEAST = 25
+#: What a probe of slots and merges gives, in order.
+PROBED = ("before", "after", "lost", "lost_low", "lost_high", "after_p")
 
 
+@measure
 def compression(
     recording: "Recording",
     *,
@@ -44,98 +48,120 @@ def compression(
     Rows are pairs of a merge and a fresh slot in it, by the level of the merge. ``reconstruction`` is the held-out R2 of
     the best ridge regression of the slot's vector on the merge's, all features together: the share of the slots' variance that
     is still linearly there. Its complement is a distortion, at a rate of ``rate`` vectors a slot: points of a rate-distortion curve
-    (Shannon, 1959), of the linear reader; the model's own decompressor may do better or worse. Probes read the
-    slot's modality, and whether a fact
-    ended in it, from the slot itself (``before``) and from the merge (``after``), on the same pairs and folds.
+    (Shannon, 1959), of the linear reader; the model's own decompressor may do better or worse. Probes read the slot's modality, and
+    whether a fact ended in it, from the slot itself (``before``) and from the merge (``after``), on the same pairs and folds.
     Nulls shift merges against slots in time.
 
     Parameters
     ----------
-    targets
+    recording : Recording
+        With both points.
+    store, slot : str
+        Recorded points of the store's entries and of the fresh slots.
+    targets : sequence of str
         What to probe: "modality", "is_fact", or nothing.
-    sample
+    folds : int
+        For cross-validation, over blocks of time.
+    sample : int
         Pairs a level, at most.
+    shuffles : int
+        Draws of each null; the least p is 1 / (shuffles + 1).
+    seed : int
+        Of all random draws.
 
     Returns
     -------
     xarray.Dataset
-        Over ``(level)``, level 0 being the slots themselves: ``rate`` (vectors a slot), ``reconstruction``,
-        ``low``, ``high`` (95 %, jackknife over
-        blocks of time), ``p``, ``n`` (pairs), ``merges``; ``null(level, shuffle)``. Over ``(target, level)``:
-        ``before``, ``after``, ``lost`` = before - after with ``lost_low``,
-        ``lost_high``, in bits a slot, ``after_p``; NaN where a target cannot be probed.
+        Over ``(level)``, level 0 being the slots themselves: ``rate`` (vectors a slot), ``reconstruction``, ``low``, ``high`` (95 %,
+        jackknife over blocks of time), ``p``, ``n`` (pairs), ``merges``; ``null(level, shuffle)``. Over ``(target, level)``:
+        ``before``, ``after``, ``lost`` = before - after with ``lost_low``, ``lost_high``, in bits a slot, ``after_p``; NaN where a
+        target cannot be probed.
 
     Raises
     ------
     AnalysisError
-        When no level has 25 pairs of a merge and a slot.
+        For an unknown target, or when no level has 25 pairs of a merge and a slot.
     """
     for name in targets:
         if name not in TARGETS:
             raise AnalysisError(f"no target '{name}'; {closest(name, TARGETS)}")
-    data, (merge, leaf) = contents(recording, store, slot), leaves(recording)
-    table = recording.entries
-    level = column(table, "level", int)[merge]
-    kept = data.known[merge] & data.known[leaf]
-    merge, leaf, level = merge[kept], leaf[kept], level[kept]
-    levels = [0, *(each for each in np.unique(level) if (level == each).sum() >= LEAST)]
-    if len(levels) == 1:
-        raise AnalysisError(
-            f"the recording has {merge.size} pairs of a merge and a slot that went into it, expected {LEAST} or "
-            f"more in a level; record a longer "
-            "stream, or a policy that compresses"
-        )
-    rows: dict[str, list] = {name: [1.0] for name in ("rate", "reconstruction", "low", "high")}
-    rows |= {"p": [np.nan], "n": [int(data.known.sum())], "merges": [0], "null": [np.full(shuffles, np.nan)]}
-    probes = []
-    for each in levels[1:]:
-        own = np.flatnonzero(level == each)
-        _, size = np.unique(merge[own], return_counts=True)
-        rows["rate"].append(float(1 / size.mean()))
-        rows["merges"].append(int(size.size))
-        own = np.sort(np.random.default_rng(seed).permutation(own)[:sample])
-        rows["n"].append(own.size)
-        part = _Pairs(recording, data, merge[own], leaf[own], folds)
-        for name, value in zip(
-            ("reconstruction", "low", "high", "null", "p"), part.reconstruction(shuffles, seed), strict=True
-        ):
-            rows[name].append(value)
-        probes.append([part.probe(target, shuffles, seed) for target in targets])
-    values = np.full((len(targets), len(levels), 6), np.nan)
-    values[:, 1:] = np.reshape(probes, (len(levels) - 1, len(targets), 6)).transpose(1, 0, 2)
-    names = ("before", "after", "lost", "lost_low", "lost_high", "after_p")
-    dataset = xr.Dataset(
-        {
-            **{name: ("level", np.array(row)) for name, row in rows.items() if name != "null"},
-            "null": (("level", "shuffle"), np.array(rows["null"])),
-            **{name: (("target", "level"), values[..., at]) for at, name in enumerate(names)},
-        },
-        coords={"level": levels, "target": list(targets)},
-    )
-    params = {
-        "store": store,
-        "slot": slot,
-        "targets": list(targets),
-        "folds": folds,
-        "sample": sample,
-        "shuffles": shuffles,
-        "seed": seed,
+    data = entry_vectors(recording, store, slot)
+    merge, leaf, level = _known_pairs(recording, data)
+    levels = _levels(level)
+    parts = [
+        _level(recording, data, merge[level == each], leaf[level == each], targets, folds, sample, shuffles, seed)
+        for each in levels
+    ]
+    slots = {
+        "rate": 1.0,
+        "reconstruction": 1.0,
+        "low": 1.0,
+        "high": 1.0,
+        "p": np.nan,
+        "n": int(data.known.sum()),
+        "merges": 0,
     }
-    return finish(
-        dataset, "compression", recording, int(sum(rows["n"][1:])), params, point=store, total=int(merge.size)
-    )
+    nothing = np.full((len(targets), len(PROBED)), np.nan)
+    probed = np.stack([nothing, *(part["probed"] for part in parts)], 1)
+    null = np.stack([np.full(shuffles, np.nan), *(part["null"] for part in parts)])
+    return xr.Dataset(
+        {
+            **{name: ("level", np.array([first, *(part[name] for part in parts)])) for name, first in slots.items()},
+            "null": (("level", "shuffle"), null),
+            **{name: (("target", "level"), probed[..., at]) for at, name in enumerate(PROBED)},
+        },
+        coords={"level": [0, *levels], "target": list(targets)},
+        attrs={"n": sum(part["n"] for part in parts), "point": store, "total": merge.size},
+    )  # fmt: skip
+
+
+def _known_pairs(recording: "Recording", data: EntryVectors) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Merges and slots in them whose vectors are known, with the merge's level, int [pair] each."""
+    merge, leaf = leaves(recording)
+    level = recording.tables.entries.level[merge]
+    kept = data.known[merge] & data.known[leaf]
+    return merge[kept], leaf[kept], level[kept]
+
+
+def _levels(level: np.ndarray) -> list[int]:
+    """Levels of enough pairs."""
+    levels = [each for each in np.unique(level) if (level == each).sum() >= LEAST]
+    if not levels:
+        raise AnalysisError(
+            f"the recording has {level.size} pairs of a merge and a slot that went into it, expected {LEAST} or more in a level; "
+            "record a longer stream, or a policy that compresses"
+        )
+    return levels
+
+
+def _level(
+    recording: "Recording", data: EntryVectors, merge: np.ndarray, leaf: np.ndarray, targets: "Sequence[str]", folds: int, sample: int,
+    shuffles: int, seed: int,
+) -> dict[str, Any]:  # fmt: skip
+    """Everything about the merges of one level."""
+    _, size = np.unique(merge, return_counts=True)
+    own = np.sort(np.random.default_rng(seed).permutation(np.arange(merge.size))[:sample])
+    pairs = _Pairs(recording, data, merge[own], leaf[own], folds)
+    found = pairs.reconstruction(shuffles, seed)
+    return {
+        "rate": float(1 / size.mean()),
+        "merges": int(size.size),
+        "n": own.size,
+        **dict(zip(("reconstruction", "low", "high", "null", "p"), found, strict=True)),
+        "probed": np.reshape([pairs.probe(target, shuffles, seed) for target in targets], (len(targets), len(PROBED))),
+    }
 
 
 class _Pairs:
     """Merges of one level and slots in them, in order of the merges' birth."""
 
-    def __init__(self, recording: "Recording", data: Contents, merge: np.ndarray, leaf: np.ndarray, folds: int):
-        table = recording.entries
-        self.sequence, self.segment = (column(table, name, int)[merge] for name in ("sequence", "segment"))
+    def __init__(self, recording: "Recording", data: EntryVectors, merge: np.ndarray, leaf: np.ndarray, folds: int):
+        table = recording.tables.entries
+        self.sequence, self.segment = table.sequence[merge], table.segment[merge]
         self.merged, self.slot = data.value[merge], data.value[leaf]
-        self.modality, self.fact = (column(table, name, int)[leaf] for name in ("modality", "fact"))
+        self.modality, self.fact = table.modality[leaf], table.fact[leaf]
         self.merge, self.folds = merge, folds
-        self.block, self.fold = probing.split(self.sequence, self.segment, self.segment, 0, folds)
+        self.block, self.fold = split_folds(self.sequence, self.segment, self.segment, 0, folds)
 
     def reconstruction(self, shuffles: int, seed: int) -> tuple[float, float, float, np.ndarray, float]:
         """R2 of slots from merges, its interval, its null and its p."""
@@ -174,12 +200,12 @@ class _Pairs:
         labels = {"sequence": self.sequence, "segment": self.segment, "place": np.zeros(self.merge.size, int)}
         try:
             tasks = [
-                prepare(Vectors(value, labels, "", self.merge.size, ""), wanted, self.folds)[0]
+                probe_task(Vectors(value, labels, "", self.merge.size, ""), wanted, self.folds)[0]
                 for value in (self.slot, self.merged)
             ]
         except AnalysisError:
-            return [np.nan] * 6
-        readings = [probing.read(task, "linear", seed) for task in tasks]
+            return [np.nan] * len(PROBED)
+        readings = [probing.cross_validate(task, "linear", seed) for task in tasks]
 
         def lost(kept: np.ndarray) -> float:
             use = np.flatnonzero(kept)
@@ -189,6 +215,7 @@ class _Pairs:
         low, high = jackknife(lost, tasks[0].block)
         before, after = (probing.information(*pair) for pair in zip(tasks, readings, strict=True))
         null = [
-            probing.information(each, probing.read(each, "linear", seed)) for each in tasks[1].shuffled(shuffles, seed)
+            probing.information(each, probing.cross_validate(each, "linear", seed))
+            for each in tasks[1].shuffled(shuffles, seed)
         ]
         return [before, after, before - after, float(low), float(high), p_value(after, np.array(null))]

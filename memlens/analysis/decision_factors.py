@@ -6,8 +6,9 @@ import numpy as np
 import xarray as xr
 
 from memlens.analysis.support.ancestry import Ancestry
-from memlens.analysis.support.decision_table import Agents, agents
-from memlens.analysis.support.result import ACTIONS, KINDS, MODALITIES, finish
+from memlens.analysis.support.decision_table import DecisionRows, decision_rows
+from memlens.analysis.support.measure import measure
+from memlens.analysis.support.result import ACTIONS, KINDS, MODALITIES
 from memlens.errors import AnalysisError, closest
 from memlens.stats.comparisons import holm
 from memlens.stats.hypothesis_tests import p_value
@@ -22,6 +23,7 @@ FACTORS = ("modality", "importance", "novelty", "occupancy_0")
 LEAST = 50
 
 
+@measure
 def decision_factors(
     recording: "Recording", *, factors: tuple[str, ...] = FACTORS, bins: int = 4, shuffles: int = 199, seed: int = 0
 ) -> xr.Dataset:
@@ -33,10 +35,16 @@ def decision_factors(
 
     Parameters
     ----------
-    factors
+    recording : Recording
+        With decisions.
+    factors : tuple of str
         "modality" and names of control features; of the default ones, those that the recording lacks are left out.
-    bins
+    bins : int
         Quantile groups of a feature.
+    shuffles : int
+        Draws of the null; the least p is 1 / (shuffles + 1).
+    seed : int
+        Of all random draws.
 
     Returns
     -------
@@ -52,52 +60,50 @@ def decision_factors(
     """
     if bins < 2 or shuffles < 1:
         raise AnalysisError(f"bins is {bins} and shuffles {shuffles}; give 2 or more and 1 or more")
-    rows = agents(recording, LEAST)
+    rows = decision_rows(recording, LEAST)
     known = ("modality", *rows.feature)
     unknown = [name for name in factors if name not in known]
     if unknown and tuple(factors) != FACTORS:
         raise AnalysisError(f"no factor '{unknown[0]}'; {closest(unknown[0], known)}")
-    names = [name for name in factors if name in known]
-    groups = {name: _groups(recording, rows, name, bins) for name in names}
-    cells = [(name, value) for name in names for value in groups[name][1]]
-    count = np.zeros((len(KINDS), len(cells), len(ACTIONS)), int)
-    tests = np.full((3, len(KINDS), len(names)), np.nan)
+    groups = {name: _groups(recording, rows, name, bins) for name in factors if name in known}
+    cells = [(name, value) for name, (_, values) in groups.items() for value in values]
+    count = np.stack([_counts(rows, groups, kind) for kind in range(len(KINDS))])
     one = _one_each(rows, seed)
-    for kind in range(len(KINDS)):
-        first = 0
-        for at, name in enumerate(names):
-            code, values = groups[name]
-            own = (rows.kind == kind) & (code >= 0)
-            np.add.at(count[kind], (first + code[own], rows.executed[own]), 1)
-            first += len(values)
-            tests[:, kind, at] = _tested(rows, code, own & one, shuffles, seed)
+    tests = np.array([
+        [_tested(rows, code, (rows.kind == kind) & (code >= 0) & one, shuffles, seed) for code, _ in groups.values()]
+        for kind in range(len(KINDS))
+    ])  # fmt: skip
     total = count.sum(-1, keepdims=True)
     low, high = wilson(count, total)
-    over, tested = ("kind", "cell", "action"), ("kind", "tested")
-    dataset = xr.Dataset(
-        {
-            "share": (over, ratio(count, total)),
-            "low": (over, low),
-            "high": (over, high),
-            "count": (over, count),
-            "information": (tested, tests[0]),
-            "information_null": (tested, tests[1]),
-            "p": (tested, tests[2]),
-            "p_adjusted": (tested, np.stack([holm(each) for each in tests[2]])),
-        },
+    columns = {"share": ratio(count, total), "low": low, "high": high, "count": count}
+    tested = {"information": tests[..., 0], "information_null": tests[..., 1], "p": tests[..., 2]}
+    tested["p_adjusted"] = np.stack([holm(each) for each in tests[..., 2]])
+    return xr.Dataset(
+        {name: (("kind", "cell", "action"), values) for name, values in columns.items()}
+        | {name: (("kind", "tested"), values) for name, values in tested.items()},
         coords={
             "kind": KINDS,
             "action": ACTIONS,
-            "tested": names,
+            "tested": list(groups),
             "factor": ("cell", [name for name, _ in cells]),
             "value": ("cell", [value for _, value in cells]),
         },
+        attrs={"n": rows.segment.size},
     )
-    params = {"factors": list(factors), "bins": bins, "shuffles": shuffles, "seed": seed}
-    return finish(dataset, "decision_factors", recording, rows.segment.size, params)
 
 
-def _groups(recording: "Recording", rows: Agents, name: str, bins: int) -> tuple[np.ndarray, list[str]]:
+def _counts(rows: DecisionRows, groups: dict[str, tuple[np.ndarray, list[str]]], kind: int) -> np.ndarray:
+    """Decisions of one kind by group and executed action, int [cell, action], the groups of one factor after those of another."""
+    parts = []
+    for code, values in groups.values():
+        own = (rows.kind == kind) & (code >= 0)
+        count = np.zeros((len(values), len(ACTIONS)), int)
+        np.add.at(count, (code[own], rows.executed[own]), 1)
+        parts.append(count)
+    return np.concatenate(parts)
+
+
+def _groups(recording: "Recording", rows: DecisionRows, name: str, bins: int) -> tuple[np.ndarray, list[str]]:
     """Group of each decision (-1 unknown), and the groups' names."""
     if name == "modality":
         tree = Ancestry(recording)
@@ -110,7 +116,7 @@ def _groups(recording: "Recording", rows: Agents, name: str, bins: int) -> tuple
     return code, [f"{values[code == at].min():.2g} to {values[code == at].max():.2g}" for at in range(used.size)]
 
 
-def _one_each(rows: Agents, seed: int) -> np.ndarray:
+def _one_each(rows: DecisionRows, seed: int) -> np.ndarray:
     """One decision of each entry and kind, bool."""
     order = np.random.default_rng(seed).permutation(rows.segment.size)
     _, first = np.unique((rows.owner * len(KINDS) + rows.kind)[order], return_index=True)
@@ -119,7 +125,9 @@ def _one_each(rows: Agents, seed: int) -> np.ndarray:
     return out
 
 
-def _tested(rows: Agents, code: np.ndarray, own: np.ndarray, shuffles: int, seed: int) -> tuple[float, float, float]:
+def _tested(
+    rows: DecisionRows, code: np.ndarray, own: np.ndarray, shuffles: int, seed: int
+) -> tuple[float, float, float]:
     group, action = code[own], rows.executed[own]
     if own.sum() < LEAST or np.unique(group).size < 2 or np.unique(action).size < 2:
         return np.nan, np.nan, np.nan

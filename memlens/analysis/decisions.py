@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import xarray as xr
 
-from memlens.analysis.support.result import ACTIONS, KINDS, MAX_BINS, column, finish, time_bins
+from memlens.analysis.support.measure import measure
+from memlens.analysis.support.result import ACTIONS, KINDS, MAX_BINS, time_bins
 from memlens.errors import AnalysisError
 from memlens.stats.information import entropy
 from memlens.stats.proportions import ratio
@@ -14,12 +15,15 @@ if TYPE_CHECKING:
     from memlens.recording import Recording
 
 
+@measure
 def decisions(recording: "Recording", *, max_bins: int = MAX_BINS) -> xr.Dataset:
     """Count actions and average Q over time, apart for candidates and residents, all sequences together.
 
     Parameters
     ----------
-    max_bins
+    recording : Recording
+        With decisions.
+    max_bins : int
         Timelines hold at most this many bins; the attribute ``segments_per_bin`` says how wide one is.
 
     Returns
@@ -35,13 +39,13 @@ def decisions(recording: "Recording", *, max_bins: int = MAX_BINS) -> xr.Dataset
     AnalysisError
         When the recording holds no decision.
     """
-    table = recording.decisions
-    if table.sizes.get("decision", 0) == 0:
+    table = recording.tables.decisions
+    if not len(table):
         raise AnalysisError("the recording holds no decision; record a model with a controller")
     starts, width, first = time_bins(recording, max_bins)
-    when = (column(table, "segment", int) - first) // width
-    kind, action, wanted = (column(table, name, int) for name in ("kind", "executed", "wanted"))
-    q = column(table, "q", float)
+    when = (table.segment - first) // width
+    kind, action, wanted = table.kind, table.executed, table.wanted
+    q = table.q
     shape = starts.size, len(KINDS), len(ACTIONS)
     cell = np.ravel_multi_index((when, kind), shape[:2])
     length = shape[0] * shape[1]
@@ -53,7 +57,7 @@ def decisions(recording: "Recording", *, max_bins: int = MAX_BINS) -> xr.Dataset
     held = count.sum(-1)
     timeline, by_kind = ("segment", "kind", "action"), ("segment", "kind")
     overall = count.sum(0)
-    dataset = xr.Dataset(
+    return xr.Dataset(
         {
             "count": (timeline, count),
             "mean_q": (timeline, ratio(total_q, n_q).reshape(shape)),
@@ -65,8 +69,8 @@ def decisions(recording: "Recording", *, max_bins: int = MAX_BINS) -> xr.Dataset
             "total_entropy": ("kind", _entropy(overall)),
         },
         coords={"segment": starts, "kind": KINDS, "action": ACTIONS},
+        attrs={"n": cell.size, "segments_per_bin": width},
     )
-    return finish(dataset, "decisions", recording, cell.size, {"max_bins": max_bins}, segments_per_bin=width)
 
 
 def _entropy(count: np.ndarray) -> np.ndarray:

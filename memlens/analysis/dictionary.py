@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 import xarray as xr
 
-from memlens.analysis.support.result import MODALITIES, finish
-from memlens.analysis.support.sparse_autoencoder import Autoencoder, train
+from memlens.analysis.support.measure import measure
+from memlens.analysis.support.result import MODALITIES
+from memlens.analysis.support.sparse_autoencoder import Autoencoder, fit_autoencoder
 from memlens.analysis.support.vectors import Vectors, vectors
 from memlens.analysis.support.windows import picked_positions, token_names, vocabulary, window_tokens
 from memlens.errors import AnalysisError
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from memlens.recording import Recording
 
 
+@measure
 def dictionary(
     recording: "Recording",
     *,
@@ -32,38 +34,72 @@ def dictionary(
 ) -> xr.Dataset:
     """Fit a top-k sparse autoencoder on four fifths of the time and measure what it explains of the rest.
 
-    Its null says what as many directions explain of Gaussian vectors with the same mean and covariance, which are
-    sums of nothing in particular:
-    above it, the vectors are sparse in the dictionary beyond what their covariance gives. ``shuffled`` is the
-    easier one: features shifted in time
-    apart from each other. As a check scikit-learn's dictionary learning (Mairal et al., 2009) gets the same rows, atoms and
-    number of active ones (by orthogonal matching pursuit); ``explained_pca`` is what ``active`` principal axes explain.
+    Its null says what as many directions explain of Gaussian vectors with the same mean and covariance, which are sums of nothing in
+    particular: above it, the vectors are sparse in the dictionary beyond what their covariance gives. ``explained_shuffled`` is the
+    easier one: features shifted in time apart from each other. As a check scikit-learn's dictionary learning (Mairal et al., 2009) gets
+    the same rows, atoms and number of active ones (by orthogonal matching pursuit); ``explained_pca`` is what ``active`` principal axes
+    explain.
 
     Parameters
     ----------
-    atoms, active
+    recording : Recording
+        With the point.
+    point : str
+        A recorded point over (sequence, segment, place, feature).
+    atoms, active : int
         Directions, and how many of them make one vector.
-    sample
+    steps : int
+        Of training, in batches of 256 rows.
+    sample : int or None
         Rows, at most; None takes all.
-    draws
+    draws : int
         Runs of the null; the least p is 1 / (draws + 1).
+    examples : int
+        Rows listed for each atom.
+    seed : int
+        Of all random draws.
 
     Returns
     -------
     xarray.Dataset
-        ``explained`` (share of the held-out variance), ``explained_null(draw)``, ``p``,
-        ``explained_shuffled``, ``explained_check``, ``explained_pca``;
-        ``check_agreement``, the mean over used atoms of the largest cosine with an atom of the check.
+        ``explained`` (share of the held-out variance), ``explained_null(draw)``, ``p``, ``explained_shuffled``, ``explained_check``,
+        ``explained_pca``; ``check_agreement``, the mean over used atoms of the largest cosine with an atom of the check.
         Over ``(atom)``, the most used first: ``frequency`` (share of rows), ``strength`` (mean activation where active),
-        ``contribution`` (share of the sum of squared activations), ``direction(atom, feature)``,
-        ``modality_share(atom, modality)`` of its activation; over ``(atom, example)``: ``example_sequence``, ``example_segment``,
-        ``example_place``, ``example_activation``, ``example_token``. Attribute ``dead``: atoms that no row uses.
+        ``contribution`` (share of the sum of squared activations), ``direction(atom, feature)``, ``modality_share(atom, modality)`` of its
+        activation; over ``(atom, example)``: ``example_sequence``, ``example_segment``, ``example_place``, ``example_activation``,
+        ``example_token``. Attribute ``dead``: atoms that no row uses.
 
     Raises
     ------
     AnalysisError
         With fewer than 100 rows, ``active`` above ``atoms``, a value that is not finite, or rows that are all equal.
     """
+    rows = _rows(recording, point, atoms, active, sample, draws, seed)
+    held_out = time_blocks(rows.labels["sequence"], rows.labels["segment"]) % 5 == 4
+    found, model = _explained(rows.value, held_out, atoms, active, steps, draws, seed)
+    code = model.encode(rows.value)
+    order = np.argsort(-(code > 0).mean(0), kind="stable")
+    code, atom = code[:, order], model.atom[order]
+    used = (code > 0).any(0)
+    return xr.Dataset(
+        {
+            **found,
+            **_checks(rows.value, held_out, atom[used], atoms, active, seed),
+            **_by_atom(code, rows.labels["modality"]),
+            "direction": (("atom", "feature"), atom),
+            **_examples(recording, rows, code, examples),
+        },
+        coords={"modality": MODALITIES},
+        attrs={
+            "n": len(rows.value), "point": point, "active": active, "rows": rows.source, "total": rows.total, "dead": int((~used).sum()),
+        },
+    )  # fmt: skip
+
+
+def _rows(
+    recording: "Recording", point: str, atoms: int, active: int, sample: int | None, draws: int, seed: int
+) -> Vectors:
+    """Rows that a dictionary can be learned from."""
     if not 1 <= active <= atoms or draws < 1:
         raise AnalysisError(
             f"active is {active}, atoms {atoms}, draws {draws}; give 1 <= active <= atoms, and 1 draw or more"
@@ -74,61 +110,51 @@ def dictionary(
         raise AnalysisError(f"'{point}' has {n} rows, expected 100 or more for a dictionary; record a longer stream")
     if not np.ptp(rows.value, axis=0).any():
         raise AnalysisError(f"every row of '{point}' is the same; there is no dictionary to learn")
-    held_out = time_blocks(rows.labels["sequence"], rows.labels["segment"]) % 5 == 4
+    return rows
 
-    def fit(value: np.ndarray, seed: int) -> tuple[Autoencoder, float]:
-        model = train(value[~held_out], atoms, active, steps, seed)
+
+def _explained(
+    value: np.ndarray, held_out: np.ndarray, atoms: int, active: int, steps: int, draws: int, seed: int
+) -> tuple[dict[str, object], Autoencoder]:
+    """What a dictionary explains of held-out rows, beside its nulls; and the dictionary."""
+
+    def fit(value: np.ndarray) -> tuple[Autoencoder, float]:
+        model = fit_autoencoder(value[~held_out], atoms, active, steps, seed)
         return model, model.explained(value[held_out])
 
-    model, explained = fit(rows.value, seed)
-    null = np.array([fit(_gaussian(rows.value, seed + 1 + draw), seed)[1] for draw in range(draws)])
-    code = model.encode(rows.value)
-    order = np.argsort(-(code > 0).mean(0), kind="stable")
-    code = code[:, order]
-    check, check_atom = _check(rows.value, held_out, atoms, active, seed)
-    used = (code > 0).any(0)
-    cosine = (model.atom[order][used] @ check_atom.T).max(1) if used.any() else np.array([np.nan])
-    power = (code**2).sum(0)
-    dataset = xr.Dataset(
-        {
-            "explained": explained,
-            "explained_null": ("draw", null),
-            "p": p_value(explained, null),
-            "explained_shuffled": fit(_unrelated(rows.value, seed), seed)[1],
-            "explained_check": check,
-            "explained_pca": _pca(rows.value, held_out, active),
-            "check_agreement": float(cosine.mean()),
-            "frequency": ("atom", (code > 0).mean(0)),
-            "strength": ("atom", code.sum(0) / np.maximum((code > 0).sum(0), 1)),
-            "contribution": ("atom", power / max(power.sum(), 1e-300)),
-            "direction": (("atom", "feature"), model.atom[order]),
-            "modality_share": (("atom", "modality"), _by_modality(code, rows.labels["modality"])),
-            **_examples(recording, rows, code, examples),
-        },
-        coords={"modality": MODALITIES},
-    )
-    params = {
-        "point": point,
-        "atoms": atoms,
-        "active": active,
-        "steps": steps,
-        "sample": sample,
-        "draws": draws,
-        "examples": examples,
-        "seed": seed,
+    model, explained = fit(value)
+    null = np.array([fit(_gaussian(value, seed + 1 + draw))[1] for draw in range(draws)])
+    found = {
+        "explained": explained,
+        "explained_null": ("draw", null),
+        "p": p_value(explained, null),
+        "explained_shuffled": fit(_unrelated(value, seed))[1],
     }
-    return finish(
-        dataset,
-        "dictionary",
-        recording,
-        n,
-        params,
-        point=point,
-        active=active,
-        rows=rows.source,
-        total=rows.total,
-        dead=int((~used).sum()),
-    )
+    return found, model
+
+
+def _checks(
+    value: np.ndarray, held_out: np.ndarray, used: np.ndarray, atoms: int, active: int, seed: int
+) -> dict[str, float]:
+    """What two other methods explain, and how like the used atoms, float [atom, feature], those of the first are."""
+    explained, other = _scikit_learn(value, held_out, atoms, active, seed)
+    cosine = (used @ other.T).max(1) if used.size else np.array([np.nan])
+    return {
+        "explained_check": explained,
+        "explained_pca": _pca(value, held_out, active),
+        "check_agreement": float(cosine.mean()),
+    }
+
+
+def _by_atom(code: np.ndarray, modality: np.ndarray) -> dict[str, object]:
+    """How much each atom is used, from activations float [row, atom]."""
+    power = (code**2).sum(0)
+    return {
+        "frequency": ("atom", (code > 0).mean(0)),
+        "strength": ("atom", code.sum(0) / np.maximum((code > 0).sum(0), 1)),
+        "contribution": ("atom", power / max(power.sum(), 1e-300)),
+        "modality_share": (("atom", "modality"), _by_modality(code, modality)),
+    }
 
 
 def _gaussian(value: np.ndarray, seed: int) -> np.ndarray:
@@ -144,7 +170,10 @@ def _unrelated(value: np.ndarray, seed: int) -> np.ndarray:
     return value[at, np.arange(value.shape[1])]
 
 
-def _check(value: np.ndarray, held_out: np.ndarray, atoms: int, active: int, seed: int) -> tuple[float, np.ndarray]:
+def _scikit_learn(
+    value: np.ndarray, held_out: np.ndarray, atoms: int, active: int, seed: int
+) -> tuple[float, np.ndarray]:
+    """Share of the held-out variance that scikit-learn's dictionary explains, and its atoms with both signs."""
     from sklearn.decomposition import MiniBatchDictionaryLearning
 
     mean = value[~held_out].mean(0)

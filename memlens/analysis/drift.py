@@ -5,8 +5,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import xarray as xr
 
-from memlens.analysis.support.result import finish, first_segment
-from memlens.analysis.support.segment_means import chosen_segments, summaries
+from memlens.analysis.support.measure import measure
+from memlens.analysis.support.result import first_segment
+from memlens.analysis.support.segment_means import chosen_segments, segment_means
 from memlens.analysis.support.signatures import alike, alike_null, signature
 from memlens.stats.hypothesis_tests import p_value
 from memlens.stats.jackknife import jackknife
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from memlens.recording import Recording
 
 
+@measure
 def drift(
     recording: "Recording",
     *,
@@ -32,6 +34,21 @@ def drift(
     slope of the mean vector on time: the square root of the product of two slopes, from even and from odd segments, so
     that noise, which they do not share, does not add to it (0 where the product is negative).
 
+    Parameters
+    ----------
+    recording : Recording
+        With the point.
+    point : str
+        A recorded point over (sequence, segment, place, feature).
+    segments : int
+        Segments read, at most, evenly spaced.
+    lags : int
+        Distances in time at which ``distance`` is given, at most, of equal ratio.
+    shuffles : int
+        Draws of the null; the least p is 1 / (shuffles + 1).
+    seed : int
+        Of all random draws.
+
     Returns
     -------
     xarray.Dataset
@@ -45,55 +62,70 @@ def drift(
     AnalysisError
         With fewer than 8 segments, or values that are not finite.
     """
-    means = summaries(recording, point, segments)
+    means = segment_means(recording, point, segments)
     time = (chosen_segments(recording, segments) + first_segment(recording)).astype(float)
     n_sequence, n = means.shape[:2]
     block = time_blocks(np.zeros(n, int), time.astype(int))
+    lag = np.unique(np.geomspace(1, n // 2, min(lags, n // 2)).round().astype(int))
+    return xr.Dataset(
+        {
+            **_trend(means, time, block, shuffles, seed),
+            **_rates(means, time, block),
+            **_distances(means, block, lag),
+            "norm": ("segment", np.linalg.norm(means, axis=-1).mean(0)),
+        },
+        coords={"lag": lag * float(np.diff(time).mean()), "segment": time.astype(int)},
+        attrs={"n": n * n_sequence, "point": point},
+    )
+
+
+def _trend(means: np.ndarray, time: np.ndarray, block: np.ndarray, shuffles: int, seed: int) -> dict[str, object]:
+    """Whether means, float [sequence, segment, feature], are the further apart the more time lies between them."""
     clock = signature(time[:, None], "rsa")
     signs = [signature(value, "rsa") for value in means]
     trend = float(np.mean([alike(clock, sign) for sign in signs]))
     rng = np.random.default_rng(seed)
-    orders = [[rng.permutation(n) for _ in range(shuffles)] for _ in range(n_sequence)]
+    orders = [[rng.permutation(time.size) for _ in range(shuffles)] for _ in means]
     null = np.mean([alike_null(clock, sign, own) for sign, own in zip(signs, orders, strict=True)], axis=0)
 
-    def trend_of(kept: np.ndarray) -> float:
+    def of(kept: np.ndarray) -> float:
         own = signature(time[kept, None], "rsa")
         return float(np.mean([alike(own, signature(value[kept], "rsa")) for value in means]))
 
-    def rate_of(kept: np.ndarray) -> float:
-        return _rate(means[:, kept], time[kept])
+    low, high = jackknife(of, block)
+    return {
+        "trend": trend,
+        "trend_low": float(low),
+        "trend_high": float(high),
+        "trend_null": ("shuffle", null),
+        "trend_p": p_value(trend, null),
+    }
 
-    trend_low, trend_high = jackknife(trend_of, block)
-    rate_low, rate_high = jackknife(rate_of, block)
-    gap = np.unique(np.geomspace(1, n // 2, min(lags, n // 2)).round().astype(int))
 
+def _rates(means: np.ndarray, time: np.ndarray, block: np.ndarray) -> dict[str, float]:
+    low, high = jackknife(lambda kept: _rate(means[:, kept], time[kept]), block)
+    rate = _rate(means, time)
+    return {
+        "rate": rate,
+        "rate_low": max(float(low), 0.0),
+        "rate_high": float(high),
+        "rate_relative": rate / max(_spread(means, time), 1e-300),
+    }
+
+
+def _distances(means: np.ndarray, block: np.ndarray, lags: np.ndarray) -> dict[str, object]:
     def curve(kept: np.ndarray) -> np.ndarray:
-        return np.array([_apart(means, kept, lag) for lag in gap])
+        return np.array([_apart(means, kept, lag) for lag in lags])
 
+    n_sequence, n = means.shape[:2]
     low, high = jackknife(curve, block)
-    flat = means - means.mean(1, keepdims=True)
-    squares = (flat**2).sum(-1)
-    dataset = xr.Dataset(
-        {
-            "trend": trend,
-            "trend_low": float(trend_low),
-            "trend_high": float(trend_high),
-            "trend_null": ("shuffle", null),
-            "trend_p": p_value(trend, null),
-            "rate": rate_of(np.ones(n, bool)),
-            "rate_low": max(float(rate_low), 0.0),
-            "rate_high": float(rate_high),
-            "rate_relative": rate_of(np.ones(n, bool)) / max(_spread(means, time), 1e-300),
-            "distance": ("lag", curve(np.ones(n, bool))),
-            "distance_low": ("lag", low),
-            "distance_high": ("lag", high),
-            "distance_null": float(np.sqrt(2 * squares.sum() / ((n - 1) * n_sequence))),
-            "norm": ("segment", np.linalg.norm(means, axis=-1).mean(0)),
-        },
-        coords={"lag": gap * float(np.diff(time).mean()), "segment": time.astype(int)},
-    )
-    params = {"point": point, "segments": segments, "lags": lags, "shuffles": shuffles, "seed": seed}
-    return finish(dataset, "drift", recording, n * n_sequence, params, point=point)
+    squares = ((means - means.mean(1, keepdims=True)) ** 2).sum(-1)
+    return {
+        "distance": ("lag", curve(np.ones(n, bool))),
+        "distance_low": ("lag", low),
+        "distance_high": ("lag", high),
+        "distance_null": float(np.sqrt(2 * squares.sum() / ((n - 1) * n_sequence))),
+    }
 
 
 def _slope(means: np.ndarray, time: np.ndarray) -> np.ndarray:

@@ -5,14 +5,24 @@ from typing import TYPE_CHECKING
 import numpy as np
 import xarray as xr
 
-from memlens.analysis.support.result import MAX_BINS, attribute, column, finish, first_segment, n_segments, time_bins
+from memlens.analysis.support.measure import measure
+from memlens.analysis.support.result import MAX_BINS, first_segment, n_segments, time_bins
+from memlens.recording.format.schema import RESIDENT
 
 if TYPE_CHECKING:
     from memlens.recording import Recording
 
 
+@measure
 def occupancy(recording: "Recording", *, max_bins: int = MAX_BINS) -> xr.Dataset:
     """Entries held by level over time, their age and hits; how long they are held is in `memlens.analysis.survival`.
+
+    Parameters
+    ----------
+    recording : Recording
+        With entries.
+    max_bins : int
+        Timelines hold at most this many bins; the attribute ``segments_per_bin`` says how wide one is.
 
     Returns
     -------
@@ -31,10 +41,10 @@ def occupancy(recording: "Recording", *, max_bins: int = MAX_BINS) -> xr.Dataset
     held = np.asarray(recording.segments["occupancy"].values, float).mean(0)
     edges = np.arange(0, held.shape[0], width)
     length = np.diff(np.append(edges, held.shape[0]))[:, None]
-    table = recording.entries
-    level = column(table, "level", int)
-    born = column(table, "segment", int) - first_segment(recording)
-    died = column(table, "died", int)
+    table = recording.tables.entries
+    level = table.level
+    born = table.segment - first_segment(recording)
+    died = table.died
     died = np.where(died >= 0, died - first_segment(recording), n_segments(recording))
     censored = died >= n_segments(recording)
     levels = held.shape[1]
@@ -45,7 +55,7 @@ def occupancy(recording: "Recording", *, max_bins: int = MAX_BINS) -> xr.Dataset
         own = level == each
         counts[:, each] = own.sum(), (own & ~censored).sum(), (own & (died <= born)).sum()
     timeline = ("segment", "level")
-    dataset = xr.Dataset(
+    return xr.Dataset(
         {
             "occupancy": (timeline, held_sum / length),
             "age": (timeline, _bin_mean(age, edges)),
@@ -56,8 +66,8 @@ def occupancy(recording: "Recording", *, max_bins: int = MAX_BINS) -> xr.Dataset
             "dropped_at_birth": ("level", counts[2]),
         },
         coords={"segment": starts, "level": np.arange(levels)},
+        attrs={"n": level.size, "segments_per_bin": width},
     )
-    return finish(dataset, "occupancy", recording, level.size, {"max_bins": max_bins}, segments_per_bin=width)
 
 
 def _mean_age(born: np.ndarray, died: np.ndarray, segments: int) -> np.ndarray:
@@ -82,13 +92,12 @@ def _bin_mean(values: np.ndarray, edges: np.ndarray) -> np.ndarray:
 
 def _hits(recording: "Recording", bins: int, width: int, first: int, levels: int) -> np.ndarray:
     out = np.full((bins, levels), np.nan)
-    table = recording.decisions
-    features = [str(name) for name in table["feature"].values] if "feature" in table.coords else []
-    if "hits" not in features or "control" not in table:
+    table = recording.tables.decisions
+    if "hits" not in table.features:
         return out
-    resident = column(table, "kind", int) == 1
-    values = np.asarray(table["control"].isel(feature=features.index("hits")).values, float)[resident]
-    cell = ((column(table, "segment", int) - first) // width * levels + column(table, "level", int))[resident]
+    resident = table.kind == RESIDENT
+    values = table.control[:, table.features.index("hits")][resident]
+    cell = ((table.segment - first) // width * levels + table.level)[resident]
     known = np.isfinite(values)
     total = np.bincount(cell[known], values[known], minlength=bins * levels)
     n = np.bincount(cell[known], minlength=bins * levels)
@@ -98,6 +107,6 @@ def _hits(recording: "Recording", bins: int, width: int, first: int, levels: int
 def _capacity(recording: "Recording", levels: int) -> np.ndarray:
     """Places of each level: from the store's own coordinate, else the model's config, else NaN."""
     if "entry_level" in recording.segments.coords:
-        return np.bincount(recording.segments["entry_level"].values.astype(int), minlength=levels).astype(float)
-    capacities = list(attribute(recording, "model_config").get("capacities", []))
+        return np.bincount(recording.tables.segments.entry_level, minlength=levels).astype(float)
+    capacities = list(recording.info.model_config.get("capacities", []))
     return np.array([*capacities, *[np.nan] * levels][:levels], float)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import xarray as xr
 
-from memlens.analysis.support.result import column, finish
+from memlens.analysis.support.measure import measure
 from memlens.errors import AnalysisError
 from memlens.stats.comparisons import holm
 from memlens.stats.hypothesis_tests import two_sided_sign_flip_p
@@ -21,6 +21,7 @@ FLIPS = 1999
 ASKED = ("sequence", "segment", "position", "fact", "answer")
 
 
+@measure
 def regret(recording: "Recording", *, others: "Sequence[Recording]", seed: int = 0) -> xr.Dataset:
     """Compare the answers of a recording with those of others of the same model and stream under other policies.
 
@@ -30,8 +31,12 @@ def regret(recording: "Recording", *, others: "Sequence[Recording]", seed: int =
 
     Parameters
     ----------
-    others
-        Recordings, of ``memlens record MODEL STREAM -o RUN --policy NAME``.
+    recording : Recording
+        The one that is compared.
+    others : sequence of Recording
+        Of ``memlens record MODEL STREAM -o RUN --policy NAME``.
+    seed : int
+        Of all random draws.
 
     Returns
     -------
@@ -49,7 +54,7 @@ def regret(recording: "Recording", *, others: "Sequence[Recording]", seed: int =
         raise AnalysisError(
             "no other recording was given; make one with `memlens record MODEL STREAM -o RUN --policy NAME`"
         )
-    table, n = recording.questions, recording.questions.sizes.get("question", 0)
+    table, n = recording.tables.questions, recording.questions.sizes.get("question", 0)
     if n < LEAST:
         raise AnalysisError(
             f"the recording holds {n} questions, expected {LEAST} or more; record a stream that asks some"
@@ -57,25 +62,31 @@ def regret(recording: "Recording", *, others: "Sequence[Recording]", seed: int =
     for other in others:
         _comparable(recording, other)
     names = _names([recording, *others])
-    block = time_blocks(column(table, "sequence", int), column(table, "segment", int))
-    unit = np.unique(
-        np.stack([column(table, "sequence", int), column(table, "segment", int)]), axis=1, return_inverse=True
-    )[1]
-    correct = np.stack([column(each.questions, "correct", float) for each in (recording, *others)])
-    loss = np.stack([column(each.questions, "loss", float) for each in (recording, *others)])
+    where = table.sequence, table.segment
+    block, unit = time_blocks(*where), np.unique(np.stack(where), axis=1, return_inverse=True)[1]
+    correct = np.stack([each.tables.questions.correct.astype(float) for each in (recording, *others)])
+    loss = np.stack([each.tables.questions.loss for each in (recording, *others)])
     wrong = np.argwhere(~np.isfinite(loss))
     if wrong.size:
-        raise AnalysisError(f"loss[{wrong[0][1]}] of '{names[wrong[0][0]]}' is not finite; record that run anew")
-    accuracy = dict(zip(names, correct.mean(1), strict=True))
-    variables: dict[str, Any] = {"accuracy": ("policy", correct.mean(1)), "loss": ("policy", loss.mean(1))}
-    variables |= _gaps("regret", correct[1:] - correct[0], block, unit, seed)
-    variables |= _gaps("loss_regret", loss[0] - loss[1:], block, unit, seed)
-    variables["covered"] = np.nan
-    if {"random", "oracle"} <= set(names) and accuracy["oracle"] > accuracy["random"]:
-        variables["covered"] = (correct[0].mean() - accuracy["random"]) / (accuracy["oracle"] - accuracy["random"])
-    dataset = xr.Dataset(variables, coords={"policy": names, "other": names[1:]})
-    params = {"others": [str(other.attrs.get("id", "")) for other in others], "seed": seed}
-    return finish(dataset, "regret", recording, n, params)
+        raise AnalysisError(f"loss[{wrong[0][1]}] of '{names[wrong[0][0]]}' is not finite; record that run again")
+    return xr.Dataset(
+        {
+            "accuracy": ("policy", correct.mean(1)),
+            "loss": ("policy", loss.mean(1)),
+            **_gaps("regret", correct[1:] - correct[0], block, unit, seed),
+            **_gaps("loss_regret", loss[0] - loss[1:], block, unit, seed),
+            "covered": _covered(dict(zip(names, correct.mean(1), strict=True)), correct[0].mean()),
+        },
+        coords={"policy": names, "other": names[1:]},
+        attrs={"n": n},
+    )
+
+
+def _covered(accuracy: dict[str, float], own: float) -> float:
+    """Part of the way from random to oracle; NaN unless both are there and differ."""
+    if not {"random", "oracle"} <= set(accuracy) or accuracy["oracle"] <= accuracy["random"]:
+        return np.nan
+    return (own - accuracy["random"]) / (accuracy["oracle"] - accuracy["random"])
 
 
 def _gaps(name: str, difference: np.ndarray, block: np.ndarray, unit: np.ndarray, seed: int) -> dict[str, Any]:
@@ -95,14 +106,15 @@ def _gaps(name: str, difference: np.ndarray, block: np.ndarray, unit: np.ndarray
 def _comparable(one: "Recording", other: "Recording") -> None:
     differs = []
     for name, what in (("weights_sha256", "weights"), ("stream", "stream"), ("segment_length", "segment length")):
-        if one.attrs.get(name) != other.attrs.get(name):
-            differs.append(f"the {what} ({str(one.attrs.get(name))[:60]} and {str(other.attrs.get(name))[:60]})")
+        here, there = getattr(one.info, name), getattr(other.info, name)
+        if here != there:
+            differs.append(f"the {what} ({str(here)[:60]} and {str(there)[:60]})")
     sizes = [each.questions.sizes.get("question", 0) for each in (one, other)]
     if sizes[0] != sizes[1]:
         differs.append(f"the number of questions ({sizes[0]} and {sizes[1]})")
     else:
         for name in ASKED:
-            unlike = np.flatnonzero(column(one.questions, name) != column(other.questions, name))
+            unlike = np.flatnonzero(one.tables.questions.read(name) != other.tables.questions.read(name))
             if unlike.size:
                 differs.append(f"the {name} of question {unlike[0]}")
     if differs:
@@ -116,7 +128,7 @@ def _names(recordings: "Sequence[Recording]") -> list[str]:
     """Policies, numbered where one occurs again."""
     names: list[str] = []
     for recording in recordings:
-        policy = str(recording.attrs.get("policy", "")) or "unnamed"
+        policy = recording.info.policy or "unnamed"
         again = sum(name == policy or name.startswith(f"{policy} (") for name in names)
         names.append(f"{policy} ({again + 1})" if again else policy)
     return names

@@ -6,16 +6,26 @@ import numpy as np
 import xarray as xr
 
 from memlens.analysis.support.ancestry import Ancestry
-from memlens.analysis.support.result import ACTIONS, MODALITIES, column, finish, first_segment, n_segments, names
+from memlens.analysis.support.measure import measure
+from memlens.analysis.support.result import ACTIONS, MODALITIES, first_segment, n_segments, names
 from memlens.analysis.support.windows import token_names, vocabulary, window_positions, window_tokens, write_attention
 from memlens.errors import AnalysisError
 
 if TYPE_CHECKING:
     from memlens.recording import Recording
+    from memlens.recording.reading.tables import DecisionTable, QuestionTable
 
 
+@measure
 def slot_history(recording: "Recording", *, sequence: int, segment: int, slot: int) -> xr.Dataset:
     """Follow one slot: its window, its entry, the entry's decisions and merges, the questions that read them.
+
+    Parameters
+    ----------
+    recording : Recording
+        With the points ``context.hook_position`` and ``context.hook_pattern``.
+    sequence, segment, slot : int
+        Which slot.
 
     Returns
     -------
@@ -47,35 +57,22 @@ def slot_history(recording: "Recording", *, sequence: int, segment: int, slot: i
     descendants = _descendants(recording, sequence, segment, slot)
     ids = descendants["descendant_entry"][1]
     entry = int(ids[0]) if ids.size else -1
-    table = recording.entries
-    own = np.flatnonzero((column(table, "sequence", int) == sequence) & (column(table, "entry", int) == entry))
-    modality = int(table["modality"].values[own[0]]) if own.size and entry >= 0 else -1
-    fact = int(table["fact"].values[own[0]]) if own.size and entry >= 0 else -1
-    dataset = xr.Dataset(
+    table = recording.tables.entries
+    own = int(table.index.rows(sequence, entry))
+    modality, fact = (int(column[own]) if own >= 0 else -1 for column in (table.modality, table.fact))
+    return xr.Dataset(
         {
             **_window(recording, sequence, segment, slot, picked),
-            **_decisions(recording.decisions, sequence, ids),
+            **_decisions(recording.tables.decisions, sequence, ids),
             **descendants,
-            **_questions(recording.questions, sequence, ids),
+            **_questions(recording.tables.questions, sequence, ids),
         },
         coords={"action": ACTIONS},
-    )
-    params = {"sequence": sequence, "segment": segment, "slot": slot}
-    return finish(
-        dataset,
-        "slot_history",
-        recording,
-        1,
-        params,
-        sequence=sequence,
-        segment=segment,
-        slot=slot,
-        entry=entry,
-        modality=names([modality], MODALITIES)[0],
-        fact=fact,
-        position=picked,
-        importance=_importance(recording, sequence, segment, slot),
-    )
+        attrs={
+            "n": 1, "sequence": sequence, "segment": segment, "slot": slot, "entry": entry, "modality": names([modality], MODALITIES)[0],
+            "fact": fact, "position": picked, "importance": _importance(recording, sequence, segment, slot),
+        },
+    )  # fmt: skip
 
 
 def _picked(recording: "Recording", sequence: int, segment: int, slot: int) -> int:
@@ -139,17 +136,18 @@ def _descendants(
         "start": "descendant_start",
         "end": "descendant_end",
     }
+    table = recording.tables.entries
     out: dict[str, tuple[object, np.ndarray]] = {}
     for old, new in renamed.items():
-        out[new] = "descendant", column(recording.entries, old, int)[at]
+        out[new] = "descendant", table.read(old, int)[at]
     out["depth"] = "descendant", np.array([depth[row] for row in rows], int)
-    out["parent"] = ("descendant", "side"), column(recording.entries, "parent", int)[at]
+    out["parent"] = ("descendant", "side"), table.parent[at]
     return out
 
 
-def _decisions(table: xr.Dataset, sequence: int, ids: np.ndarray) -> dict[str, object]:
-    rows = np.flatnonzero((column(table, "sequence", int) == sequence) & np.isin(column(table, "entry", int), ids))
-    rows = rows[np.argsort(column(table, "segment", int)[rows], kind="stable")]
+def _decisions(table: "DecisionTable", sequence: int, ids: np.ndarray) -> dict[str, object]:
+    rows = np.flatnonzero((table.sequence == sequence) & np.isin(table.entry, ids))
+    rows = rows[np.argsort(table.segment[rows], kind="stable")]
     renamed = {
         "segment": "decision_segment",
         "entry": "decision_entry",
@@ -158,15 +156,15 @@ def _decisions(table: xr.Dataset, sequence: int, ids: np.ndarray) -> dict[str, o
         "wanted": "wanted",
         "executed": "executed",
     }
-    out: dict[str, object] = {new: ("decision", column(table, old, int)[rows]) for old, new in renamed.items()}
-    return out | {"q": (("decision", "action"), column(table, "q", float)[rows])}
+    out: dict[str, object] = {new: ("decision", table.read(old, int)[rows]) for old, new in renamed.items()}
+    return out | {"q": (("decision", "action"), table.q[rows])}
 
 
-def _questions(table: xr.Dataset, sequence: int, ids: np.ndarray) -> dict[str, object]:
-    read = column(table, "read_entry", int)
-    share = np.where(np.isin(read, ids) & (read >= 0), column(table, "read_weight", float), 0)
+def _questions(table: "QuestionTable", sequence: int, ids: np.ndarray) -> dict[str, object]:
+    read = table.read_entry
+    share = np.where(np.isin(read, ids) & (read >= 0), table.read_weight, 0)
     found = np.isin(read, ids).any(1) & (read >= 0).any(1)
-    rows = np.flatnonzero((column(table, "sequence", int) == sequence) & found)
+    rows = np.flatnonzero((table.sequence == sequence) & found)
     most = share[rows].argmax(1) if rows.size else np.zeros(0, int)
     out: dict[str, object] = {
         "question_index": ("question", rows),
@@ -182,6 +180,6 @@ def _questions(table: xr.Dataset, sequence: int, ids: np.ndarray) -> dict[str, o
         "predicted": "predicted",
     }
     for old, new in renamed.items():
-        values = column(table, old)[rows]
+        values = table.read(old)[rows]
         out[new] = "question", values.astype(str) if values.dtype.kind in "OUT" else values
     return out

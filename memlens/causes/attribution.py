@@ -1,16 +1,34 @@
-"""Which tokens, slots and entries an answer is owed to: captum over the way from tokens to the answer."""
+"""Which tokens, slots and entries an answer is owed to: captum over the path from tokens to the answer.
+
+What is shared out is f(tokens) - f(baseline), nats a token of the answer, on a differentiable path: the entries that the answer read most
+are computed again from their tokens, with all decisions held. The baseline is the mean embedding everywhere, a token that could be any.
+
+integrated gradients   (x - b) times the mean gradient on the line from b to x (Sundararajan et al., 2017); shares add up to the difference,
+                       and ``delta`` is by how much they fail to
+ablation, occlusion    windows of ``width`` tokens are replaced, occlusion's overlap by half (Zeiler and Fergus, 2014)
+conductance            the same difference, shared out among slots, and among entries (Dhamdhere et al., 2019)
+
+Checks, each with its null:
+
+on_fact                the part of the positive attribution on the fact that was asked for; null: the part of the tokens that state it
+comprehensiveness,     how much the answer's probability (geometric mean over its tokens) falls without the top tokens, and with them alone
+sufficiency            (DeYoung et al., 2020), mean over shares of 1 to 50 % of the tokens; null: random tokens
+random_weights         rank correlation with the attribution of an untrained model of the same sizes (Adebayo et al., 2018); null: shuffled
+                       tokens. Far from 0, the attribution would show the architecture
+"""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 import xarray as xr
-from torch import Tensor
 
 from memlens.analysis.support.result import finish
-from memlens.causes.differentiable_path import Family, Route
-from memlens.causes.rerun import Asked, Stage
+from memlens.causes.differentiable_path import DifferentiablePath
+from memlens.causes.path_attribution import BATCH, METHODS, conductance, followed_paths, token_attribution
+from memlens.causes.rerun import Rerun, StreamQuestion
 from memlens.errors import AnalysisError, closest
 from memlens.model.model import MemoryModel
 from memlens.stats.correlation import rank_correlation
@@ -19,16 +37,29 @@ from memlens.stats.paired_effects import paired_effects
 if TYPE_CHECKING:
     from memlens.recording import Recording
 
-METHODS = ("integrated_gradients", "ablation", "occlusion")
 #: Shares of the tokens that are taken away, or kept alone.
 BINS = (0.01, 0.05, 0.1, 0.2, 0.5)
-#: What is measured of attributions.
+#: The checks of an attribution.
 MEASURES = ("on_fact", "comprehensiveness", "sufficiency", "random_weights")
 QUARTILES = (0.25, 0.5, 0.75)
-#: Rows of a batch.
-BATCH = 32
-#: Part of the line over which the move of a layer is measured, to either side.
-MOVE = 1e-3
+
+
+@dataclass(frozen=True)
+class _Answer:
+    """The attribution of one answer.
+
+    ``tokens`` float [token], ``slots`` float [source] and ``entries`` float [read] in nats, ``scores`` float [2, measure] of the checks and
+    their nulls, ``difference`` f(tokens) - f(baseline), ``loss`` nats a token.
+    """
+
+    asked: StreamQuestion
+    path: DifferentiablePath
+    tokens: np.ndarray
+    scores: np.ndarray
+    slots: np.ndarray
+    entries: np.ndarray
+    difference: float
+    loss: float
 
 
 def attribution(
@@ -47,34 +78,28 @@ def attribution(
 ) -> xr.Dataset:
     """Share out an answer's log-probability among the tokens that its entries were written from.
 
-    From f(tokens) - f(baseline), nats a token, on a differentiable path: the entries that the answer read most are written
-    anew from their tokens, decisions held. The baseline is a token that could be any (the mean embedding) everywhere. Integrated gradients
-    (Sundararajan et al., 2017): (x - b) times the mean gradient on the line from b to x; shares add up to the difference, and ``delta``
-    is by how much they fail to. Ablation and occlusion replace windows of ``width`` tokens (occlusion's overlap by half; Zeiler and
-    Fergus, 2014) and measure. Conductance (Dhamdhere et al., 2019): the same difference, shared out among slots, and among entries.
-
-    Checks, each with its null: ``on_fact``, the part of the positive attribution on the fact that was asked for, against the part of
-    the tokens that state it; ``comprehensiveness`` and ``sufficiency`` (DeYoung et al., 2020), how much the answer's probability (geometric
-    mean over its tokens) falls without the top tokens, and with them alone, mean over shares of 1 to 50 % of the tokens, against random
-    tokens; ``random_weights`` (Adebayo et al., 2018), the rank correlation with the attribution of a model of the same sizes that has
-    learned nothing, against that with shuffled tokens: far from 0, the attribution would show the architecture.
-
     Parameters
     ----------
-    method
+    recording : Recording
+        With states and its stream.
+    model : MemoryModel
+        The one that the recording was made with.
+    method : str
         "integrated_gradients", "ablation" or "occlusion".
-    questions
+    questions : int
         How many questions.
-    sources
+    sources : int
         Most slots that are followed back for one question.
-    reach
+    reach : int
         Tokens before a slot's window that count as its source as well. Those before are held.
-    steps
+    steps : int
         Points of the integral (Gauss-Legendre).
-    width
+    width : int
         Tokens in a window that is replaced.
-    draws
+    draws : int
         Random rankings of a null.
+    sequence, seed : int
+        The sequence that is analysed; the seed of the choice of questions, of the nulls and of the bootstrap.
 
     Returns
     -------
@@ -82,10 +107,10 @@ def attribution(
         Over ``(question, token)``: ``attribution`` (nats a token of the answer) and ``position`` in the stream. Over
         ``(question, source)``: ``slot_conductance``; ``(question, read)``: ``entry_conductance`` and ``read_weight``. All NaN, or -1,
         beyond a question's last. Over ``(question, measure)``: ``score``, ``null_score``. Over ``(measure)``: what
-        `paired_effects` gives. Over ``(question)``: ``difference`` f(tokens) - f(baseline), ``total`` of the attribution, ``delta`` and
+        `memlens.stats.paired_effects` gives. Over ``(question)``: ``difference``, ``total`` of the attribution, ``delta`` and
         ``conductance_delta``, ``loss``, ``row``, ``segment``. Over ``(quartile, rank)``: ``by_rank``, quartiles over questions of the
-        attribution of the token ranked so, 0 beyond a question's last; ``even``, what each would have of the mean difference. ``missing``,
-        the median of ``delta`` without its sign.
+        attribution of the token of this rank, 0 beyond a question's last. Scalars: ``even``, what each token would have of the mean
+        difference; ``missing``, the median of ``delta`` without its sign.
 
     Raises
     ------
@@ -100,30 +125,57 @@ def attribution(
         raise AnalysisError(
             f"sources is {sources}, steps {steps}, width {width}, draws {draws}, reach {reach}; give 1 or more of each, 0 or more of reach"
         )
-    stage = Stage(recording, model, sequence)
-    other = untrained(model, seed)
+    rerun = Rerun(recording, model, sequence)
+    params = {
+        "method": method, "questions": questions, "sources": sources, "reach": reach, "steps": steps, "width": width, "draws": draws,
+        "sequence": sequence, "seed": seed,
+    }  # fmt: skip
+    rows = _answers(rerun, **params)
+    dataset = _labelled(rows, seed)
+    return finish(dataset, "attribution", recording, len(rows), params, asked=len(rerun.questions), unit="nat/token")
+
+
+def _answers(
+    rerun: Rerun,
+    *,
+    method: str,
+    questions: int,
+    sources: int,
+    reach: int,
+    steps: int,
+    width: int,
+    draws: int,
+    sequence: int,
+    seed: int,
+) -> list[_Answer]:
+    other = _untrained(rerun.model, seed)
     rows = []
-    for asked, route in routes(stage, questions, sources, reach, seed):
+    for asked, path in followed_paths(rerun, questions, sources, reach, seed):
         random = np.random.default_rng([seed, asked.row])
-        found = attributed(route, method, steps, width)
-        measured = _measured(stage, route, asked, found, random, draws)
-        blind = attributed(route.with_weights(other), method, steps, width)
-        measured[:, MEASURES.index("random_weights")] = _alike(found, blind, random, draws)
+        found = token_attribution(path, method, steps, width)
+        scores = _scores(rerun, path, asked, found, random, draws)
+        blind = token_attribution(path.with_weights(other), method, steps, width)
+        scores[:, MEASURES.index("random_weights")] = _alike(found, blind, random, draws)
         with torch.no_grad():
-            given, without = route(torch.cat((route.given(), route.nothing()))).double().tolist()
-        rows.append((asked, route, found, measured, *conducted(route, steps), given - without, -given))
-    unit = np.array([row[0].segment for row in rows])
-    score, null = (np.stack([row[3][side] for row in rows]) for side in (0, 1))
-    difference, loss = (np.array([row[i] for row in rows]) for i in (6, 7))
-    total = np.array([row[2].sum() for row in rows])
-    ranked = -np.sort(-_padded([row[2] for row in rows], 0.0), 1)
-    dataset = xr.Dataset(
+            given, without = path(torch.cat((path.given(), path.nothing()))).double().tolist()
+        slots, entries = conductance(path, steps)
+        rows.append(_Answer(asked, path, found, scores, slots, entries, given - without, -given))
+    return rows
+
+
+def _labelled(rows: list[_Answer], seed: int) -> xr.Dataset:
+    unit = np.array([row.asked.segment for row in rows])
+    score, null = (np.stack([row.scores[side] for row in rows]) for side in (0, 1))
+    difference, loss = np.array([row.difference for row in rows]), np.array([row.loss for row in rows])
+    total = np.array([row.tokens.sum() for row in rows])
+    ranked = -np.sort(-_padded([row.tokens for row in rows], 0.0), 1)
+    return xr.Dataset(
         {
-            "attribution": (("question", "token"), _padded([row[2] for row in rows], np.nan)),
-            "position": (("question", "token"), _padded([row[1].position for row in rows], -1)),
-            "slot_conductance": (("question", "source"), _padded([row[4] for row in rows], np.nan)),
-            "entry_conductance": (("question", "read"), _padded([row[5] for row in rows], np.nan)),
-            "read_weight": (("question", "read"), _padded([np.array(row[1].reading.weight) for row in rows], np.nan)),
+            "attribution": (("question", "token"), _padded([row.tokens for row in rows], np.nan)),
+            "position": (("question", "token"), _padded([row.path.position for row in rows], -1)),
+            "slot_conductance": (("question", "source"), _padded([row.slots for row in rows], np.nan)),
+            "entry_conductance": (("question", "read"), _padded([row.entries for row in rows], np.nan)),
+            "read_weight": (("question", "read"), _padded([np.array(row.path.reading.weight) for row in rows], np.nan)),
             "score": (("question", "measure"), score),
             "null_score": (("question", "measure"), null),
             **{name: ("measure", v) for name, v in paired_effects(score, null, unit, seed).items()},
@@ -132,139 +184,46 @@ def attribution(
             "delta": ("question", total - difference),
             "missing": float(np.median(np.abs(total - difference))),
             "by_rank": (("quartile", "rank"), np.quantile(ranked, QUARTILES, axis=0)),
-            "even": float(difference.mean() / np.mean([row[2].size for row in rows])),
-            "conductance_delta": ("question", np.array([row[5].sum() for row in rows]) - difference),
+            "even": float(difference.mean() / np.mean([row.tokens.size for row in rows])),
+            "conductance_delta": ("question", np.array([row.entries.sum() for row in rows]) - difference),
             "loss": ("question", loss),
-            "row": ("question", [row[0].row for row in rows]),
+            "row": ("question", [row.asked.row for row in rows]),
             "segment": ("question", unit),
         },
         coords={"measure": list(MEASURES), "quartile": list(QUARTILES)},
     )
-    params = {
-        "method": method, "questions": questions, "sources": sources, "reach": reach, "steps": steps, "width": width, "draws": draws,
-        "sequence": sequence, "seed": seed,
-    }  # fmt: skip
-    return finish(dataset, "attribution", recording, len(rows), params, asked=len(stage.questions), unit="nat/token")
 
 
-def routes(
-    stage: Stage, questions: int, sources: int, reach: int, seed: int, within: int | None = None
-) -> list[tuple[Asked, Route]]:
-    """Questions whose reads can be followed, each with its route; ``within`` so many segments of it, where that is given."""
-    family = Family(stage)
-    reading = {asked.row: family.reading(asked, sources) for asked in stage.questions}
-    among = []
-    for asked in stage.questions:
-        found = reading[asked.row]
-        if found is not None:
-            needed = family.segments(found)
-            if within is None or asked.segment - min(needed) <= within:
-                among.append((asked, [*needed, asked.segment]))
-    chosen = stage.choose(among, questions, seed)
-    wanted = {asked.row: needed for asked, needed in among}
-    states = dict(stage.states([segment for asked in chosen for segment in wanted[asked.row]]))
-    out = []
-    for asked in chosen:
-        found = reading[asked.row]
-        assert found is not None
-        out.append((asked, Route(stage, family, asked, found, states, reach)))
-    return out
-
-
-def untrained(model: MemoryModel, seed: int) -> MemoryModel:
-    """A model of the same sizes whose weights are drawn anew."""
+def _untrained(model: MemoryModel, seed: int) -> MemoryModel:
+    """A model of the same sizes with fresh random weights."""
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         return MemoryModel(model.cfg, model.tokenizer, "untrained").to(model.device).eval()
 
 
-def attributed(route: Route, method: str, steps: int, width: int) -> np.ndarray:
-    """Attribution of each token of a route, nats, (token,)."""
-    from captum.attr import FeatureAblation, IntegratedGradients, Occlusion
-
-    x, nothing = route.given(), route.nothing()
-    if method == "integrated_gradients":
-        found = IntegratedGradients(route).attribute(x, nothing, n_steps=steps, internal_batch_size=BATCH)
-        return _plain(found.sum(-1))
-    with torch.no_grad():
-        if method == "ablation":
-            window = windows(route, width)
-            mask = torch.from_numpy(window)[None, :, None].expand_as(x)
-            kinds = FeatureAblation(route).attribute(x, nothing, feature_mask=mask, perturbations_per_eval=BATCH)
-            # a window's change is given to each feature of each of its tokens: shared out, it is given once
-            return _plain(kinds[..., 0]) / np.bincount(window)[window]
-        shape = (min(width, x.shape[1]), x.shape[2])
-        kinds = Occlusion(route).attribute(
-            x, shape, strides=(max(width // 2, 1), x.shape[2]), baselines=nothing, perturbations_per_eval=BATCH
-        )
-        return _plain(kinds[..., 0]) / width
-
-
-def windows(route: Route, width: int) -> np.ndarray:
-    """Number of the window of ``width`` tokens that each token is in, (token,); none holds tokens of two slices."""
-    number, out = 0, np.empty(len(route.position), int)
-    for source in range(len(route.slices)):
-        own = np.flatnonzero(route.source == source)
-        # counted from the end, where the slot is
-        out[own] = number + np.arange(own.size)[::-1] // width
-        number += -(-own.size // width)
-    return out
-
-
-def conducted(route: Route, steps: int) -> tuple[np.ndarray, np.ndarray]:
-    """Conductance of slots and of entries, nats: sum over nodes of (gradient at the layer) x (how the layer moves along the line).
-
-    As captum's LayerConductance, which takes the layer's moves from one node to the next: where an answer hangs on a short part of the
-    line, as here, that misses up to half of the difference. The moves at the nodes themselves miss no more than integrated gradients do.
-    """
-    x, nothing = route.given(), route.nothing()
-    node, weight = (torch.from_numpy(y).to(x)[:, None, None] / 2 for y in np.polynomial.legendre.leggauss(steps))
-    parts = []
-    for at, share in zip(node.split(BATCH), weight.split(BATCH), strict=True):
-        rows = [nothing + (at + 0.5 + move) * (x - nothing) for move in (0.0, -MOVE, MOVE)]
-        out, here = _layers(route, rows[0])
-        slope = torch.autograd.grad(out.sum(), here)
-        with torch.no_grad():
-            before, after = (_layers(route, moved)[1] for moved in rows[1:])
-        moves = [(b - a) / (2 * MOVE) for a, b in zip(before, after, strict=True)]
-        parts.append([(share * g * v).sum((0, 2)).double().cpu().numpy() for g, v in zip(slope, moves, strict=True)])
-    slots, entries = (np.sum(layer, 0) for layer in zip(*parts, strict=True))
-    return slots, entries
-
-
-def _layers(route: Route, x: Tensor) -> tuple[Tensor, list[Tensor]]:
-    """What a route gives, and what passes its slots and its entries."""
-    passed: list[Tensor] = []
-
-    def note(_: object, __: object, y: Tensor) -> None:
-        passed.append(y)
-
-    hooks = [layer.register_forward_hook(note) for layer in (route.slots, route.entries)]
-    try:
-        return route(x), passed
-    finally:
-        for hook in hooks:
-            hook.remove()
-
-
-def _measured(
-    stage: Stage, route: Route, asked: Asked, found: np.ndarray, random: np.random.Generator, draws: int
+def _scores(
+    rerun: Rerun,
+    path: DifferentiablePath,
+    asked: StreamQuestion,
+    found: np.ndarray,
+    random: np.random.Generator,
+    draws: int,
 ) -> np.ndarray:
-    """Scores and null scores, (2, measure)."""
+    """Scores of the checks and of their nulls, float [2, measure]; NaN where there is none."""
     out = np.full((2, len(MEASURES)), np.nan)
-    fact = (stage.stream.fact[route.position] == asked.question.fact) & (asked.question.fact >= 0)
+    fact = (rerun.stream.fact[path.position] == asked.question.fact) & (asked.question.fact >= 0)
     positive = np.clip(found, 0, None)
     if fact.any() and positive.sum() > 0:
         out[:, 0] = positive[fact].sum() / positive.sum(), fact.mean()
     rankings = [np.argsort(-found, kind="stable"), *(random.permutation(found.size) for _ in range(draws))]
-    scores = _erased(route, rankings)
+    scores = _erased(path, rankings)
     out[0, 1:3], out[1, 1:3] = scores[0], scores[1:].mean(0)
     return out
 
 
-def _erased(route: Route, rankings: Sequence[np.ndarray]) -> np.ndarray:
-    """Comprehensiveness and sufficiency of each ranking of the tokens, (ranking, 2)."""
-    x, nothing = route.given(), route.nothing()
+def _erased(path: DifferentiablePath, rankings: Sequence[np.ndarray]) -> np.ndarray:
+    """Comprehensiveness and sufficiency of each ranking of the tokens, float [ranking, 2]."""
+    x, nothing = path.given(), path.nothing()
     n = x.shape[1]
     kept = [torch.ones(n, dtype=torch.bool)]
     for ranking in rankings:
@@ -274,7 +233,7 @@ def _erased(route: Route, rankings: Sequence[np.ndarray]) -> np.ndarray:
             kept += [~top, top]
     mask = torch.stack(kept)[..., None].to(x.device)
     with torch.no_grad():
-        rows = [route(torch.where(part, x, nothing)) for part in mask.split(BATCH)]
+        rows = [path(torch.where(part, x, nothing)) for part in mask.split(BATCH)]
     probability = torch.cat(rows).double().exp().cpu().numpy()
     return (probability[0] - probability[1:]).reshape(len(rankings), len(BINS), 2).mean(1)
 
@@ -283,10 +242,6 @@ def _alike(found: np.ndarray, other: np.ndarray, random: np.random.Generator, dr
     """Rank correlation of two attributions, and the mean of that with shuffled tokens."""
     null = [rank_correlation(found, random.permutation(other)) for _ in range(draws)]
     return rank_correlation(found, other), float(np.mean(null))
-
-
-def _plain(x: Tensor) -> np.ndarray:
-    return x[0].detach().double().cpu().numpy()
 
 
 def _padded(rows: Sequence[np.ndarray], fill: float) -> np.ndarray:

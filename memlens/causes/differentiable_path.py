@@ -1,8 +1,8 @@
-"""The way from tokens over slots and entries to an answer, as one differentiable function.
+"""The path from tokens through slots and entries to an answer, as one differentiable function.
 
-What the controller, importance and retrieval decided is held: which positions got the slots, which entries were merged, which places
-were read. So is all else that the answer depends on: the working memory, and the backbone's state where a slice begins. With the tokens
-as they were the function gives the loss that was recorded.
+The decisions of controller, importance and retrieval are held: which positions got the slots, which entries were merged, which places were
+read. So is all else that the answer depends on: the working memory, and the backbone's state where a slice begins. For the tokens as they
+were, the function gives the loss that was recorded.
 
 Axes: batch, token (the slices one after the other), source (fresh slots), read (entries).
 """
@@ -15,22 +15,23 @@ import torch
 from torch import Tensor, nn
 
 from memlens.analysis.support.ancestry import Ancestry
-from memlens.causes.rerun import Asked, Stage
+from memlens.causes.rerun import Rerun, StreamQuestion
 from memlens.model.answers import Questions
-from memlens.model.model import MemoryModel, answer_loss
+from memlens.model.losses import answer_loss
+from memlens.model.model import MemoryModel
 from memlens.model.segment import Segment
 from memlens.model.state import Memory, MemoryState
 
-#: An entry that took less than this share of a read is left as it was.
+#: An entry with less than this share of a read is not followed back.
 LEAST_READ = 0.05
 
 
 @dataclass(frozen=True)
-class Reading:
+class FollowedRead:
     """The entries that an answer read and that are followed back, as rows of an `Ancestry`.
 
     ``weight`` is what each entry took of the read; ``sources`` are the fresh slots that they came from, and ``share`` what of the read
-    each of these stands for: parents of a merge count alike.
+    each of these stands for: parents of a merge get equal parts.
     """
 
     entries: list[int]
@@ -39,26 +40,52 @@ class Reading:
     share: list[float]
 
 
-class Family:
-    """The ancestry of a recording, asked for one question after the other."""
+class ReadAncestry:
+    """What questions read, and from which slots it came."""
 
-    def __init__(self, stage: Stage):
-        self.tree = Ancestry(stage.recording)
+    def __init__(self, rerun: Rerun):
+        self.tree = Ancestry(rerun.recording)
         self._reads = self.tree.reads()
-        self._rows = np.flatnonzero(stage.recording.questions["sequence"].values == stage.sequence)
+        self._rows = np.flatnonzero(rerun.recording.tables.questions.sequence == rerun.sequence)
 
     def leaves(self, entry: int, share: float = 1.0) -> list[tuple[int, float]]:
-        """Rows of the fresh slots that an entry came from, with the part that each is of it: parents count alike."""
+        """The fresh slots that an entry came from.
+
+        Parameters
+        ----------
+        entry : int
+            Row of the ancestry.
+        share : float
+            What is shared out among them: parents of a merge get equal parts.
+
+        Returns
+        -------
+        list of (int, float)
+            Row of each slot, and its part of ``share``.
+        """
         if self.tree.fresh[entry]:
             return [(entry, share)]
         parents = [int(parent) for parent in self.tree.parent[entry] if parent >= 0]
         return [leaf for parent in parents for leaf in self.leaves(parent, share / len(parents))]
 
-    def reading(self, asked: Asked, most: int) -> Reading | None:
-        """What a question read, most first, as long as it came from ``most`` slots or fewer; None where nothing can be followed."""
+    def reading(self, asked: StreamQuestion, most: int) -> FollowedRead | None:
+        """What a question read, most first.
+
+        Parameters
+        ----------
+        asked : StreamQuestion
+            The question.
+        most : int
+            Entries are taken as long as they came from so many slots, or fewer, in all.
+
+        Returns
+        -------
+        FollowedRead or None
+            None where nothing can be followed.
+        """
         row = self._reads[[self._rows[asked.row]]].tocoo()
         order = np.argsort(-row.data, kind="stable")
-        found = Reading([], [], [], [])
+        found = FollowedRead([], [], [], [])
         for entry, weight in zip(row.coords[1][order].tolist(), row.data[order].tolist(), strict=True):
             leaves = self.leaves(entry, weight)
             if weight < LEAST_READ or len(found.sources) + len(leaves) > most:
@@ -69,13 +96,13 @@ class Family:
             found.share.extend(share for _, share in leaves)
         return found if found.entries else None
 
-    def segments(self, reading: Reading) -> list[int]:
-        """Where its slots were written."""
+    def segments(self, reading: FollowedRead) -> list[int]:
+        """The segments in which its slots were written."""
         return self.tree.columns["segment"][reading.sources].tolist()
 
 
 @dataclass(frozen=True)
-class Slice:
+class TokenSlice:
     """The tokens that one slot was written from, and ``reach`` more before them; ``before`` is the state where they begin."""
 
     columns: Segment
@@ -88,34 +115,40 @@ class Slice:
         return self.columns.token.shape[1]
 
 
-class Route(nn.Module):
-    """Embedded tokens (batch, token, feature) -> log-probability of the answer, nats a token (batch,).
+class DifferentiablePath(nn.Module):
+    """Embedded tokens, float [batch, token, feature] -> log-probability of the answer, nats a token, float [batch].
 
     Parameters
     ----------
     states
         The state before the question's segment and before each segment that a source was written in.
     reach
-        Tokens before a slot's window that are followed as well: what the backbone carries from there to the window.
+        Tokens before a slot's window that are followed too, for what the backbone carries into the window.
     """
 
     def __init__(
-        self, stage: Stage, family: Family, asked: Asked, reading: Reading, states: dict[int, MemoryState], reach: int
+        self,
+        rerun: Rerun,
+        ancestry: ReadAncestry,
+        asked: StreamQuestion,
+        reading: FollowedRead,
+        states: dict[int, MemoryState],
+        reach: int,
     ):
         super().__init__()
-        model, tree = stage.model, family.tree
+        model, tree = rerun.model, ancestry.tree
         self.model, self.tree, self.reading = [model], tree, reading
-        # what passes here is what captum's layer methods look at
+        # captum's layer methods hook these
         self.slots, self.entries = nn.Identity(), nn.Identity()
         with torch.no_grad():
-            read = stage.read(asked.segment, states[asked.segment])
+            read = rerun.read(asked.segment, states[asked.segment])
             memory = model.memory(model.candidates(read.context, read.before), read.before)
-            question = stage.question(asked)
+            question = rerun.question(asked)
             answers, _ = model.answer(question, memory)
-            # only what was read can be read again
+            # the path reads only what was read
             memory = memory.map(lambda x: x[:, answers.read_index[0, 0]])
             self.slices = [
-                _slice(stage, states[segment], int(segment), int(position), reach)
+                _slice(rerun, states[segment], int(segment), int(position), reach)
                 for segment, position in zip(
                     tree.columns["segment"][reading.sources], tree.columns["position"][reading.sources], strict=True
                 )
@@ -130,22 +163,21 @@ class Route(nn.Module):
         self.source = np.repeat(np.arange(len(self.slices)), [one.length for one in self.slices])
 
     def given(self) -> Tensor:
-        """The tokens as they were, embedded, (1, token, feature)."""
+        """The tokens as they were, embedded, float [1, token, feature]."""
         with torch.no_grad():
             return torch.cat([self.model[0].encoders(one.columns) for one in self.slices], 1)
 
     def nothing(self) -> Tensor:
         """The baseline, of the same shape: the mean of the token embeddings, a token that could be any.
 
-        Not zeros: the norms behind an embedding do not tell a short vector from a long one, so that along the way from zero nothing
-        would change but at its very start.
+        Not zeros: the norms behind the embedding hide a vector's length, so that along a line from zero only its very start would matter.
         """
         mean = self.model[0].encoders.text.weight.detach().mean(0)
         return mean.expand(1, len(self.position), -1)
 
-    def with_weights(self, model: MemoryModel) -> "Route":
-        """The same route through another model's weights, its slices read from the start."""
-        other = Route.__new__(Route)
+    def with_weights(self, model: MemoryModel) -> "DifferentiablePath":
+        """The same path through another model's weights; each slice begins with that model's initial state."""
+        other = DifferentiablePath.__new__(DifferentiablePath)
         nn.Module.__init__(other)
         vars(other).update({k: v for k, v in vars(self).items() if not k.startswith("_") and k != "training"})
         other.model, other.slots, other.entries = [model], nn.Identity(), nn.Identity()
@@ -171,8 +203,8 @@ class Route(nn.Module):
         logits = model.decode(question.answer, *model.read(question, memory))
         return -answer_loss(logits, question.answer)[:, 0]
 
-    def _written(self, one: Slice, x: Tensor) -> Tensor:
-        """Content and log-prior of the slot that is written at the end of a slice, (batch, feature + 1)."""
+    def _written(self, one: TokenSlice, x: Tensor) -> Tensor:
+        """Content and log-prior of the slot that is written at the end of a slice, float [batch, feature + 1]."""
         n, model = len(x), self.model[0]
         columns = one.columns.map(lambda y: y.expand(n, *y.shape[1:]))
         before = one.before.map(lambda y: y.expand(n, *y.shape[1:]))
@@ -193,12 +225,12 @@ class Route(nn.Module):
         )
 
 
-def _slice(stage: Stage, state: MemoryState, segment: int, position: int, reach: int) -> Slice:
-    whole = stage.segment(segment)
-    last = position - segment * stage.length
-    start = max(last - stage.model.cfg.slot_window + 1 - reach, 0)
+def _slice(rerun: Rerun, state: MemoryState, segment: int, position: int, reach: int) -> TokenSlice:
+    whole = rerun.segment(segment)
+    last = position - segment * rerun.length
+    start = max(last - rerun.model.cfg.slot_window + 1 - reach, 0)
     if start:
         before = whole.map(lambda x: x[:, :start])
-        hidden, blocks = stage.model.encode(before, state)
-        state = stage.model.carry(state, hidden, before, blocks)
-    return Slice(whole.map(lambda x: x[:, start : last + 1]), state, segment * stage.length + start)
+        hidden, blocks = rerun.model.encode(before, state)
+        state = state.carried(hidden, before, blocks)
+    return TokenSlice(whole.map(lambda x: x[:, start : last + 1]), state, segment * rerun.length + start)

@@ -1,4 +1,12 @@
-"""What each slot, entry, level and decision does to an answer: take it away, and see."""
+"""What each slot, entry, level and decision does to an answer: take it away, and see.
+
+Causes by kind: "entry", of the places that the answer read in each part of memory (fresh slots of its segment, working memory, each level
+of the store), the one read most is emptied; "slot", each working slot is hidden from the question; "level", a whole part of memory is;
+"action", the controller is forced, ``lag`` segments before, to another decision on the stored entry that was read most.
+
+Null: the same is done to something that the answer did not read: to another place of the same part (entry), to as many places of other
+parts (slot, level), to another entry of the same level (action). Where reading shows what matters, the null does nothing.
+"""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -10,11 +18,11 @@ import xarray as xr
 from torch import Tensor
 
 from memlens.analysis.support.result import ACTIONS, finish
-from memlens.causes.loss_changes import settled
-from memlens.causes.rerun import Asked, Stage
+from memlens.causes.loss_changes import without_rounding
+from memlens.causes.rerun import Rerun, StreamQuestion
 from memlens.dims import Action
 from memlens.errors import AnalysisError, closest
-from memlens.interventions.branches import advance, fork
+from memlens.interventions.branches import advance, branch
 from memlens.interventions.control import DECISIVE
 from memlens.model.answers import Questions
 from memlens.model.model import MemoryModel
@@ -25,6 +33,10 @@ if TYPE_CHECKING:
     from memlens.recording import Recording
 
 KINDS = ("entry", "slot", "level", "action")
+
+
+#: What is measured of each question and cause: changes of loss (nats a token) and of exactness, and those of the null.
+CHANGES = ("effect", "null_effect", "correct_change", "null_correct_change")
 
 
 def effects(
@@ -39,31 +51,29 @@ def effects(
 ) -> xr.Dataset:
     """Change of an answer's loss when one thing is other than it was, all else being as it was: do(x) in Pearl's (2009) sense.
 
-    Causes by kind. "entry": of the places that the answer read in each part of memory (fresh slots of its segment, working memory, each
-    level of the store), the one read most is emptied. "slot": each working slot is hidden from the question. "level": a whole part of
-    memory is. "action": the controller is forced, ``lag`` segments before, to another decision on the stored entry that was read most.
-
-    Null: the same is done to something that the answer did not read. To another place of the same part (entry), to as many places of
-    other parts (slot, level), to another entry of the same level (action). Where reading tells what matters, the null does nothing.
-
     Parameters
     ----------
-    what
-        Kinds of causes.
-    questions
+    recording : Recording
+        With states and its stream.
+    model : MemoryModel
+        The one that the recording was made with.
+    what : sequence of str
+        Kinds of causes: "entry", "slot", "level", "action".
+    questions : int
         How many questions are asked again.
-    lag
+    lag : int
         Segments between the decision and the question. What is forced earlier has more time to make a difference, and costs more.
-    sequence
-        The one that is looked at.
+    sequence : int
+        The sequence that is analysed.
+    seed : int
+        Of the choice of questions, of the null and of the bootstrap.
 
     Returns
     -------
     xarray.Dataset
         Over ``(question, cause)``: ``effect`` and ``null_effect``, nats a token (above 0: the answer is worse without), ``correct_change``
-        and ``null_correct_change`` (-1, 0, 1); NaN where an answer has no such cause. Over ``(cause)``: ``kind``, and what `paired_effects`
-        gives.
-        Over ``(question)``: ``row``, ``segment``, ``loss``, ``correct``, as they were.
+        and ``null_correct_change`` (-1, 0, 1); NaN where an answer has no such cause. Over ``(cause)``: ``kind``, and what
+        `memlens.stats.paired_effects` gives. Over ``(question)``: ``row``, ``segment``, and as they were ``loss`` and ``correct``.
 
     Raises
     ------
@@ -72,49 +82,65 @@ def effects(
     RecordingError
         When the model is not the one that the recording was made with, or no state was kept.
     """
-    what = [what] if isinstance(what, str) else list(what)
-    for kind in what:
+    what = _kinds(what, lag)
+    rerun = Rerun(recording, model, sequence)
+    lag = lag if "action" in what else 0
+    chosen = rerun.choose([(q, [q.segment - lag]) for q in rerun.questions if q.segment >= lag], questions, seed)
+    causes = _Causes(model, what)
+    found = _measure(rerun, causes, chosen, lag, np.random.default_rng([seed, 1]))
+    params = {"what": what, "questions": questions, "lag": lag, "sequence": sequence, "seed": seed}
+    return finish(
+        _labelled(found, causes, chosen, seed),
+        "effects",
+        recording,
+        len(chosen),
+        params,
+        asked=len(rerun.questions),
+        unit="nat/token",
+    )
+
+
+def _kinds(what: Sequence[str], lag: int) -> list[str]:
+    """The kinds of causes; AnalysisError where one is unknown, or the lag is too short."""
+    kinds = [what] if isinstance(what, str) else list(what)
+    for kind in kinds:
         if kind not in KINDS:
             raise AnalysisError(f"what has '{kind}', which is no kind of cause; {closest(kind, KINDS)}")
-    if lag < 1 or not what:
-        raise AnalysisError(f"lag is {lag} and what is {what}; give a lag of 1 or more, and one of {', '.join(KINDS)}")
-    stage = Stage(recording, model, sequence)
-    lag = lag if "action" in what else 0
-    chosen = stage.choose([(q, [q.segment - lag]) for q in stage.questions if q.segment >= lag], questions, seed)
-    causes = _Causes(model, what)
-    random = np.random.default_rng([seed, 1])
-    found: dict[str, list[np.ndarray]] = {
-        name: [] for name in ("effect", "null_effect", "correct_change", "null_correct_change")
-    }
-    told: dict[str, list[float]] = {name: [] for name in ("loss", "correct")}
+    if lag < 1 or not kinds:
+        raise AnalysisError(f"lag is {lag} and what is {kinds}; give a lag of 1 or more, and one of {', '.join(KINDS)}")
+    return kinds
+
+
+def _measure(
+    rerun: Rerun, causes: "_Causes", chosen: list[StreamQuestion], lag: int, random: np.random.Generator
+) -> dict[str, np.ndarray]:
+    """``CHANGES``, float [question, cause], with ``loss`` and ``correct`` as they were, [question]."""
     starts = {asked.segment - lag: [q for q in chosen if q.segment == asked.segment] for asked in chosen}
+    found: list[dict[str, Any]] = []
     with torch.no_grad():
-        for start, state in stage.states(list(starts)):
-            for one in _segment(stage, causes, start, state, starts[start], random):
-                for name, values in found.items():
-                    values.append(one[name])
-                for name, values in told.items():
-                    values.append(one[name])
-    arrays = {name: np.array(values) for name, values in found.items()}
+        for start, state in rerun.states(list(starts)):
+            found += _segment(rerun, causes, start, state, starts[start], random)
+    return {name: np.array([one[name] for one in found]) for name in (*CHANGES, "loss", "correct")}
+
+
+def _labelled(found: dict[str, np.ndarray], causes: "_Causes", chosen: list[StreamQuestion], seed: int) -> xr.Dataset:
     unit = np.array([asked.segment for asked in chosen])
-    dataset = xr.Dataset(
+    return xr.Dataset(
         {
-            **{name: (("question", "cause"), values) for name, values in arrays.items()},
-            **{name: ("cause", values) for name, values in _summary(arrays, unit, causes.kinds, seed).items()},
+            **{name: (("question", "cause"), found[name]) for name in CHANGES},
+            **{name: ("cause", values) for name, values in _summary(found, unit, causes.kinds, seed).items()},
             "kind": ("cause", causes.kinds),
             "row": ("question", [asked.row for asked in chosen]),
             "segment": ("question", unit),
-            "loss": ("question", told["loss"]),
-            "correct": ("question", np.array(told["correct"], bool)),
+            "loss": ("question", found["loss"]),
+            "correct": ("question", found["correct"].astype(bool)),
         },
         coords={"cause": causes.names},
     )
-    params = {"what": what, "questions": questions, "lag": lag, "sequence": sequence, "seed": seed}
-    return finish(dataset, "effects", recording, len(chosen), params, asked=len(stage.questions), unit="nat/token")
 
 
 def _summary(arrays: dict[str, np.ndarray], unit: np.ndarray, kinds: list[str], seed: int) -> dict[str, np.ndarray]:
-    """What `paired_effects` gives; p is adjusted for the causes of one kind, which are one question."""
+    """What `paired_effects` gives; p is adjusted over the causes of one kind, as these are tested together."""
     parts = []
     for kind in dict.fromkeys(kinds):
         own = np.array([each == kind for each in kinds])
@@ -123,7 +149,7 @@ def _summary(arrays: dict[str, np.ndarray], unit: np.ndarray, kinds: list[str], 
 
 
 class _Causes:
-    """The causes in their order, and the parts of memory: fresh slots, working memory, levels of the store."""
+    """The causes in order, and the parts of memory: fresh slots, working memory, levels of the store."""
 
     def __init__(self, model: MemoryModel, what: Sequence[str]):
         cfg = model.cfg
@@ -146,9 +172,21 @@ class _Causes:
     def dropped(
         self, there: np.ndarray, weight: np.ndarray, random: np.random.Generator
     ) -> list[tuple[np.ndarray | None, np.ndarray | None]]:
-        """Places that each cause takes away, and those of its null; None where there are none.
+        """The places that each cause empties, and those of its null; None where there are none.
 
-        ``there`` says which places hold something and ``weight`` how much was read of each, both (memory,).
+        Parameters
+        ----------
+        there : bool [memory]
+            Which places hold something.
+        weight : float [memory]
+            How much was read of each.
+        random : numpy.random.Generator
+            Draws the places of the null.
+
+        Returns
+        -------
+        list of (int [place] or None, int [place] or None)
+            In the order of the causes.
         """
         unread = there & (weight <= 0)
 
@@ -171,18 +209,23 @@ class _Causes:
 
 
 def _segment(
-    stage: Stage, causes: _Causes, start: int, state: MemoryState, asked: list[Asked], random: np.random.Generator
+    rerun: Rerun,
+    causes: _Causes,
+    start: int,
+    state: MemoryState,
+    asked: list[StreamQuestion],
+    random: np.random.Generator,
 ) -> list[dict[str, Any]]:
-    """Every cause of every one of the questions of a segment; ``state`` is that before segment ``start``."""
+    """``CHANGES`` of every cause, for each of the questions of a segment; ``state`` is that before segment ``start``."""
     before = [(start, state)]
     while before[-1][0] < asked[0].segment:
         t, last = before[-1]
-        before.append((t + 1, stage.after(t, last)))
-    read = stage.read(*before[-1])
-    memory = stage.model.memory(stage.model.candidates(read.context, read.before), read.before)
+        before.append((t + 1, rerun.state_after(t, last)))
+    read = rerun.read(*before[-1])
+    memory = rerun.model.memory(rerun.model.candidates(read.context, read.before), read.before)
     questions = read.questions
     assert questions is not None
-    answers, _ = stage.model.answer(questions, memory)
+    answers, _ = rerun.model.answer(questions, memory)
     there = memory.valid[0].cpu().numpy()
     index, weights = (x[0].cpu().numpy() for x in (answers.read_index, answers.read_weight))
     out = []
@@ -191,19 +234,18 @@ def _segment(
         weight = np.zeros(there.size)
         np.add.at(weight, index[one.column], weights[one.column])
         factual = float(answers.loss[0, one.column]), float(answers.correct[0, one.column])
-        rows = [_asked_without(stage.model, own, memory, causes.dropped(there, weight * there, random), factual)]
+        rows = [_asked_without(rerun.model, own, memory, causes.dropped(there, weight * there, random), factual)]
         if "action" in causes.what:
-            rows.append(_forced(stage, before, one, memory, weight * there, factual, random))
-        names = ("effect", "null_effect", "correct_change", "null_correct_change")
+            rows.append(_forced(rerun, before, one, memory, weight * there, factual, random))
         joined = np.concatenate(rows, 1)
-        out.append({**dict(zip(names, joined, strict=True)), "loss": factual[0], "correct": factual[1]})
+        out.append({**dict(zip(CHANGES, joined, strict=True)), "loss": factual[0], "correct": factual[1]})
     return out
 
 
 def _asked_without(
     model: MemoryModel, question: Questions, memory: Memory, causes: list[Any], factual: tuple[float, float]
 ) -> np.ndarray:
-    """Effects and null effects on loss and exactness, (4, cause), of emptying places."""
+    """``CHANGES`` of emptying places, float [4, cause]."""
     out = np.full((4, len(causes)), np.nan)
     rows = [(side, i, gone) for side in (0, 1) for i, cause in enumerate(causes) if (gone := cause[side]) is not None]
     if not rows:
@@ -219,8 +261,8 @@ def _asked_without(
 
 
 def _changes(loss: Tensor, correct: Tensor, factual: tuple[float, float]) -> np.ndarray:
-    """Changes of loss and of exactness, (2, row)."""
-    return np.stack((settled(_plain(loss) - factual[0]), _plain(correct) - factual[1]))
+    """Changes of loss and of exactness, float [2, row]."""
+    return np.stack((without_rounding(_plain(loss) - factual[0]), _plain(correct) - factual[1]))
 
 
 def _plain(x: Tensor) -> np.ndarray:
@@ -228,19 +270,19 @@ def _plain(x: Tensor) -> np.ndarray:
 
 
 def _forced(
-    stage: Stage, before: list[tuple[int, MemoryState]], asked: Asked, memory: Memory, weight: np.ndarray,
+    rerun: Rerun, before: list[tuple[int, MemoryState]], asked: StreamQuestion, memory: Memory, weight: np.ndarray,
     factual: tuple[float, float], random: np.random.Generator,
 ) -> np.ndarray:  # fmt: skip
-    """The same of forcing each action, ``lag`` segments before, on the stored entry that was read most."""
-    out, model = np.full((4, len(ACTIONS)), np.nan), stage.model
+    """``CHANGES`` of forcing each action, ``lag`` segments before, on the stored entry that was read most, float [4, action]."""
+    out, model = np.full((4, len(ACTIONS)), np.nan), rerun.model
     stored = (memory.kind[0] == 2).cpu().numpy() & memory.valid[0].cpu().numpy()
     ids, level = memory.entry[0].cpu().numpy(), memory.level[0].cpu().numpy()
     if not (weight * stored).any():
         return out
     most = int((weight * stored).argmax())
-    reads = [stage.read(t, state) for t, state in before]
+    reads = [rerun.read(t, state) for t, state in before]
     still = torch.zeros(1, model.cfg.n_slots + len(model.entry_level), len(Action), device=model.device)
-    _, decisions, _ = advance(model, reads[0], fork(before[0][1]), still)
+    _, decisions, _ = advance(model, reads[0], branch(before[0][1]), still)
     agents = decisions.entry[0].cpu().numpy()
     alike = ids[stored & (level == level[most]) & (weight <= 0)]
     alike = alike[np.isin(alike, agents)]
@@ -250,11 +292,11 @@ def _forced(
     explore = still.repeat(2 * len(ACTIONS), 1, 1)
     for row in range(len(explore)):
         explore[row, agent[row // len(ACTIONS)], row % len(ACTIONS)] = DECISIVE
-    forks = fork(before[0][1]).map(lambda x: x.expand(len(explore), *x.shape[1:]))
-    _, forced, forks = advance(model, reads[0], forks, explore)
+    branches = branch(before[0][1]).map(lambda x: x.expand(len(explore), *x.shape[1:]))
+    _, forced, branches = advance(model, reads[0], branches, explore)
     for read in reads[1:-1]:
-        _, _, forks = advance(model, read, forks, torch.zeros_like(explore))
-    answers, _, _ = advance(model, reads[-1], forks, torch.zeros_like(explore))
+        _, _, branches = advance(model, read, branches, torch.zeros_like(explore))
+    answers, _, _ = advance(model, reads[-1], branches, torch.zeros_like(explore))
     assert answers is not None
     changes = _changes(answers.loss[:, asked.column], answers.correct[:, asked.column], factual)
     out = changes.reshape(4, len(ACTIONS))

@@ -6,6 +6,6 @@ import numpy as np
 NOISE = 1e-4
 
 
-def settled(change: np.ndarray) -> np.ndarray:
+def without_rounding(change: np.ndarray) -> np.ndarray:
     """Changes of loss with what is rounding set to 0."""
     return np.where(np.abs(change) < NOISE, 0.0, change)

@@ -1,6 +1,21 @@
-"""On which way a fact reaches its answer: the working memory, the store, or the backbone's state."""
+"""Through which part of the state a fact reaches its answer: the working memory, the store, or the backbone's state.
 
-from dataclasses import replace
+A second run is like the first, except for the fact: wherever it was stated before the question, other text of the stream is put in its
+place. From the first such segment to the question both runs continue, each with its own decisions. At the question, let y be the loss of
+the answer as a function of the parts w (working memory), l (store) and b (the backbone's state and last hidden vectors), with ' for the run
+without the fact:
+
+total     y(w', l', b') - y(w, l, b)
+alone     of the working memory y(w', l, b) - y(w, l, b): the natural indirect effect (Pearl, 2001; Vig et al., 2020, for hidden units)
+restored  of the working memory y(w', l', b') - y(w, l', b'): what that part alone would bring back
+
+Shares of the total need not add up to 1: a fact that two parts hold is lost by neither alone, so ``alone`` is too small and ``restored``
+too large. ``remainder`` is 1 less the sum of the shares of ``alone``.
+
+Null: text that states no fact, as long and in the same segments, is replaced in the same way.
+"""
+
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -8,9 +23,9 @@ import torch
 import xarray as xr
 
 from memlens.analysis.support.result import finish
-from memlens.causes.loss_changes import settled
-from memlens.causes.rerun import Asked, Stage
-from memlens.causes.token_replacement import Filler
+from memlens.causes.loss_changes import without_rounding
+from memlens.causes.rerun import Rerun, StreamQuestion
+from memlens.causes.token_replacement import TokenReplacement
 from memlens.errors import AnalysisError
 from memlens.model.model import MemoryModel
 from memlens.model.segment import Segment
@@ -21,9 +36,18 @@ from memlens.stats.paired_effects import DRAWS, paired_effects
 if TYPE_CHECKING:
     from memlens.recording import Recording
 
-#: Path -> the parts of a state that it is.
+#: Path -> the fields of the state that belong to it.
 PATHS = {"working memory": ("working",), "store": ("store",), "backbone": ("blocks", "tail", "tail_valid")}
 FACTUAL, COUNTER, NULL = range(3)
+
+
+@dataclass(frozen=True)
+class _Fact:
+    """A question, the positions before it that state its fact, and the first segment that they lie in."""
+
+    asked: StreamQuestion
+    stated: np.ndarray
+    start: int
 
 
 def mediation(
@@ -37,33 +61,29 @@ def mediation(
 ) -> xr.Dataset:
     """How much of what a fact does to its answer goes through each part of the state.
 
-    A second run is as the first, but for the fact: wherever it was stated before the question, other text of the stream stands in its
-    place. From the first such segment to the question both runs go on, with decisions of their own. At the question, with the loss y of
-    the answer as a function of the parts w (working memory), l (store) and b (backbone's state and last hidden vectors), and ' for the
-    run without the fact:
-
-    total = y(w', l', b') - y(w, l, b); ``alone`` of the working memory = y(w', l, b) - y(w, l, b), the natural indirect effect (Pearl,
-    2001; Vig et al., 2020, for hidden units); ``restored`` = y(w', l', b') - y(w, l', b'), what that part alone would bring back.
-
-    Shares of the total need not add up to 1: a fact that two parts hold is lost by neither alone, and ``alone`` is then too small and
-    ``restored`` too large. ``remainder`` is 1 less the sum of the shares of ``alone``.
-
-    Null: text that states no fact, as long and in the same segments, is replaced in the same way.
-
     Parameters
     ----------
-    questions
-        How many questions.
-    within
-        Only questions whose fact was first stated at most so many segments before them, and not in their own: all between is run again.
+    recording : Recording
+        With states and its stream.
+    model : MemoryModel
+        The one that the recording was made with.
+    questions : int
+        How many questions are asked again.
+    within : int
+        Only questions whose fact was first stated at most so many segments before them, and not in their own: these segments run again.
+    sequence : int
+        The sequence that is analysed.
+    seed : int
+        Of the choice of questions, of the replaced text and of the bootstrap.
 
     Returns
     -------
     xarray.Dataset
-        Over ``(question, path)``: ``alone``, ``restored``, ``null_alone``, nats a token. Over ``(path)``: of ``alone`` as `paired_effects`
-        gives, ``share`` and ``share_restored`` with ``_low``, ``_high``: ratios of means, bootstrap over segments, NaN where the total is
-        not above that of the null. Over ``(question)``: ``total``, ``null_total``, ``row``, ``segment``, ``distance``. Of the total
-        ``total_mean``, ``total_low``, ``total_high``, ``total_null_mean``, ``total_p``; and ``remainder`` with ``_low``, ``_high``.
+        Over ``(question, path)``: ``alone``, ``restored``, ``null_alone``, nats a token. Over ``(path)``: of ``alone`` what
+        `memlens.stats.paired_effects` gives, ``share`` and ``share_restored`` with ``_low``, ``_high``: ratios of means, bootstrap over
+        segments, NaN where the total is not above that of the null. Over ``(question)``: ``total``, ``null_total``, ``row``, ``segment``,
+        ``distance``. Scalars: ``total_mean``, ``total_low``, ``total_high``, the same with ``null_``, ``total_p``, and ``remainder`` with
+        ``_low``, ``_high``.
 
     Raises
     ------
@@ -74,41 +94,62 @@ def mediation(
     """
     if within < 1:
         raise AnalysisError(f"within is {within}; give 1 or more segments")
-    stage = Stage(recording, model, sequence)
-    filler = Filler(stage)
-    stated = {asked.row: _stated(stage, asked) for asked in stage.questions}
-    start = {row: int(positions[0]) // stage.length for row, positions in stated.items() if positions.size}
-    among = [
-        (asked, [start[asked.row]])
-        for asked in stage.questions
-        if asked.row in start
-        and asked.segment - start[asked.row] <= within
-        and stated[asked.row][-1] // stage.length < asked.segment
-    ]
-    chosen = stage.choose(among, questions, seed)
+    rerun = Rerun(recording, model, sequence)
+    facts = _facts(rerun, within)
+    chosen = rerun.choose([(fact.asked, [fact.start]) for fact in facts.values()], questions, seed)
+    values = _measure(rerun, [facts[asked.row] for asked in chosen], seed)
+    params = {"questions": questions, "within": within, "sequence": sequence, "seed": seed}
+    return finish(
+        _labelled(values, chosen, seed),
+        "mediation",
+        recording,
+        len(chosen),
+        params,
+        asked=len(rerun.questions),
+        unit="nat/token",
+    )
+
+
+def _facts(rerun: Rerun, within: int) -> dict[int, _Fact]:
+    """Facts by the row of their question, of questions whose fact was stated at most ``within`` segments before, and not in their own."""
+    found: dict[int, _Fact] = {}
+    for asked in rerun.questions:
+        stated = _stated(rerun, asked)
+        if stated.size:
+            start, last = int(stated[0]) // rerun.length, stated[-1] // rerun.length
+            if asked.segment - start <= within and last < asked.segment:
+                found[asked.row] = _Fact(asked, stated, start)
+    return found
+
+
+def _measure(rerun: Rerun, facts: list[_Fact], seed: int) -> np.ndarray:
+    """Changes of loss, float [question, 2, 7], as `_paths` gives them."""
+    replacement = TokenReplacement(rerun)
     found: dict[int, np.ndarray] = {}
     with torch.no_grad():
-        for segment, state in stage.states([start[asked.row] for asked in chosen]):
-            for asked in (asked for asked in chosen if start[asked.row] == segment):
-                random = np.random.default_rng([seed, asked.row])
-                found[asked.row] = _paths(stage, filler, asked, stated[asked.row], segment, state, random)
-    values = np.stack([found[asked.row] for asked in chosen])
+        for segment, state in rerun.states([fact.start for fact in facts]):
+            for fact in (fact for fact in facts if fact.start == segment):
+                random = np.random.default_rng([seed, fact.asked.row])
+                found[fact.asked.row] = _paths(rerun, replacement, fact, state, random)
+    return np.stack([found[fact.asked.row] for fact in facts])
+
+
+def _labelled(values: np.ndarray, chosen: list[StreamQuestion], seed: int) -> xr.Dataset:
+    """The result, from the changes of loss, float [question, 2, 7]."""
     total, null_total, alone, restored, null_alone = (
         values[:, 0, 0], values[:, 1, 0], values[:, 0, 1:4], values[:, 0, 4:], values[:, 1, 1:4],
     )  # fmt: skip
     unit = np.array([asked.segment for asked in chosen])
     whole = {name: v[0] for name, v in paired_effects(total[:, None], null_total[:, None], unit, seed).items()}
-    dataset = xr.Dataset(
+    of_total = ("mean", "low", "high", "null_mean", "null_low", "null_high", "p")
+    return xr.Dataset(
         {
             "alone": (("question", "path"), alone),
             "restored": (("question", "path"), restored),
             "null_alone": (("question", "path"), null_alone),
             **{name: ("path", v) for name, v in paired_effects(alone, null_alone, unit, seed).items()},
             **_shares(total, alone, restored, unit, seed, whole),
-            **{
-                f"total_{name}": whole[name]
-                for name in ("mean", "low", "high", "null_mean", "null_low", "null_high", "p")
-            },
+            **{f"total_{name}": whole[name] for name in of_total},
             "total": ("question", total),
             "null_total": ("question", null_total),
             "row": ("question", [asked.row for asked in chosen]),
@@ -117,75 +158,76 @@ def mediation(
         },
         coords={"path": list(PATHS)},
     )
-    params = {"questions": questions, "within": within, "sequence": sequence, "seed": seed}
-    return finish(dataset, "mediation", recording, len(chosen), params, asked=len(stage.questions), unit="nat/token")
 
 
-def _stated(stage: Stage, asked: Asked) -> np.ndarray:
+def _stated(rerun: Rerun, asked: StreamQuestion) -> np.ndarray:
     """Positions before the question that state its fact."""
     if asked.question.fact < 0:
         return np.zeros(0, int)
-    return np.flatnonzero(stage.stream.fact[: asked.question.position] == asked.question.fact)
+    return np.flatnonzero(rerun.stream.fact[: asked.question.position] == asked.question.fact)
 
 
 def _paths(
-    stage: Stage,
-    filler: Filler,
-    asked: Asked,
-    stated: np.ndarray,
-    start: int,
-    state: MemoryState,
-    random: np.random.Generator,
+    rerun: Rerun, replacement: TokenReplacement, fact: _Fact, state: MemoryState, random: np.random.Generator
 ) -> np.ndarray:
-    """Changes of loss (fact or null, total and alone and restored); of a null for which there is no room, NaN."""
+    """Changes of loss, float [2, 7]: of the fact and of the null, the total, each path alone, each path restored.
+
+    Of a null for which there is not enough text, NaN. ``state`` is that before segment ``fact.start``.
+    """
+    asked, stated = fact.asked, fact.stated
     room = True
 
     def without(t: int, columns: Segment) -> Segment:
         nonlocal room
-        own = stated[(stated >= t * stage.length) & (stated < (t + 1) * stage.length)]
+        own = stated[(stated >= t * rerun.length) & (stated < (t + 1) * rerun.length)]
         if not own.size:
             return columns
-        columns = filler.without(columns, COUNTER, t, own, random)
-        other = filler.elsewhere(t, own.size, random)
+        columns = replacement.replace(columns, COUNTER, t, own, random)
+        other = replacement.plain_stretch(t, own.size, random)
         room = room and other is not None
-        return columns if other is None else filler.without(columns, NULL, t, other, random)
+        return columns if other is None else replacement.replace(columns, NULL, t, other, random)
 
-    columns, rows = stage.again(start, state, 3, asked.segment, without)
-    hidden, _ = stage.model.encode(columns, rows)
-    # source of hidden vectors, working memory, store for every run that is asked
+    columns, rows = rerun.run_rows(fact.start, state, 3, asked.segment, without)
+    hidden, _ = rerun.model.encode(columns, rows)
+    # for every row that is asked: the run that working memory, store and backbone are taken from
     combined = [(FACTUAL,) * 3]
     for other in (COUNTER, NULL):
         combined.append((other,) * 3)
         combined += [tuple(other if p == path else FACTUAL for p in range(3)) for path in range(3)]
         combined += [tuple(FACTUAL if p == path else other for p in range(3)) for path in range(3)]
-    loss = _losses(stage, asked, columns, hidden, rows, combined)
+    loss = _losses(rerun, asked, columns, hidden, rows, combined)
     out = np.empty((2, 7))
     for side in range(2):
         total, alone, restored = np.split(loss[1 + 7 * side : 8 + 7 * side], [1, 4])
-        out[side] = settled(np.concatenate((total - loss[0], alone - loss[0], total - restored)))
+        out[side] = without_rounding(np.concatenate((total - loss[0], alone - loss[0], total - restored)))
     out[1, :] = out[1] if room else np.nan
     return out
 
 
 def _losses(
-    stage: Stage, asked: Asked, columns: Any, hidden: torch.Tensor, rows: MemoryState, combined: list[tuple[int, ...]]
+    rerun: Rerun,
+    asked: StreamQuestion,
+    columns: Any,
+    hidden: torch.Tensor,
+    rows: MemoryState,
+    combined: list[tuple[int, ...]],
 ) -> np.ndarray:
-    """Loss of the answer where each path comes from one of the runs."""
-    model = stage.model
+    """Loss of the answer where each path comes from one of the runs, float [row], nats a token."""
+    model = rerun.model
     working, store, backbone = (torch.tensor([one[p] for one in combined]) for p in range(3))
     mixed = rows.map(lambda x: x[backbone])
     mixed = replace(mixed, working=rows.working[working], store=rows.store.map(lambda x: x[store]))
     columns = columns.map(lambda x: x[backbone])
     context = model.write_context(hidden[backbone], columns, mixed)
     memory = model.memory(model.candidates(context, mixed), mixed)
-    answers, _ = model.answer(stage.question(asked, len(combined)), memory)
+    answers, _ = model.answer(rerun.question(asked, len(combined)), memory)
     return answers.loss[:, 0].double().cpu().numpy()
 
 
 def _shares(
     total: np.ndarray, alone: np.ndarray, restored: np.ndarray, unit: np.ndarray, seed: int, whole: dict[str, Any]
 ) -> dict[str, Any]:
-    """Shares of the mean total, with intervals; of no total there are none."""
+    """Shares of the mean total, with intervals; NaN where there is no total."""
     columns = np.concatenate((total[:, None], alone, restored), 1)
     drawn = cluster_means(columns, unit, DRAWS, seed)
     if not (whole["p"] <= 0.05 and whole["mean"] > whole["null_mean"] and (drawn[:, 0] > 0).all()):

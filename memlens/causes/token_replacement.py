@@ -1,47 +1,77 @@
-"""Streams as they would be without something: positions replaced by a stretch of the same stream that states no fact."""
+"""Replace tokens of a stream by other text of the same stream that states no fact: the stream as it would be without them."""
 
 import numpy as np
 import torch
 
-from memlens.causes.rerun import Stage
+from memlens.causes.rerun import Rerun
 from memlens.dims import Modality
 from memlens.model.segment import Segment
 
 
-class Filler:
-    """Stretches of text of one sequence that state nothing."""
+class TokenReplacement:
+    """Stretches of plain text of one sequence: text that states no fact."""
 
-    def __init__(self, stage: Stage):
-        self.stage, stream = stage, stage.stream
+    def __init__(self, rerun: Rerun):
+        self.rerun, stream = rerun, rerun.stream
         plain = (stream.fact < 0) & (stream.modality == int(Modality.TEXT))
-        #: how many positions of plain text begin at each position
+        #: positions of plain text from each position on
         self.run = np.zeros(len(plain) + 1, int)
         for at in range(len(plain) - 1, -1, -1):
             self.run[at] = self.run[at + 1] + 1 if plain[at] else 0
 
     def starts(self, n: int) -> np.ndarray:
-        """Where ``n`` positions of plain text begin."""
+        """Positions, int [start], at which ``n`` positions of plain text begin."""
         return np.flatnonzero(self.run[:-1] >= n)
 
-    def elsewhere(self, segment: int, n: int, random: np.random.Generator) -> np.ndarray | None:
-        """``n`` positions of plain text in a segment; None where there are not so many."""
-        length = self.stage.length
+    def plain_stretch(self, segment: int, n: int, random: np.random.Generator) -> np.ndarray | None:
+        """Draw a stretch of plain text in a segment.
+
+        Parameters
+        ----------
+        segment, n : int
+            Where, and how many positions.
+        random : numpy.random.Generator
+            Draws the stretch.
+
+        Returns
+        -------
+        int [position] or None
+            Positions in the stream; None where the segment has no such stretch.
+        """
+        length = self.rerun.length
         starts = self.starts(n)
         starts = starts[(starts >= segment * length) & (starts + n <= (segment + 1) * length)]
         return None if not starts.size else random.choice(starts) + np.arange(n)
 
-    def without(
+    def replace(
         self, columns: Segment, row: int, segment: int, positions: np.ndarray, random: np.random.Generator
     ) -> Segment:
-        """One row of a segment with other text at these positions of the stream; each stretch of them gets one of its own length."""
-        length, stream = self.stage.length, self.stage.stream
+        """Put other text in the place of some positions, in one row of a segment.
+
+        Parameters
+        ----------
+        columns : Segment
+            Of the segment, [row, token].
+        row, segment : int
+            Which row, and which segment it is.
+        positions : int [position]
+            In the stream; those of other segments are ignored. Each stretch of them gets a stretch of plain text of its own length.
+        random : numpy.random.Generator
+            Draws the stretches.
+
+        Returns
+        -------
+        Segment
+            A changed copy; the given one where no position lies in the segment.
+        """
+        length, stream = self.rerun.length, self.rerun.stream
         own = positions[(positions >= segment * length) & (positions < (segment + 1) * length)]
         if not own.size:
             return columns
         changed = columns.clone()
         for stretch in np.split(own, np.flatnonzero(np.diff(own) > 1) + 1):
             starts = self.starts(stretch.size)
-            # without a stretch that is long enough, single tokens of text
+            # where no stretch is long enough, single tokens
             source = (
                 random.choice(starts) + np.arange(stretch.size)
                 if starts.size

@@ -100,5 +100,5 @@ def show_list() -> None:
     from memlens.catalogue import CATALOGUE
     from memlens.cli import table
 
-    rows = [(one.name, one.answers, ", ".join(one.points) or "-", ", ".join(one.needs) or "-") for one in CATALOGUE]
+    rows = [(one.name, one.question, ", ".join(one.points) or "-", ", ".join(one.needs) or "-") for one in CATALOGUE]
     table.show(("analysis", "question", "points", "needs"), rows)

@@ -3,10 +3,13 @@
 import json
 from argparse import Namespace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from memlens import __version__
 from memlens.cli import arguments
+
+if TYPE_CHECKING:
+    from memlens.recording.reading.info import RecordingInfo
 
 MODEL = "base"
 STREAM = "builtin"
@@ -50,7 +53,7 @@ def run(args: Namespace) -> None:
         recording.record(model, stream, out / "recording", recording.RecordOptions(progress=show))
         recorded = recording.open(out / "recording")
         written = report.write_report(recorded, out / "report", model=model, workers=args.workers, progress=show)
-    _summary(recorded.attrs, analysis.retention(recorded))
+    _summary(recorded.info, analysis.retention(recorded))
     print(f"\nreport:     {written / 'report.html'}")
     print(f"recording:  {out / 'recording'}")
     print(f"dashboard:  memlens open {out}")
@@ -77,11 +80,11 @@ def _prepare(out: Path, overwrite: bool, n_token: int) -> None:
     (out / MARKER).write_text(json.dumps(settings, indent=2) + "\n", encoding="utf-8")
 
 
-def _summary(attrs: dict[str, Any], retention: Any) -> None:
+def _summary(info: "RecordingInfo", retention: Any) -> None:
     """Print accuracy by distance and modality, speed and memory."""
     from memlens.cli import table
 
-    print(f"\n{attrs['n_token']:,} tokens through '{attrs['model']}', policy '{attrs['policy']}'\n")
+    print(f"\n{info.n_token:,} tokens through '{info.model}', policy '{info.policy}'\n")
     print("Share of questions answered exactly, by distance and by what was asked for:\n")
     bins = zip(retention["bin_low"].values, retention["bin_high"].values, strict=True)
     names = [f"{low:,.0f} to {high:,.0f}" for low, high in bins]
@@ -92,5 +95,5 @@ def _summary(attrs: dict[str, Any], retention: Any) -> None:
     table.show(
         ("questions", *map(str, retention["modality"].values)), [("all", *map(int, retention["overall_n"].values))]
     )
-    speed = attrs["n_token"] / attrs["wall_seconds"]
-    print(f"\n{speed:,.0f} tokens/s, peak memory {attrs['peak_rss_bytes'] / 2**20:,.0f} MiB")
+    speed = info.n_token / info.wall_seconds
+    print(f"\n{speed:,.0f} tokens/s, peak memory {info.peak_rss_bytes / 2**20:,.0f} MiB")

@@ -5,8 +5,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from memlens.errors import ModelError, RecordingError, StreamError
-from memlens.resources import shipped_model, shipped_models
+from memlens.errors import RecordingError, StreamError
+from memlens.resources import model_folder, shipped_models
 
 if TYPE_CHECKING:
     from memlens.model import MemoryModel
@@ -16,12 +16,7 @@ if TYPE_CHECKING:
 
 def model(name: str) -> Path:
     """Path of a model: a folder, or the name of a trained model that comes with memlens."""
-    if Path(name).exists():
-        return Path(name)
-    try:
-        return shipped_model(name)
-    except ModelError as error:
-        raise ModelError(f"no model folder at '{name}', and {error}") from None
+    return model_folder(name)
 
 
 def model_of(opened: "Recording", given: str | None, analyses: Iterable[str] | None = None) -> "MemoryModel | None":
@@ -41,15 +36,16 @@ def model_of(opened: "Recording", given: str | None, analyses: Iterable[str] | N
 
     if analyses is not None and not any("model" in find(name).needs for name in analyses):
         return None
-    words = shlex.split(str(opened.attrs.get("command", "")))
+    words = shlex.split(opened.info.command)
     folders = [model(given)] if given else [*(Path(word) for word in words), *shipped_models().values()]
-    wanted = opened.attrs.get("weights_sha256")
-    from memlens.model.checkpoint import WEIGHTS, file_sha256, load_memory_model
+    wanted = opened.info.weights_sha256
+    from memlens.model.checkpoint import WEIGHTS, load_memory_model
+    from memlens.provenance import file_sha256
     from memlens.recording.capture.replay import refuse_other
 
     for folder in folders:
         if given or ((folder / WEIGHTS).is_file() and file_sha256(folder / WEIGHTS) == wanted):
-            found = load_memory_model(folder, policy=opened.attrs["policy"])
+            found = load_memory_model(folder, policy=opened.info.policy)
             refuse_other(opened, found)
             return found
     return None

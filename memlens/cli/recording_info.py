@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from memlens.dims import Modality
-from memlens.recording.format.schema import decoded
 from memlens.stats.proportions import wilson
 
 if TYPE_CHECKING:
@@ -25,9 +24,9 @@ def facts(recording: "Recording") -> dict[str, Any]:
         each), ``states`` (segments that a replay can begin from), ``overflow`` (values of each point that float16 could not hold),
         ``answers`` (``n`` and ``correct`` by modality, and of "all"), ``n_file`` and ``n_byte`` on disk.
     """
-    segments, questions = recording.segments, recording.questions
+    segments, questions = recording.segments, recording.tables.questions
     files = [path for path in recording.path.rglob("*") if path.is_file()]
-    correct, modality = questions["correct"].values.astype(bool), _modalities(questions)
+    correct, modality = questions.correct, _modalities(questions.fact_modality)
     answers = {
         name: {"n": int(chosen.sum()), "correct": int(correct[chosen].sum())}
         for name in dict.fromkeys(["all", *sorted(set(modality))])
@@ -37,9 +36,9 @@ def facts(recording: "Recording") -> dict[str, Any]:
         str(name): int(v.attrs["fp16_overflow"]) for name, v in segments.data_vars.items() if "fp16_overflow" in v.attrs
     }
     return {
-        **{name: _plain(value) for name, value in recording.attrs.items()},
+        **recording.info.to_dict(),
         "path": str(recording.path),
-        "first_segment": int(segments["segment"].values[0]) if segments.sizes["segment"] else 0,
+        "first_segment": recording.tables.segments.first,
         "n_segment": segments.sizes["segment"],
         "n_sequence": segments.sizes["sequence"],
         "tables": {name: recording.n_rows(name) for name in _TABLES},
@@ -51,17 +50,10 @@ def facts(recording: "Recording") -> dict[str, Any]:
     }
 
 
-def _modalities(questions: Any) -> np.ndarray:
+def _modalities(codes: np.ndarray) -> np.ndarray:
     """Name of the modality that each question asks for, "other" where it has none."""
     names = {int(modality): modality.name.lower() for modality in Modality}
-    return np.array([names.get(int(code), "other") for code in questions["fact_modality"].values], dtype=object)
-
-
-def _plain(value: Any) -> Any:
-    """An attribute as JSON can hold it; lists and dicts are stored as JSON text."""
-    if isinstance(value, np.generic):
-        return value.item()
-    return decoded(value, value) if isinstance(value, str) and value[:1] in ("{", "[") else value
+    return np.array([names.get(int(code), "other") for code in codes], dtype=object)
 
 
 def reading(facts: dict[str, Any], named: str) -> tuple[str, dict[str, str], dict[str, object]]:

@@ -37,8 +37,8 @@ def run(args: Namespace) -> None:
     from memlens.model.checkpoint import load_memory_model
 
     changes = interventions.interventions_of(opened)
-    changes += interventions.load(args.interventions) if args.interventions else []
-    model = load_memory_model(folder, policy=opened.attrs["policy"])
+    changes += interventions.load_interventions(args.interventions) if args.interventions else []
+    model = load_memory_model(folder, policy=opened.info.policy)
     with progress() as show, arguments.warnings_in_one_line():
         recording.replay(
             opened,

@@ -1,4 +1,4 @@
-"""``memlens sweep RUN --model MODEL --places FILE.json|random:N -o FILE``."""
+"""``memlens sweep RUN --model MODEL --targets FILE.json|random:N -o FILE``."""
 
 from argparse import Namespace
 from pathlib import Path
@@ -19,9 +19,11 @@ def add(commands: Any) -> None:
         "--model", metavar="MODEL", required=True, help="the model it was made with: a folder or a name"
     )
     parser.add_argument(
-        "--places", metavar="FILE.json|random:N", required=True, help="a list of [segment, entry, action], or N drawn"
+        "--targets", metavar="FILE.json|random:N", required=True, help="a list of [segment, entry, action], or N drawn"
     )
-    parser.add_argument("--seed", type=arguments.seed, metavar="N", default=0, help="seed of places that are drawn (0)")
+    parser.add_argument(
+        "--seed", type=arguments.seed, metavar="N", default=0, help="seed of targets that are drawn (0)"
+    )
     parser.add_argument(
         "-o", "--out", metavar="FILE", required=True, help="NetCDF file to write, for xarray.open_dataset"
     )
@@ -41,18 +43,18 @@ def run(args: Namespace) -> None:
     folder = locate.model(args.model)
     if Path(args.out).exists() or not Path(args.out).parent.is_dir():
         raise InterventionError(f"'{args.out}' exists already, or its folder does not; give a new file in a folder")
-    kind, colon, number = args.places.partition(":")
+    kind, colon, number = args.targets.partition(":")
     drawn = kind == "random" and colon
     if drawn and not (number.isdecimal() and int(number)):
-        raise InterventionError(f"--places is '{args.places}'; give random:N, N a whole number above 0, or a file")
+        raise InterventionError(f"--targets is '{args.targets}'; give random:N, N a whole number above 0, or a file")
     chosen = (
-        interventions.random_places(opened, int(number), seed=args.seed)
+        interventions.random_targets(opened, int(number), seed=args.seed)
         if drawn
-        else interventions.load_places(args.places)
+        else interventions.load_targets(args.targets)
     )
     from memlens.model.checkpoint import load_memory_model
 
-    model = load_memory_model(folder, policy=opened.attrs["policy"])
+    model = load_memory_model(folder, policy=opened.info.policy)
     with progress() as show:
         found = interventions.sweep(model, opened, chosen, progress=show)
     found.to_netcdf(args.out, engine="scipy")
@@ -61,4 +63,4 @@ def run(args: Namespace) -> None:
     names = ("segment", "entry", "factual", "action", "executed")
     rows = [(*(found[name].values[i].item() for name in names), float(total[i])) for i in largest]
     table.show(("segment", "entry", "factual", "forced", "executed", "loss change, nat/token, all questions"), rows)
-    print(f"\n{len(total)} places, {found.sizes['question']} questions: {args.out}")
+    print(f"\n{len(total)} targets, {found.sizes['question']} questions: {args.out}")

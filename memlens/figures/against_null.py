@@ -30,8 +30,22 @@ class Measured:
         return tuple(float(max(arm, 0.0)) if np.isfinite(arm) else 0.0 for arm in arms)  # pyright: ignore[reportReturnType]
 
 
-def plot_against_null(figure: "Figure", measures: Sequence[Measured], row: int, col: int, legend: bool = True) -> None:
-    """Draw nulls as boxes of all draws and measured values as diamonds with intervals into one panel."""
+def plotly_against_null(
+    figure: "Figure", measures: Sequence[Measured], row: int, col: int, legend: bool = True
+) -> None:
+    """Draw nulls as boxes of all draws and measured values as diamonds with intervals into one panel.
+
+    Parameters
+    ----------
+    figure : plotly.graph_objects.Figure
+        With subplots.
+    measures : Sequence[Measured]
+        Side by side along x.
+    row, col : int
+        Of the panel, from 1.
+    legend : bool
+        Whether this panel says what the marks are.
+    """
     for at, each in enumerate(measures):
         figure.add_box(
             y=each.null,
@@ -62,8 +76,18 @@ def plot_against_null(figure: "Figure", measures: Sequence[Measured], row: int, 
         )
 
 
-def print_against_null(axes: "Axes", measures: Sequence[Measured], legend: bool = True) -> None:
-    """The same for print."""
+def matplotlib_against_null(axes: "Axes", measures: Sequence[Measured], legend: bool = True) -> None:
+    """Draw nulls as all their draws and measured values as diamonds with intervals into one panel.
+
+    Parameters
+    ----------
+    axes : matplotlib.axes.Axes
+        The panel.
+    measures : Sequence[Measured]
+        Side by side along x.
+    legend : bool
+        Whether this panel says what the marks are.
+    """
     for at, each in enumerate(measures):
         spread = np.linspace(-0.18, 0.18, each.null.size)
         axes.scatter(at + spread, each.null, s=8, color=NULL_COLOUR, label="null" if at == 0 else None)

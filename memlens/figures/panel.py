@@ -1,4 +1,4 @@
-"""Panels of marks, described once and drawn twice: by plotly for the screen, by matplotlib for paper."""
+"""Panels of marks, described once and drawn twice: by plotly for the screen, by matplotlib for print."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from memlens.figures.backend import AnyFigure, Backend, choose
 from memlens.figures.style import DASHES, MARKERS, NULL_COLOUR, dress, label, plain, sheet, visible
 
 if TYPE_CHECKING:
@@ -51,9 +52,49 @@ class Panel:
 
 
 def null_mark(x: Any, low: Any, high: Any, name: str = "null (95 %)") -> Mark:
-    """The band in which a null lies."""
+    """The band in which a null lies.
+
+    Parameters
+    ----------
+    x, low, high : float [x]
+        Where the band is, and its two ends there.
+    name : str
+        What the legend says.
+
+    Returns
+    -------
+    Mark
+        Without a line in it.
+    """
     middle = (np.asarray(low, float) + np.asarray(high, float)) / 2
     return Mark(name, x, middle, NULL_COLOUR, low=low, high=high, fades=True)
+
+
+def draw(panels: Sequence[Panel], title: str, backend: Backend = "plotly", *, columns: int = 3) -> AnyFigure:
+    """Draw panels side by side, in rows of at most ``columns``.
+
+    Parameters
+    ----------
+    panels : Sequence[Panel]
+        One or more, row by row.
+    title : str
+        Of the whole figure; matplotlib leaves it to the page that the figure stands on.
+    backend : str
+        "plotly", for the screen, or "matplotlib", for print.
+    columns : int
+        Panels in a row.
+
+    Returns
+    -------
+    plotly.graph_objects.Figure or matplotlib.figure.Figure
+        By the backend.
+
+    Raises
+    ------
+    AnalysisError
+        For another backend.
+    """
+    return choose(backend, _plotly, _matplotlib)(panels, title, columns)
 
 
 def _grid(n: int, columns: int) -> tuple[int, int]:
@@ -61,8 +102,7 @@ def _grid(n: int, columns: int) -> tuple[int, int]:
     return -(-n // columns), columns
 
 
-def screen(panels: Sequence[Panel], title: str, *, columns: int = 3) -> "Figure":
-    """Draw panels with plotly, in rows of at most ``columns``."""
+def _plotly(panels: Sequence[Panel], title: str, columns: int) -> "Figure":
     from plotly.subplots import make_subplots
 
     rows, columns = _grid(len(panels), columns)
@@ -125,8 +165,8 @@ def _trace(figure: "Figure", mark: Mark, place: dict[str, Any], legend: bool) ->
         figure.add_scatter(mode="lines", line=line, **common)
 
 
-def paper(panels: Sequence[Panel], *, columns: int = 3) -> "Sheet":
-    """Draw panels with matplotlib, in rows of at most ``columns``, with one legend below all of them."""
+def _matplotlib(panels: Sequence[Panel], title: str, columns: int) -> "Sheet":
+    """One legend below all panels; the title is left to the page that the figure stands on."""
     rows, columns = _grid(len(panels), columns)
     page, axes = sheet(columns, width=min(16.0, 4.4 * columns + 1), height=0.9 + 3.4 * rows, rows=rows)
     handles: dict[str, Any] = {}

@@ -4,17 +4,16 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from memlens.figures.contrasted import contrasted, interval, listed
-from memlens.figures.panel import Panel, paper, screen
+from memlens.figures.backend import AnyFigure, Backend
+from memlens.figures.effect_and_null import effect_and_null, interval, listed
+from memlens.figures.panel import Panel, draw
 
 if TYPE_CHECKING:
     import xarray as xr
-    from matplotlib.figure import Figure as Sheet
-    from plotly.graph_objects import Figure
 
 SHORT = {
     "integrated gradients": "gradients",
-    "ablation on the route": "route",
+    "ablation on the path": "path",
     "lineage": "lineage",
     "run again without": "real",
 }
@@ -25,21 +24,39 @@ def _panels(dataset: "xr.Dataset") -> list[Panel]:
     pairs = zip(dataset["first"].values.astype(str), dataset["second"].values.astype(str), strict=True)
     ticks = [f"{SHORT[first]}, {SHORT[second]}" for first, second in pairs]
     return [
-        Panel("ranks of windows", "pair", "rank correlation", contrasted(dataset, NULL), ticks, line=0),
+        Panel("ranks of windows", "pair", "rank correlation", effect_and_null(dataset, NULL), ticks, line=0),
         Panel(
-            "the same window first", "pair", "share of the questions", contrasted(dataset, NULL, "top_"), ticks, line=0
+            "the same window first",
+            "pair",
+            "share of the questions",
+            effect_and_null(dataset, NULL, "top_"),
+            ticks,
+            line=0,
         ),
     ]
 
 
-def plot_agreement(dataset: "xr.Dataset") -> "Figure":
-    """Draw the result of `memlens.causes.agreement`."""
-    return screen(_panels(dataset), f"Do measures of importance agree? (n = {dataset.attrs['n']:,} questions)")
+def plot_agreement(dataset: "xr.Dataset", backend: Backend = "plotly") -> AnyFigure:
+    """Draw the result of `memlens.causes.agreement`.
 
+    Parameters
+    ----------
+    dataset : xarray.Dataset
+        What `memlens.causes.agreement` returned.
+    backend : str
+        "plotly", for the screen, or "matplotlib", for print.
 
-def print_agreement(dataset: "xr.Dataset") -> "Sheet":
-    """The same for print."""
-    return paper(_panels(dataset))
+    Returns
+    -------
+    plotly.graph_objects.Figure or matplotlib.figure.Figure
+        By the backend.
+
+    Raises
+    ------
+    AnalysisError
+        For another backend.
+    """
+    return draw(_panels(dataset), f"Do measures of importance agree? (n = {dataset.attrs['n']:,} questions)", backend)
 
 
 def caption(dataset: "xr.Dataset") -> str:
@@ -55,9 +72,11 @@ def caption(dataset: "xr.Dataset") -> str:
         if float(one["p_adjusted"]) <= 0.05 and float(one["mean"]) > float(one["null_mean"]):
             agree.append(name)
     if not parts:
-        return "No window changes an answer when the stream is run again without it, so that there are no ranks to compare."
+        return "No window changes an answer when the stream is run again without it, so there are no ranks to compare."
     verdict = (
-        f"{listed(agree)} rank windows as they matter" if agree else "none is shown to rank windows as they matter"
+        f"{listed(agree)} rank windows by how much they matter"
+        if agree
+        else "none is shown to rank windows by how much they matter"
     )
     return (
         f"Mean rank correlation with what the answer loses when the stream is run again without a window: {'; '.join(parts)}. "

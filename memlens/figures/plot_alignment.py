@@ -4,7 +4,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from memlens.figures.against_null import Measured, plot_against_null, print_against_null
+from memlens.figures.against_null import Measured, matplotlib_against_null, plotly_against_null
+from memlens.figures.backend import AnyFigure, Backend, choose
 from memlens.figures.style import ACCENT, dress, label, p_text, percent, plain, scalar, sheet
 
 if TYPE_CHECKING:
@@ -27,8 +28,7 @@ def _title(dataset: "xr.Dataset") -> str:
     return f"Alignment of {dataset.attrs['point']} across two runs (n = {dataset.attrs['n']:,} segments)"
 
 
-def plot_alignment(dataset: "xr.Dataset") -> "Figure":
-    """Draw the result of `memlens.analysis.alignment`."""
+def _plotly(dataset: "xr.Dataset") -> "Figure":
     from plotly.subplots import make_subplots
 
     figure = make_subplots(
@@ -58,15 +58,14 @@ def plot_alignment(dataset: "xr.Dataset") -> "Figure":
         row=1,
         col=1,
     )
-    plot_against_null(figure, [_score(dataset)], 1, 2)
+    plotly_against_null(figure, [_score(dataset)], 1, 2)
     figure.update_xaxes(title=f"{dataset.attrs['places']} place of the other run", row=1, col=1)
     figure.update_yaxes(title=f"{dataset.attrs['places']} place of this run", autorange="reversed", row=1, col=1)
     figure.update_yaxes(title="mean CKA", row=1, col=2)
     return dress(figure, plain(_title(dataset), 120), height=520)
 
 
-def print_alignment(dataset: "xr.Dataset") -> "Sheet":
-    """The same for print."""
+def _matplotlib(dataset: "xr.Dataset") -> "Sheet":
     page, (left, right) = sheet(2, height=4.8, width_ratios=[1.6, 1])
     left.grid(visible=False)
     image = left.imshow(dataset["similarity"].values, cmap="RdBu_r", vmin=-1, vmax=1, aspect="auto")
@@ -75,9 +74,32 @@ def print_alignment(dataset: "xr.Dataset") -> "Sheet":
     page.colorbar(image, ax=left, label="CKA")
     places = dataset.attrs["places"]
     label(left, _title(dataset), f"{places} place of the other run (circles: matched)", f"{places} place of this run")
-    print_against_null(right, [_score(dataset)])
+    matplotlib_against_null(right, [_score(dataset)])
     label(right, "", "", "mean CKA of matched places")
     return page
+
+
+def plot_alignment(dataset: "xr.Dataset", backend: Backend = "plotly") -> AnyFigure:
+    """Draw the result of `memlens.analysis.alignment`.
+
+    Parameters
+    ----------
+    dataset : xarray.Dataset
+        What `memlens.analysis.alignment` returned.
+    backend : str
+        "plotly", for the screen, or "matplotlib", for print.
+
+    Returns
+    -------
+    plotly.graph_objects.Figure or matplotlib.figure.Figure
+        By the backend.
+
+    Raises
+    ------
+    AnalysisError
+        For another backend.
+    """
+    return choose(backend, _plotly, _matplotlib)(dataset)
 
 
 def caption(dataset: "xr.Dataset") -> str:

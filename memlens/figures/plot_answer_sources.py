@@ -4,13 +4,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from memlens.figures.panel import Mark, Panel, null_mark, paper, screen
+from memlens.figures.backend import AnyFigure, Backend
+from memlens.figures.panel import Mark, Panel, draw, null_mark
 from memlens.figures.style import ACCENT, p_text, percent, scalar
 
 if TYPE_CHECKING:
     import xarray as xr
-    from matplotlib.figure import Figure as Sheet
-    from plotly.graph_objects import Figure
 
 GROUPS = (("all", "mean_on_fact"), ("right", "on_fact_correct"), ("wrong", "on_fact_wrong"))
 COLOUR = {"right": "#009E73", "wrong": "#D55E00"}
@@ -51,14 +50,27 @@ def _panels(dataset: "xr.Dataset") -> list[Panel]:
     ]
 
 
-def plot_answer_sources(dataset: "xr.Dataset") -> "Figure":
-    """Draw the result of `memlens.analysis.answer_sources`."""
-    return screen(_panels(dataset), f"What answers rest on (n = {dataset.attrs['n']:,} questions)")
+def plot_answer_sources(dataset: "xr.Dataset", backend: Backend = "plotly") -> AnyFigure:
+    """Draw the result of `memlens.analysis.answer_sources`.
 
+    Parameters
+    ----------
+    dataset : xarray.Dataset
+        What `memlens.analysis.answer_sources` returned.
+    backend : str
+        "plotly", for the screen, or "matplotlib", for print.
 
-def print_answer_sources(dataset: "xr.Dataset") -> "Sheet":
-    """The same for print."""
-    return paper(_panels(dataset))
+    Returns
+    -------
+    plotly.graph_objects.Figure or matplotlib.figure.Figure
+        By the backend.
+
+    Raises
+    ------
+    AnalysisError
+        For another backend.
+    """
+    return draw(_panels(dataset), f"What answers rest on (n = {dataset.attrs['n']:,} questions)", backend)
 
 
 def caption(dataset: "xr.Dataset") -> str:

@@ -4,13 +4,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from memlens.figures.panel import Mark, Panel, null_mark, paper, screen
+from memlens.figures.backend import AnyFigure, Backend
+from memlens.figures.panel import Mark, Panel, draw, null_mark
 from memlens.figures.style import ACCENT, MODALITY_COLOUR, NULL_COLOUR, p_text, percent, scalar
 
 if TYPE_CHECKING:
     import xarray as xr
-    from matplotlib.figure import Figure as Sheet
-    from plotly.graph_objects import Figure
 
 PLACES = ((("entropy", "bit"), "writing: entropy of heads"), (("span", "token"), "writing: span of heads"))
 
@@ -60,14 +59,27 @@ def _panels(dataset: "xr.Dataset") -> list[Panel]:
     ]
 
 
-def plot_attention(dataset: "xr.Dataset") -> "Figure":
-    """Draw the result of `memlens.analysis.attention`."""
-    return screen(_panels(dataset), f"Write and read attention (n = {dataset.attrs['n']:,} slots)")
+def plot_attention(dataset: "xr.Dataset", backend: Backend = "plotly") -> AnyFigure:
+    """Draw the result of `memlens.analysis.attention`.
 
+    Parameters
+    ----------
+    dataset : xarray.Dataset
+        What `memlens.analysis.attention` returned.
+    backend : str
+        "plotly", for the screen, or "matplotlib", for print.
 
-def print_attention(dataset: "xr.Dataset") -> "Sheet":
-    """The same for print."""
-    return paper(_panels(dataset))
+    Returns
+    -------
+    plotly.graph_objects.Figure or matplotlib.figure.Figure
+        By the backend.
+
+    Raises
+    ------
+    AnalysisError
+        For another backend.
+    """
+    return draw(_panels(dataset), f"Write and read attention (n = {dataset.attrs['n']:,} slots)", backend)
 
 
 def caption(dataset: "xr.Dataset") -> str:
@@ -81,7 +93,7 @@ def caption(dataset: "xr.Dataset") -> str:
         text += f"The head tells {bits:.2f} bit about where it looks ({p_text(p, draws)}): {verdict}. "
     p, matched = scalar(dataset, "matched_p"), scalar(dataset, "matched")
     if not np.isfinite(p):
-        return text + "There are no reads from which the flow between modalities could be told."
+        return text + "There are no reads, so nothing can be said of the flow between modalities."
     verdict = "more than chance" if p <= 0.05 else "no more than chance"
     chance = percent(float(dataset["matched_null"].mean()))
     return text + (

@@ -4,14 +4,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from memlens.figures.contrasted import contrasted, interval
-from memlens.figures.panel import Mark, Panel, paper, screen
+from memlens.figures.backend import AnyFigure, Backend
+from memlens.figures.effect_and_null import effect_and_null, interval
+from memlens.figures.panel import Mark, Panel, draw
 from memlens.figures.style import ACCENT, NULL_COLOUR, scalar
 
 if TYPE_CHECKING:
     import xarray as xr
-    from matplotlib.figure import Figure as Sheet
-    from plotly.graph_objects import Figure
 
 #: Ranks that are shown.
 RANKS = 32
@@ -30,7 +29,9 @@ def _panels(dataset: "xr.Dataset") -> list[Panel]:
     spread = dataset["by_rank"].values[:, :RANKS]
     rank = np.arange(1, spread.shape[1] + 1)
     return [
-        Panel("checks", "measure", "score", contrasted(dataset, "random tokens or order (95 %)"), measures, line=0),
+        Panel(
+            "checks", "measure", "score", effect_and_null(dataset, "random tokens or order (95 %)"), measures, line=0
+        ),
         Panel(
             "is it complete?",
             "f(tokens) - f(baseline) (nat/token)",
@@ -54,14 +55,27 @@ def _panels(dataset: "xr.Dataset") -> list[Panel]:
     ]
 
 
-def plot_attribution(dataset: "xr.Dataset") -> "Figure":
-    """Draw the result of `memlens.causes.attribution`."""
-    return screen(_panels(dataset), f"Attribution of answers to tokens (n = {dataset.attrs['n']:,} questions)")
+def plot_attribution(dataset: "xr.Dataset", backend: Backend = "plotly") -> AnyFigure:
+    """Draw the result of `memlens.causes.attribution`.
 
+    Parameters
+    ----------
+    dataset : xarray.Dataset
+        What `memlens.causes.attribution` returned.
+    backend : str
+        "plotly", for the screen, or "matplotlib", for print.
 
-def print_attribution(dataset: "xr.Dataset") -> "Sheet":
-    """The same for print."""
-    return paper(_panels(dataset))
+    Returns
+    -------
+    plotly.graph_objects.Figure or matplotlib.figure.Figure
+        By the backend.
+
+    Raises
+    ------
+    AnalysisError
+        For another backend.
+    """
+    return draw(_panels(dataset), f"Attribution of answers to tokens (n = {dataset.attrs['n']:,} questions)", backend)
 
 
 def caption(dataset: "xr.Dataset") -> str:
@@ -80,6 +94,6 @@ def caption(dataset: "xr.Dataset") -> str:
     )
     return (
         f"Without the tokens that the attribution ranks first, the probability of an answer falls by {score}, and by "
-        f"{float(one['null_mean']):.2f} without random ones: {verdict}. Attributions miss the difference that they share out by "
+        f"{float(one['null_mean']):.2f} without random ones: {verdict}. Attributions miss the difference that they should add up to by "
         f"{scalar(dataset, 'missing'):.2f} nats a token (median).{sane}"
     )

@@ -4,13 +4,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from memlens.figures.panel import Mark, Panel, paper, screen
+from memlens.figures.backend import AnyFigure, Backend
+from memlens.figures.panel import Mark, Panel, draw
 from memlens.figures.style import ACCENT, NULL_COLOUR, scalar
 
 if TYPE_CHECKING:
     import xarray as xr
-    from matplotlib.figure import Figure as Sheet
-    from plotly.graph_objects import Figure
 
 
 def _panels(dataset: "xr.Dataset") -> list[Panel]:
@@ -26,7 +25,7 @@ def _panels(dataset: "xr.Dataset") -> list[Panel]:
     ahead = int(dataset.attrs["segments_ahead"])
     return [
         Panel(
-            "reads to come by Q", "Q of the executed action (nat)", f"discounted reads, {ahead} segments", [flat, curve]
+            "later reads by Q", "Q of the executed action (nat)", f"discounted reads, {ahead} segments", [flat, curve]
         ),
         Panel(
             "does Q rank entries that compete?",
@@ -39,16 +38,29 @@ def _panels(dataset: "xr.Dataset") -> list[Panel]:
     ]
 
 
-def plot_calibration(dataset: "xr.Dataset") -> "Figure":
-    """Draw the result of `memlens.analysis.calibration`."""
-    return screen(
-        _panels(dataset), f"Q and the reads to come (n = {dataset.attrs['n']:,} decisions that kept something)"
+def plot_calibration(dataset: "xr.Dataset", backend: Backend = "plotly") -> AnyFigure:
+    """Draw the result of `memlens.analysis.calibration`.
+
+    Parameters
+    ----------
+    dataset : xarray.Dataset
+        What `memlens.analysis.calibration` returned.
+    backend : str
+        "plotly", for the screen, or "matplotlib", for print.
+
+    Returns
+    -------
+    plotly.graph_objects.Figure or matplotlib.figure.Figure
+        By the backend.
+
+    Raises
+    ------
+    AnalysisError
+        For another backend.
+    """
+    return draw(
+        _panels(dataset), f"Q and later reads (n = {dataset.attrs['n']:,} decisions that kept something)", backend
     )
-
-
-def print_calibration(dataset: "xr.Dataset") -> "Sheet":
-    """The same for print."""
-    return paper(_panels(dataset))
 
 
 def caption(dataset: "xr.Dataset") -> str:
@@ -56,7 +68,7 @@ def caption(dataset: "xr.Dataset") -> str:
     whole = dataset.sel(group="all")
     rho, p = float(whole["rho"]), float(whole["p"])
     if not np.isfinite(rho):
-        return "Q or the reads to come are alike for all entries of a segment, so that no ranks can be compared."
+        return "Q or the later reads are the same for all entries of a segment, so no ranks can be compared."
     verdict = (
         "Q ranks entries that compete by how much they will be read" if p <= 0.05 else "Q is not shown to rank them so"
     )

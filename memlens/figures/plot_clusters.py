@@ -4,7 +4,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from memlens.figures.against_null import Measured, plot_against_null, print_against_null
+from memlens.figures.against_null import Measured, matplotlib_against_null, plotly_against_null
+from memlens.figures.backend import AnyFigure, Backend, choose
 from memlens.figures.style import (
     LEVEL_COLOUR,
     MODALITY_COLOUR,
@@ -53,8 +54,7 @@ def _counts(dataset: "xr.Dataset") -> dict[str, np.ndarray]:
     return {name: counts[:, at] for at, name in enumerate(names) if counts[:, at].sum() > 0}
 
 
-def plot_clusters(dataset: "xr.Dataset") -> "Figure":
-    """Draw the result of `memlens.analysis.clusters`."""
+def _plotly(dataset: "xr.Dataset") -> "Figure":
     from plotly.subplots import make_subplots
 
     figure = make_subplots(
@@ -65,7 +65,7 @@ def plot_clusters(dataset: "xr.Dataset") -> "Figure":
         subplot_titles=["size and mix of labels", "measured, and its null"],
     )
     cluster = dataset["cluster"].values
-    marks = ["  ".join(plain(token, 16) for token in row if token) for row in dataset["mark_token"].values]
+    marks = ["  ".join(plain(token, 16) for token in row if token) for row in dataset["cluster_token"].values]
     counts = _counts(dataset)
     colour = _colour(list(counts))
     for name, count in counts.items():
@@ -81,7 +81,7 @@ def plot_clusters(dataset: "xr.Dataset") -> "Figure":
             + plain(name, 24)
             + ": %{y:.0f} rows<br>marked by: %{customdata}<extra></extra>",
         )
-    plot_against_null(figure, _measures(dataset), 1, 2)
+    plotly_against_null(figure, _measures(dataset), 1, 2)
     figure.update_layout(barmode="stack")
     figure.update_xaxes(title="cluster", tickvals=cluster, row=1, col=1)
     figure.update_yaxes(title="rows", row=1, col=1)
@@ -89,8 +89,8 @@ def plot_clusters(dataset: "xr.Dataset") -> "Figure":
     return dress(figure, f"Clusters of {plain(dataset.attrs['point'])} (n = {dataset.attrs['n']:,} rows)")
 
 
-def print_clusters(dataset: "xr.Dataset") -> "Sheet":
-    """The same for print; under each bar the tokens that mark the cluster."""
+def _matplotlib(dataset: "xr.Dataset") -> "Sheet":
+    """Under each bar the tokens that mark the cluster."""
     page, (left, right) = sheet(2, height=5.0, width_ratios=[1.6, 1])
     cluster, start = dataset["cluster"].values, np.zeros(dataset.sizes["cluster"])
     counts = _counts(dataset)
@@ -100,15 +100,38 @@ def print_clusters(dataset: "xr.Dataset") -> "Sheet":
         start = start + count
     marks = [
         ", ".join(visible(token.strip() or token, 12) for token in row[:4] if token)
-        for row in dataset["mark_token"].values
+        for row in dataset["cluster_token"].values
     ]
     left.set_yticks(cluster, [f"{at}: {text}" if text else str(at) for at, text in zip(cluster, marks, strict=True)])
     left.invert_yaxis()
     below(left, 5)
     label(left, f"Clusters (n = {dataset.attrs['n']:,} rows)", "rows", "cluster and its marking tokens")
-    print_against_null(right, _measures(dataset))
+    matplotlib_against_null(right, _measures(dataset))
     label(right, "Measured, and its null", "", "score (1 is best)")
     return page
+
+
+def plot_clusters(dataset: "xr.Dataset", backend: Backend = "plotly") -> AnyFigure:
+    """Draw the result of `memlens.analysis.clusters`.
+
+    Parameters
+    ----------
+    dataset : xarray.Dataset
+        What `memlens.analysis.clusters` returned.
+    backend : str
+        "plotly", for the screen, or "matplotlib", for print.
+
+    Returns
+    -------
+    plotly.graph_objects.Figure or matplotlib.figure.Figure
+        By the backend.
+
+    Raises
+    ------
+    AnalysisError
+        For another backend.
+    """
+    return choose(backend, _plotly, _matplotlib)(dataset)
 
 
 def caption(dataset: "xr.Dataset") -> str:

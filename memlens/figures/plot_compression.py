@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from memlens.figures.backend import AnyFigure, Backend, choose
 from memlens.figures.style import (
     ACCENT,
     INK,
@@ -42,8 +43,7 @@ def _bars(dataset: "xr.Dataset") -> list[tuple[str, np.ndarray, np.ndarray, np.n
     return out
 
 
-def plot_compression(dataset: "xr.Dataset") -> "Figure":
-    """Draw the result of `memlens.analysis.compression`."""
+def _plotly(dataset: "xr.Dataset") -> "Figure":
     from plotly.subplots import make_subplots
 
     figure = make_subplots(
@@ -93,8 +93,7 @@ def plot_compression(dataset: "xr.Dataset") -> "Figure":
     return dress(figure, plain(_title(dataset), 120))
 
 
-def print_compression(dataset: "xr.Dataset") -> "Sheet":
-    """The same for print."""
+def _matplotlib(dataset: "xr.Dataset") -> "Sheet":
     page, (left, right) = sheet(2)
     value, low, high, rate = (dataset[name].values for name in ("reconstruction", "low", "high", "rate"))
     arms = 100 * np.stack([value - low, high - value]).clip(0)
@@ -122,6 +121,29 @@ def print_compression(dataset: "xr.Dataset") -> "Sheet":
         below(right, 3)
     label(right, "What probes read (95 % of the loss)", "read from", "information (bit a slot)")
     return page
+
+
+def plot_compression(dataset: "xr.Dataset", backend: Backend = "plotly") -> AnyFigure:
+    """Draw the result of `memlens.analysis.compression`.
+
+    Parameters
+    ----------
+    dataset : xarray.Dataset
+        What `memlens.analysis.compression` returned.
+    backend : str
+        "plotly", for the screen, or "matplotlib", for print.
+
+    Returns
+    -------
+    plotly.graph_objects.Figure or matplotlib.figure.Figure
+        By the backend.
+
+    Raises
+    ------
+    AnalysisError
+        For another backend.
+    """
+    return choose(backend, _plotly, _matplotlib)(dataset)
 
 
 def caption(dataset: "xr.Dataset") -> str:

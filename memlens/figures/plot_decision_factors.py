@@ -4,13 +4,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from memlens.figures.panel import Mark, Panel, paper, screen
+from memlens.figures.backend import AnyFigure, Backend
+from memlens.figures.panel import Mark, Panel, draw
 from memlens.figures.style import ACTION_COLOUR, ACTION_LETTER
 
 if TYPE_CHECKING:
     import xarray as xr
-    from matplotlib.figure import Figure as Sheet
-    from plotly.graph_objects import Figure
 
 
 def _panels(dataset: "xr.Dataset") -> list[Panel]:
@@ -32,17 +31,33 @@ def _panels(dataset: "xr.Dataset") -> list[Panel]:
     return panels
 
 
-def plot_decision_factors(dataset: "xr.Dataset") -> "Figure":
-    """Draw the result of `memlens.analysis.decision_factors`."""
+def plot_decision_factors(dataset: "xr.Dataset", backend: Backend = "plotly") -> AnyFigure:
+    """Draw the result of `memlens.analysis.decision_factors`.
+
+    Parameters
+    ----------
+    dataset : xarray.Dataset
+        What `memlens.analysis.decision_factors` returned.
+    backend : str
+        "plotly", for the screen, or "matplotlib", for print.
+
+    Returns
+    -------
+    plotly.graph_objects.Figure or matplotlib.figure.Figure
+        By the backend.
+
+    Raises
+    ------
+    AnalysisError
+        For another backend.
+    """
     columns = dataset.sizes["tested"]
-    return screen(
-        _panels(dataset), f"On what decisions depend (n = {dataset.attrs['n']:,}, 95 % intervals)", columns=columns
+    return draw(
+        _panels(dataset),
+        f"On what decisions depend (n = {dataset.attrs['n']:,}, 95 % intervals)",
+        backend,
+        columns=columns,
     )
-
-
-def print_decision_factors(dataset: "xr.Dataset") -> "Sheet":
-    """The same for print."""
-    return paper(_panels(dataset), columns=dataset.sizes["tested"])
 
 
 def caption(dataset: "xr.Dataset") -> str:

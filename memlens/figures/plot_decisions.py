@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from memlens.figures.backend import AnyFigure, Backend, choose
 from memlens.figures.style import (
     ACTION_COLOUR,
     ACTION_DASH,
@@ -32,8 +33,7 @@ def _shares(dataset: "xr.Dataset", kind: str) -> np.ndarray:
     return 100 * count / np.maximum(count.sum(1, keepdims=True), 1)
 
 
-def plot_decisions(dataset: "xr.Dataset") -> "Figure":
-    """Draw the result of `memlens.analysis.decisions`."""
+def _plotly(dataset: "xr.Dataset") -> "Figure":
     from plotly.subplots import make_subplots
 
     kinds = [str(kind) for kind in dataset["kind"].values]
@@ -82,8 +82,8 @@ def plot_decisions(dataset: "xr.Dataset") -> "Figure":
     return dress(figure, f"Decisions of the controller (n = {dataset.attrs['n']:,})", height=640)
 
 
-def print_decisions(dataset: "xr.Dataset") -> "Sheet":
-    """The same for print, actions as shares."""
+def _matplotlib(dataset: "xr.Dataset") -> "Sheet":
+    """Actions as shares."""
     page, axes = sheet(2, height=6.4, rows=2)
     segment = dataset["segment"].values
     for at, kind in enumerate(str(kind) for kind in dataset["kind"].values):
@@ -117,6 +117,29 @@ def print_decisions(dataset: "xr.Dataset") -> "Sheet":
         label(curves, f"{kind}s: mean Q", _segments(dataset), "mean Q (nat)" if at == 0 else "")
     below(axes[2], 4)
     return page
+
+
+def plot_decisions(dataset: "xr.Dataset", backend: Backend = "plotly") -> AnyFigure:
+    """Draw the result of `memlens.analysis.decisions`.
+
+    Parameters
+    ----------
+    dataset : xarray.Dataset
+        What `memlens.analysis.decisions` returned.
+    backend : str
+        "plotly", for the screen, or "matplotlib", for print.
+
+    Returns
+    -------
+    plotly.graph_objects.Figure or matplotlib.figure.Figure
+        By the backend.
+
+    Raises
+    ------
+    AnalysisError
+        For another backend.
+    """
+    return choose(backend, _plotly, _matplotlib)(dataset)
 
 
 def caption(dataset: "xr.Dataset") -> str:

@@ -4,7 +4,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from memlens.figures.against_null import Measured, plot_against_null, print_against_null
+from memlens.figures.against_null import Measured, matplotlib_against_null, plotly_against_null
+from memlens.figures.backend import AnyFigure, Backend, choose
 from memlens.figures.style import ACCENT, INK, dress, label, p_text, percent, plain, scalar, sheet, visible
 
 if TYPE_CHECKING:
@@ -29,8 +30,7 @@ def _measured(dataset: "xr.Dataset") -> Measured:
     return Measured("explained", 100 * scalar(dataset, "explained"), np.nan, np.nan, null)
 
 
-def plot_dictionary(dataset: "xr.Dataset") -> "Figure":
-    """Draw the result of `memlens.analysis.dictionary`."""
+def _plotly(dataset: "xr.Dataset") -> "Figure":
     from plotly.subplots import make_subplots
 
     figure = make_subplots(
@@ -40,7 +40,7 @@ def plot_dictionary(dataset: "xr.Dataset") -> "Figure":
         horizontal_spacing=0.12,
         subplot_titles=["held-out variance explained", "features"],
     )
-    plot_against_null(figure, [_measured(dataset)], 1, 1)
+    plotly_against_null(figure, [_measured(dataset)], 1, 1)
     for name, (words, dash, _) in OTHERS.items():
         figure.add_scatter(
             x=["explained"],
@@ -77,10 +77,10 @@ def plot_dictionary(dataset: "xr.Dataset") -> "Figure":
     return dress(figure, plain(_title(dataset), 120))
 
 
-def print_dictionary(dataset: "xr.Dataset") -> "Sheet":
-    """The same for print, with the tokens of the most used features' top examples."""
+def _matplotlib(dataset: "xr.Dataset") -> "Sheet":
+    """With the tokens of the most used features' top examples."""
     page, (left, right) = sheet(2, height=4.8, width=11.0, width_ratios=[1, 1.7])
-    print_against_null(left, [_measured(dataset)], legend=False)
+    matplotlib_against_null(left, [_measured(dataset)], legend=False)
     for name, (words, _, line) in OTHERS.items():
         left.axhline(100 * scalar(dataset, name), color=INK, linestyle=line, linewidth=1, label=words)
     left.set_xticks([])
@@ -97,6 +97,29 @@ def print_dictionary(dataset: "xr.Dataset") -> "Sheet":
     right.invert_yaxis()
     label(right, _title(dataset), "rows in which it is active (%)", "feature and tokens of its top examples")
     return page
+
+
+def plot_dictionary(dataset: "xr.Dataset", backend: Backend = "plotly") -> AnyFigure:
+    """Draw the result of `memlens.analysis.dictionary`.
+
+    Parameters
+    ----------
+    dataset : xarray.Dataset
+        What `memlens.analysis.dictionary` returned.
+    backend : str
+        "plotly", for the screen, or "matplotlib", for print.
+
+    Returns
+    -------
+    plotly.graph_objects.Figure or matplotlib.figure.Figure
+        By the backend.
+
+    Raises
+    ------
+    AnalysisError
+        For another backend.
+    """
+    return choose(backend, _plotly, _matplotlib)(dataset)
 
 
 def caption(dataset: "xr.Dataset") -> str:

@@ -2,7 +2,8 @@
 
 from typing import TYPE_CHECKING
 
-from memlens.figures.against_null import Measured, plot_against_null, print_against_null
+from memlens.figures.against_null import Measured, matplotlib_against_null, plotly_against_null
+from memlens.figures.backend import AnyFigure, Backend, choose
 from memlens.figures.style import ACCENT, NULL_COLOUR, below, dress, label, p_text, plain, scalar, sheet
 
 if TYPE_CHECKING:
@@ -20,8 +21,7 @@ def _title(dataset: "xr.Dataset") -> str:
     return f"Drift of {dataset.attrs['point']} (n = {dataset.attrs['n']:,} segments)"
 
 
-def plot_drift(dataset: "xr.Dataset") -> "Figure":
-    """Draw the result of `memlens.analysis.drift`."""
+def _plotly(dataset: "xr.Dataset") -> "Figure":
     from plotly.subplots import make_subplots
 
     figure = make_subplots(
@@ -49,15 +49,14 @@ def plot_drift(dataset: "xr.Dataset") -> "Figure":
         row=1,  # pyright: ignore[reportArgumentType]
         col=1,  # pyright: ignore[reportArgumentType]
     )
-    plot_against_null(figure, [_trend(dataset)], 1, 2)
+    plotly_against_null(figure, [_trend(dataset)], 1, 2)
     figure.update_xaxes(title="segments apart", type="log", row=1, col=1)
     figure.update_yaxes(title="distance (unit of the point)", row=1, col=1)
     figure.update_yaxes(title="Spearman's correlation", row=1, col=2)
     return dress(figure, plain(_title(dataset), 120))
 
 
-def print_drift(dataset: "xr.Dataset") -> "Sheet":
-    """The same for print."""
+def _matplotlib(dataset: "xr.Dataset") -> "Sheet":
     page, (left, right) = sheet(2, width_ratios=[1.8, 1])
     distance, low, high = (dataset[name].values for name in ("distance", "distance_low", "distance_high"))
     left.errorbar(
@@ -73,9 +72,32 @@ def print_drift(dataset: "xr.Dataset") -> "Sheet":
     left.set_xscale("log")
     below(left, 2)
     label(left, _title(dataset), "segments apart", "distance (unit of the point)")
-    print_against_null(right, [_trend(dataset)])
+    matplotlib_against_null(right, [_trend(dataset)])
     label(right, "", "", "Spearman's correlation of distance and time")
     return page
+
+
+def plot_drift(dataset: "xr.Dataset", backend: Backend = "plotly") -> AnyFigure:
+    """Draw the result of `memlens.analysis.drift`.
+
+    Parameters
+    ----------
+    dataset : xarray.Dataset
+        What `memlens.analysis.drift` returned.
+    backend : str
+        "plotly", for the screen, or "matplotlib", for print.
+
+    Returns
+    -------
+    plotly.graph_objects.Figure or matplotlib.figure.Figure
+        By the backend.
+
+    Raises
+    ------
+    AnalysisError
+        For another backend.
+    """
+    return choose(backend, _plotly, _matplotlib)(dataset)
 
 
 def caption(dataset: "xr.Dataset") -> str:

@@ -4,14 +4,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from memlens.figures.contrasted import contrasted, interval
-from memlens.figures.panel import Panel, paper, screen
+from memlens.figures.backend import AnyFigure, Backend
+from memlens.figures.effect_and_null import effect_and_null, interval
+from memlens.figures.panel import Panel, draw
 from memlens.figures.style import several
 
 if TYPE_CHECKING:
     import xarray as xr
-    from matplotlib.figure import Figure as Sheet
-    from plotly.graph_objects import Figure
 
 TITLES = {
     "entry": ("one place that was read", "emptied place"),
@@ -28,7 +27,7 @@ def _panels(dataset: "xr.Dataset") -> list[Panel]:
         own = dataset.isel(cause=np.flatnonzero(kinds == kind))
         title, x = TITLES[kind]
         ticks = [_short(str(name)) for name in own["cause"].values]
-        panels.append(Panel(title, x, "loss gained (nat/token)", contrasted(own, NULL), ticks=ticks, line=0))
+        panels.append(Panel(title, x, "loss gained (nat/token)", effect_and_null(own, NULL), ticks=ticks, line=0))
     return panels
 
 
@@ -38,16 +37,32 @@ def _short(name: str) -> str:
     return name
 
 
-def plot_effects(dataset: "xr.Dataset") -> "Figure":
-    """Draw the result of `memlens.causes.effects`."""
-    return screen(
-        _panels(dataset), f"What answers lose without each cause (n = {dataset.attrs['n']:,} questions)", columns=2
+def plot_effects(dataset: "xr.Dataset", backend: Backend = "plotly") -> AnyFigure:
+    """Draw the result of `memlens.causes.effects`.
+
+    Parameters
+    ----------
+    dataset : xarray.Dataset
+        What `memlens.causes.effects` returned.
+    backend : str
+        "plotly", for the screen, or "matplotlib", for print.
+
+    Returns
+    -------
+    plotly.graph_objects.Figure or matplotlib.figure.Figure
+        By the backend.
+
+    Raises
+    ------
+    AnalysisError
+        For another backend.
+    """
+    return draw(
+        _panels(dataset),
+        f"What answers lose without each cause (n = {dataset.attrs['n']:,} questions)",
+        backend,
+        columns=2,
     )
-
-
-def print_effects(dataset: "xr.Dataset") -> "Sheet":
-    """The same for print."""
-    return paper(_panels(dataset), columns=2)
 
 
 def caption(dataset: "xr.Dataset") -> str:
@@ -63,6 +78,7 @@ def caption(dataset: "xr.Dataset") -> str:
         parts.append(f"{one['cause'].item()} {interval(*(float(one[name]) for name in ('mean', 'low', 'high')))}")
     more = f", and {several(order.size - 3, 'other')}" if order.size > 3 else ""
     return (
-        f"Causes that change answers' loss otherwise than the same done to what was not read (p ≤ 0.05, adjusted within each kind; "
+        f"Causes that change the loss of answers more or less than the same change to what was not read (p ≤ 0.05, adjusted within "
+        f"each kind; "
         f"{causes} tried on {n:,} answers), in nats a token: {'; '.join(parts)}{more}."
     )

@@ -4,13 +4,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from memlens.figures.panel import Mark, Panel, paper, screen
+from memlens.figures.backend import AnyFigure, Backend
+from memlens.figures.panel import Mark, Panel, draw
 from memlens.figures.style import ACCENT, INK, NULL_COLOUR, p_text, percent, several
 
 if TYPE_CHECKING:
     import xarray as xr
-    from matplotlib.figure import Figure as Sheet
-    from plotly.graph_objects import Figure
 
 COLOUR = {"memory": ACCENT, "attention": "#D55E00"}
 DASH = {"memory": "solid", "attention": "dash"}
@@ -38,25 +37,38 @@ def _panels(dataset: "xr.Dataset") -> list[Panel]:
     steps = [str(dataset["step"].values[at]) for at in timed]
     notes = [several(int(dataset["seconds_n"].values[at]), "step") for at in timed]
     measured = Mark("measured (median, 95 %)", np.arange(timed.size), middle, INK, "point", low, high, note=notes)
-    dealt = Mark("the median, dealt by FLOPs (not measured)", np.arange(len(parts)), 1000 * dataset["seconds_by_flops"].values,
+    divided = Mark("the median, divided by FLOPs (not measured)", np.arange(len(parts)), 1000 * dataset["seconds_by_flops"].values,
                  NULL_COLOUR, "bar")  # fmt: skip
     return [
         Panel("share of each part", "", "%", shares, ticks=parts),
         Panel("FLOPs so far", x, "GFLOP", over_time("flops_so_far", 1e9)),
         Panel("what a question reads", x, "MiB", over_time("held_bytes_so_far", 2**20)),
         Panel("time of a step", "", "ms", [measured], ticks=steps),
-        Panel("time of a part, an estimate", "", "ms", [dealt], ticks=parts),
+        Panel("time of a part, an estimate", "", "ms", [divided], ticks=parts),
     ]
 
 
-def plot_efficiency(dataset: "xr.Dataset") -> "Figure":
-    """Draw the result of `memlens.analysis.efficiency`."""
-    return screen(_panels(dataset), f"What the run cost (n = {dataset.attrs['n']:,} segments)")
+def plot_efficiency(dataset: "xr.Dataset", backend: Backend = "plotly") -> AnyFigure:
+    """Draw the result of `memlens.analysis.efficiency`.
 
+    Parameters
+    ----------
+    dataset : xarray.Dataset
+        What `memlens.analysis.efficiency` returned.
+    backend : str
+        "plotly", for the screen, or "matplotlib", for print.
 
-def print_efficiency(dataset: "xr.Dataset") -> "Sheet":
-    """The same for print."""
-    return paper(_panels(dataset))
+    Returns
+    -------
+    plotly.graph_objects.Figure or matplotlib.figure.Figure
+        By the backend.
+
+    Raises
+    ------
+    AnalysisError
+        For another backend.
+    """
+    return draw(_panels(dataset), f"What the run cost (n = {dataset.attrs['n']:,} segments)", backend)
 
 
 def caption(dataset: "xr.Dataset") -> str:

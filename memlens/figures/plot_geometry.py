@@ -4,7 +4,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from memlens.figures.against_null import Measured, plot_against_null, print_against_null
+from memlens.figures.against_null import Measured, matplotlib_against_null, plotly_against_null
+from memlens.figures.backend import AnyFigure, Backend, choose
 from memlens.figures.style import ACCENT, INK, dress, label, p_text, plain, scalar, sheet
 
 if TYPE_CHECKING:
@@ -35,8 +36,7 @@ def _title(dataset: "xr.Dataset") -> str:
     return f"Geometry of {dataset.attrs['point']} (n = {dataset.attrs['n']:,} vectors)"
 
 
-def plot_geometry(dataset: "xr.Dataset") -> "Figure":
-    """Draw the result of `memlens.analysis.geometry`."""
+def _plotly(dataset: "xr.Dataset") -> "Figure":
     from plotly.subplots import make_subplots
 
     measures = _measures(dataset)
@@ -50,7 +50,7 @@ def plot_geometry(dataset: "xr.Dataset") -> "Figure":
         subplot_titles=[PANELS[each.name] for each in measures] + ["share of the variance by principal axis"],
     )
     for at, each in enumerate(measures, start=1):
-        plot_against_null(figure, [each], 1, at, legend=at == 1)
+        plotly_against_null(figure, [each], 1, at, legend=at == 1)
     spectrum = dataset["spectrum"].values
     figure.add_scatter(
         x=np.arange(1, spectrum.size + 1),
@@ -68,12 +68,11 @@ def plot_geometry(dataset: "xr.Dataset") -> "Figure":
     return dress(figure, plain(_title(dataset), 120), height=700)
 
 
-def print_geometry(dataset: "xr.Dataset") -> "Sheet":
-    """The same for print."""
+def _matplotlib(dataset: "xr.Dataset") -> "Sheet":
     measures = _measures(dataset)
     page, axes = sheet(len(measures) + 1, width=12.0)
     for at, each in enumerate(measures):
-        print_against_null(axes[at], [each], legend=at == 0)
+        matplotlib_against_null(axes[at], [each], legend=at == 0)
         axes[at].set_xticks([])
         label(axes[at], "", "", PANELS[each.name])
     spectrum = 100 * dataset["spectrum"].values
@@ -82,6 +81,29 @@ def print_geometry(dataset: "xr.Dataset") -> "Sheet":
     label(axes[-1], "", "principal axis (dotted: effective rank)", "variance (%)")
     page.suptitle(_title(dataset), fontsize=11, x=0.02, ha="left", color=INK)
     return page
+
+
+def plot_geometry(dataset: "xr.Dataset", backend: Backend = "plotly") -> AnyFigure:
+    """Draw the result of `memlens.analysis.geometry`.
+
+    Parameters
+    ----------
+    dataset : xarray.Dataset
+        What `memlens.analysis.geometry` returned.
+    backend : str
+        "plotly", for the screen, or "matplotlib", for print.
+
+    Returns
+    -------
+    plotly.graph_objects.Figure or matplotlib.figure.Figure
+        By the backend.
+
+    Raises
+    ------
+    AnalysisError
+        For another backend.
+    """
+    return choose(backend, _plotly, _matplotlib)(dataset)
 
 
 def caption(dataset: "xr.Dataset") -> str:

@@ -4,13 +4,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from memlens.figures.panel import Mark, Panel, null_mark, paper, screen
+from memlens.figures.backend import AnyFigure, Backend
+from memlens.figures.panel import Mark, Panel, draw, null_mark
 from memlens.figures.style import ACCENT, NULL_COLOUR, p_text, percent, scalar
 
 if TYPE_CHECKING:
     import xarray as xr
-    from matplotlib.figure import Figure as Sheet
-    from plotly.graph_objects import Figure
 
 COLOUR = {"fact": "#0072B2", "no fact": "#D55E00"}
 
@@ -55,14 +54,27 @@ def _panels(dataset: "xr.Dataset") -> list[Panel]:
     ]
 
 
-def plot_lineage(dataset: "xr.Dataset") -> "Figure":
-    """Draw the result of `memlens.analysis.lineage`."""
-    return screen(_panels(dataset), f"What became of what was written (n = {dataset.attrs['n']:,} slots)")
+def plot_lineage(dataset: "xr.Dataset", backend: Backend = "plotly") -> AnyFigure:
+    """Draw the result of `memlens.analysis.lineage`.
 
+    Parameters
+    ----------
+    dataset : xarray.Dataset
+        What `memlens.analysis.lineage` returned.
+    backend : str
+        "plotly", for the screen, or "matplotlib", for print.
 
-def print_lineage(dataset: "xr.Dataset") -> "Sheet":
-    """The same for print."""
-    return paper(_panels(dataset))
+    Returns
+    -------
+    plotly.graph_objects.Figure or matplotlib.figure.Figure
+        By the backend.
+
+    Raises
+    ------
+    AnalysisError
+        For another backend.
+    """
+    return draw(_panels(dataset), f"What became of what was written (n = {dataset.attrs['n']:,} slots)", backend)
 
 
 def caption(dataset: "xr.Dataset") -> str:
@@ -80,7 +92,7 @@ def caption(dataset: "xr.Dataset") -> str:
         return text
     gap, low, high = (100 * scalar(dataset, name) for name in ("held_gap", "held_gap_low", "held_gap_high"))
     verdict = (
-        "slots with a fact last otherwise than slots without"
+        "slots with a fact are held for a different time than slots without"
         if p <= 0.05
         else "a fact is not shown to make a difference"
     )

@@ -4,13 +4,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from memlens.figures.panel import Mark, Panel, null_mark, paper, screen
+from memlens.figures.backend import AnyFigure, Backend
+from memlens.figures.panel import Mark, Panel, draw, null_mark
 from memlens.figures.style import percent
 
 if TYPE_CHECKING:
     import xarray as xr
-    from matplotlib.figure import Figure as Sheet
-    from plotly.graph_objects import Figure
 
 COLOUR, SYMBOL = {"candidate": "#CC79A7", "resident": "#0072B2"}, {"candidate": "square", "resident": "circle"}
 
@@ -29,21 +28,34 @@ def _panels(dataset: "xr.Dataset") -> list[Panel]:
             100 * own[key].values for key in ("share", "low", "high", "null_low", "null_high")
         )
         marks = [
-            null_mark(limits, null_low, null_high, "null: actions dealt apart (95 %)"),
+            null_mark(limits, null_low, null_high, "null: each action's values shuffled (95 %)"),
             Mark(f"{kind}s", limits, y, COLOUR[kind], "point", low, high, symbol=SYMBOL[kind]),
         ]
         panels.append(Panel(f"near misses of {kind}s", "margin below (nat)", "decisions (%)", marks, log_x=True))
     return panels
 
 
-def plot_margins(dataset: "xr.Dataset") -> "Figure":
-    """Draw the result of `memlens.analysis.margins`."""
-    return screen(_panels(dataset), f"How close the calls were (n = {dataset.attrs['n']:,} decisions)")
+def plot_margins(dataset: "xr.Dataset", backend: Backend = "plotly") -> AnyFigure:
+    """Draw the result of `memlens.analysis.margins`.
 
+    Parameters
+    ----------
+    dataset : xarray.Dataset
+        What `memlens.analysis.margins` returned.
+    backend : str
+        "plotly", for the screen, or "matplotlib", for print.
 
-def print_margins(dataset: "xr.Dataset") -> "Sheet":
-    """The same for print."""
-    return paper(_panels(dataset))
+    Returns
+    -------
+    plotly.graph_objects.Figure or matplotlib.figure.Figure
+        By the backend.
+
+    Raises
+    ------
+    AnalysisError
+        For another backend.
+    """
+    return draw(_panels(dataset), f"How close the calls were (n = {dataset.attrs['n']:,} decisions)", backend)
 
 
 def caption(dataset: "xr.Dataset") -> str:
@@ -57,7 +69,7 @@ def caption(dataset: "xr.Dataset") -> str:
             continue
         verdict = "more than" if share > high else "fewer than" if share < low else "as many as"
         parts.append(
-            f"{percent(share)} of the decisions on {kind}s were closer than {limit:g} nat, {verdict} if their actions' values had nothing "
-            f"to do with each other ({percent(low)} to {percent(high)})."
+            f"{percent(share)} of the decisions on {kind}s were closer than {limit:g} nat, {verdict} if their actions' values were "
+            f"unrelated ({percent(low)} to {percent(high)})."
         )
     return " ".join(parts)

@@ -4,13 +4,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from memlens.figures.panel import Mark, Panel, paper, screen
+from memlens.figures.backend import AnyFigure, Backend
+from memlens.figures.panel import Mark, Panel, draw
 from memlens.figures.style import level_colour, percent, several
 
 if TYPE_CHECKING:
     import xarray as xr
-    from matplotlib.figure import Figure as Sheet
-    from plotly.graph_objects import Figure
 
 PANELS = (
     ("occupancy", "entries held (thin: capacity)", "entries"),
@@ -36,14 +35,27 @@ def _panels(dataset: "xr.Dataset") -> list[Panel]:
     return panels
 
 
-def plot_occupancy(dataset: "xr.Dataset") -> "Figure":
-    """Draw the result of `memlens.analysis.occupancy`."""
-    return screen(_panels(dataset), f"The long-term store (n = {dataset.attrs['n']:,} births)")
+def plot_occupancy(dataset: "xr.Dataset", backend: Backend = "plotly") -> AnyFigure:
+    """Draw the result of `memlens.analysis.occupancy`.
 
+    Parameters
+    ----------
+    dataset : xarray.Dataset
+        What `memlens.analysis.occupancy` returned.
+    backend : str
+        "plotly", for the screen, or "matplotlib", for print.
 
-def print_occupancy(dataset: "xr.Dataset") -> "Sheet":
-    """The same for print."""
-    return paper(_panels(dataset))
+    Returns
+    -------
+    plotly.graph_objects.Figure or matplotlib.figure.Figure
+        By the backend.
+
+    Raises
+    ------
+    AnalysisError
+        For another backend.
+    """
+    return draw(_panels(dataset), f"The long-term store (n = {dataset.attrs['n']:,} births)", backend)
 
 
 def caption(dataset: "xr.Dataset") -> str:
@@ -58,5 +70,5 @@ def caption(dataset: "xr.Dataset") -> str:
         parts.append(f"Level {level} ends with {held:.1f} entries{full}{old}.")
     dropped = int(dataset["dropped_at_birth"].sum())
     if dropped:
-        parts.append(f"{several(dropped, 'slot')} dropped in the segment of birth were never held.")
+        parts.append(f"{several(dropped, 'slot')} dropped in the segment in which they were written were never held.")
     return " ".join(parts)

@@ -4,7 +4,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from memlens.figures.against_null import Measured, plot_against_null, print_against_null
+from memlens.figures.against_null import Measured, matplotlib_against_null, plotly_against_null
+from memlens.figures.backend import AnyFigure, Backend, choose
 from memlens.figures.style import ACCENT, INK, NULL_COLOUR, dress, label, p_text, percent, plain, scalar, sheet
 
 if TYPE_CHECKING:
@@ -25,8 +26,7 @@ def _information(dataset: "xr.Dataset") -> Measured:
     return Measured("information", scalar(dataset, "information"), np.nan, np.nan, dataset["information_null"].values)
 
 
-def plot_probe(dataset: "xr.Dataset") -> "Figure":
-    """Draw the result of `memlens.analysis.probe`."""
+def _plotly(dataset: "xr.Dataset") -> "Figure":
     from plotly.subplots import make_subplots
 
     classes = "confusion" in dataset
@@ -74,27 +74,31 @@ def plot_probe(dataset: "xr.Dataset") -> "Figure":
         col=1,
         marker={"symbol": "line-ew-open", "size": 26, "color": INK, "line": {"width": 2}},
     )
-    plot_against_null(figure, [_information(dataset)], 1, 2, legend=False)
+    plotly_against_null(figure, [_information(dataset)], 1, 2, legend=False)
     figure.update_yaxes(title="score (%)", row=1, col=1)
     figure.update_yaxes(title=f"information ({dataset.attrs['unit']})", row=1, col=2)
     if classes:
         figure.update_yaxes(range=[0, 104], row=1, col=1)
-        figure.add_heatmap(
-            x=[str(name) for name in dataset["predicted"].values],
-            y=[str(name) for name in dataset["true"].values],
-            z=_share(dataset),
-            zmin=0,
-            zmax=100,
-            colorscale="Blues",
-            texttemplate="%{z:.0f}",
-            showscale=False,
-            row=1,
-            col=3,
-            hovertemplate="true %{y}, predicted %{x}: %{z:.1f} %<extra></extra>",
-        )
-        figure.update_xaxes(title="predicted", row=1, col=3)
-        figure.update_yaxes(title="true", autorange="reversed", row=1, col=3)
+        _add_confusion(figure, dataset)
     return dress(figure, plain(_title(dataset), 120))
+
+
+def _add_confusion(figure: "Figure", dataset: "xr.Dataset") -> None:
+    figure.add_heatmap(
+        x=[str(name) for name in dataset["predicted"].values],
+        y=[str(name) for name in dataset["true"].values],
+        z=_share(dataset),
+        zmin=0,
+        zmax=100,
+        colorscale="Blues",
+        texttemplate="%{z:.0f}",
+        showscale=False,
+        row=1,
+        col=3,
+        hovertemplate="true %{y}, predicted %{x}: %{z:.1f} %<extra></extra>",
+    )
+    figure.update_xaxes(title="predicted", row=1, col=3)
+    figure.update_yaxes(title="true", autorange="reversed", row=1, col=3)
 
 
 def _share(dataset: "xr.Dataset") -> np.ndarray:
@@ -102,8 +106,7 @@ def _share(dataset: "xr.Dataset") -> np.ndarray:
     return 100 * confusion / np.maximum(confusion.sum(1, keepdims=True), 1)
 
 
-def print_probe(dataset: "xr.Dataset") -> "Sheet":
-    """The same for print."""
+def _matplotlib(dataset: "xr.Dataset") -> "Sheet":
     classes = "confusion" in dataset
     page, axes = sheet(3 if classes else 2, width=11.5, width_ratios=[1.6, 0.6, 1][: 3 if classes else 2])
     left = axes[0]
@@ -131,15 +134,15 @@ def print_probe(dataset: "xr.Dataset") -> "Sheet":
         left.set_ylim(0, 104)
     left.legend(frameon=False, fontsize=9, loc="upper center", bbox_to_anchor=(0.5, -0.16), ncols=3)
     label(left, _title(dataset), "", "score (%)")
-    print_against_null(axes[1], [_information(dataset)])
+    matplotlib_against_null(axes[1], [_information(dataset)])
     axes[1].set_xticks([])
     label(axes[1], "Beyond base rates", "", f"information ({dataset.attrs['unit']})")
     if classes:
-        _print_confusion(axes[2], dataset)
+        _draw_confusion(axes[2], dataset)
     return page
 
 
-def _print_confusion(right: "Axes", dataset: "xr.Dataset") -> None:
+def _draw_confusion(right: "Axes", dataset: "xr.Dataset") -> None:
     share = _share(dataset)
     right.grid(visible=False)
     right.imshow(share, cmap="Blues", vmin=0, vmax=100, aspect="auto")
@@ -156,6 +159,29 @@ def _print_confusion(right: "Axes", dataset: "xr.Dataset") -> None:
     right.set_xticks(range(share.shape[1]), [str(name) for name in dataset["predicted"].values])
     right.set_yticks(range(share.shape[0]), [str(name) for name in dataset["true"].values])
     label(right, "Confusion (% of the true class)", "predicted", "true")
+
+
+def plot_probe(dataset: "xr.Dataset", backend: Backend = "plotly") -> AnyFigure:
+    """Draw the result of `memlens.analysis.probe`.
+
+    Parameters
+    ----------
+    dataset : xarray.Dataset
+        What `memlens.analysis.probe` returned.
+    backend : str
+        "plotly", for the screen, or "matplotlib", for print.
+
+    Returns
+    -------
+    plotly.graph_objects.Figure or matplotlib.figure.Figure
+        By the backend.
+
+    Raises
+    ------
+    AnalysisError
+        For another backend.
+    """
+    return choose(backend, _plotly, _matplotlib)(dataset)
 
 
 def caption(dataset: "xr.Dataset") -> str:

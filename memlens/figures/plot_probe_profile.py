@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from memlens.figures.backend import AnyFigure, Backend, choose
 from memlens.figures.style import ACCENT, INK, NULL_COLOUR, below, dress, label, plain, scalar, sheet, visible
 
 if TYPE_CHECKING:
@@ -27,8 +28,7 @@ def _score(dataset: "xr.Dataset") -> str:
     return "accuracy" if dataset.attrs["unit"] == "bit" else "R2"
 
 
-def plot_probe_profile(dataset: "xr.Dataset") -> "Figure":
-    """Draw the result of `memlens.analysis.probe_profile`."""
+def _plotly(dataset: "xr.Dataset") -> "Figure":
     from plotly.subplots import make_subplots
 
     names = [plain(name) for name in _names(dataset)]
@@ -89,8 +89,7 @@ def plot_probe_profile(dataset: "xr.Dataset") -> "Figure":
     return dress(figure, plain(_title(dataset), 120), height=640)
 
 
-def print_probe_profile(dataset: "xr.Dataset") -> "Sheet":
-    """The same for print."""
+def _matplotlib(dataset: "xr.Dataset") -> "Sheet":
     page, (left, right) = sheet(2, width=12.0, height=4.6)
     names, x = _names(dataset), np.arange(dataset.sizes["group"])
     null = dataset["information_null"].values
@@ -110,6 +109,29 @@ def print_probe_profile(dataset: "xr.Dataset") -> "Sheet":
             x[::step], [visible(name, 20) for name in names[::step]], rotation=0 if len(names[0]) < 6 else 15
         )
     return page
+
+
+def plot_probe_profile(dataset: "xr.Dataset", backend: Backend = "plotly") -> AnyFigure:
+    """Draw the result of `memlens.analysis.probe_profile`.
+
+    Parameters
+    ----------
+    dataset : xarray.Dataset
+        What `memlens.analysis.probe_profile` returned.
+    backend : str
+        "plotly", for the screen, or "matplotlib", for print.
+
+    Returns
+    -------
+    plotly.graph_objects.Figure or matplotlib.figure.Figure
+        By the backend.
+
+    Raises
+    ------
+    AnalysisError
+        For another backend.
+    """
+    return choose(backend, _plotly, _matplotlib)(dataset)
 
 
 def caption(dataset: "xr.Dataset") -> str:

@@ -4,13 +4,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from memlens.figures.panel import Mark, Panel, paper, screen
+from memlens.figures.backend import AnyFigure, Backend
+from memlens.figures.panel import Mark, Panel, draw
 from memlens.figures.style import ACCENT, ACTION_COLOUR, NULL_COLOUR, percent, scalar
 
 if TYPE_CHECKING:
     import xarray as xr
-    from matplotlib.figure import Figure as Sheet
-    from plotly.graph_objects import Figure
 
 SYMBOL = {"STORE": "circle", "COMPRESS": "square", "RETRIEVE": "diamond", "DISCARD": "triangle-up"}
 
@@ -50,22 +49,35 @@ def _panels(dataset: "xr.Dataset") -> list[Panel]:
     ]
 
 
-def plot_q_fidelity(dataset: "xr.Dataset") -> "Figure":
-    """Draw the result of `memlens.analysis.q_fidelity`."""
-    return screen(_panels(dataset), f"Q against measured effects (n = {dataset.attrs['n']:,} forced actions)")
+def plot_q_fidelity(dataset: "xr.Dataset", backend: Backend = "plotly") -> AnyFigure:
+    """Draw the result of `memlens.analysis.q_fidelity`.
 
+    Parameters
+    ----------
+    dataset : xarray.Dataset
+        What `memlens.analysis.q_fidelity` returned.
+    backend : str
+        "plotly", for the screen, or "matplotlib", for print.
 
-def print_q_fidelity(dataset: "xr.Dataset") -> "Sheet":
-    """The same for print."""
-    return paper(_panels(dataset))
+    Returns
+    -------
+    plotly.graph_objects.Figure or matplotlib.figure.Figure
+        By the backend.
+
+    Raises
+    ------
+    AnalysisError
+        For another backend.
+    """
+    return draw(_panels(dataset), f"Q against measured effects (n = {dataset.attrs['n']:,} forced actions)", backend)
 
 
 def caption(dataset: "xr.Dataset") -> str:
-    """Say whether Q foretells what forcing an action does."""
+    """Say whether Q predicts what forcing an action does."""
     rho, low, high, p = (scalar(dataset, name) for name in ("rho", "rho_low", "rho_high", "rho_p"))
     if not np.isfinite(rho):
-        return "Predicted or measured effects are alike inside every pair of actions, so that no ranks can be compared."
-    verdict = "Q foretells the effect" if p <= 0.05 else "Q is not shown to foretell the effect"
+        return "Predicted or measured effects are alike inside every pair of actions, so no ranks can be compared."
+    verdict = "Q predicts the effect" if p <= 0.05 else "Q is not shown to predict the effect"
     agreement = scalar(dataset, "agreement")
     sign = (
         f" The sign is right in {percent(agreement)} of the cases that had an effect." if np.isfinite(agreement) else ""

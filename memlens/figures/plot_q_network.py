@@ -4,13 +4,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from memlens.figures.panel import Mark, Panel, null_mark, paper, screen
+from memlens.figures.backend import AnyFigure, Backend
+from memlens.figures.panel import Mark, Panel, draw, null_mark
 from memlens.figures.style import ACCENT, ACTION_COLOUR, ACTION_LETTER, NULL_COLOUR, p_text, percent, scalar
 
 if TYPE_CHECKING:
     import xarray as xr
-    from matplotlib.figure import Figure as Sheet
-    from plotly.graph_objects import Figure
 
 #: Features drawn, the most important first.
 MOST = 8
@@ -45,7 +44,7 @@ def _dependence(dataset: "xr.Dataset") -> Panel:
         note = [f"{name} = {value:.3g}" for value in own["value"].values]
         marks.append(Mark(name, x, y, COLOURS[at], low=low, high=high, dash=DASHES[at], note=note))
     return Panel(
-        "effect of the four foremost",
+        "effect of the four most important",
         "feature, from its least to its most",
         "advantage of keeping (nat)",
         marks,
@@ -82,14 +81,29 @@ def _panels(dataset: "xr.Dataset") -> list[Panel]:
     return [_importance(dataset), _dependence(dataset), _scores(dataset), _leaves(dataset)]
 
 
-def plot_q_network(dataset: "xr.Dataset") -> "Figure":
-    """Draw the result of `memlens.analysis.q_network`."""
-    return screen(_panels(dataset), f"What the controller looks at (n = {dataset.attrs['n']:,} decisions)", columns=2)
+def plot_q_network(dataset: "xr.Dataset", backend: Backend = "plotly") -> AnyFigure:
+    """Draw the result of `memlens.analysis.q_network`.
 
+    Parameters
+    ----------
+    dataset : xarray.Dataset
+        What `memlens.analysis.q_network` returned.
+    backend : str
+        "plotly", for the screen, or "matplotlib", for print.
 
-def print_q_network(dataset: "xr.Dataset") -> "Sheet":
-    """The same for print."""
-    return paper(_panels(dataset), columns=2)
+    Returns
+    -------
+    plotly.graph_objects.Figure or matplotlib.figure.Figure
+        By the backend.
+
+    Raises
+    ------
+    AnalysisError
+        For another backend.
+    """
+    return draw(
+        _panels(dataset), f"What the controller looks at (n = {dataset.attrs['n']:,} decisions)", backend, columns=2
+    )
 
 
 def caption(dataset: "xr.Dataset") -> str:
@@ -97,7 +111,7 @@ def caption(dataset: "xr.Dataset") -> str:
     p, draws = scalar(dataset, "explained_p"), dataset.sizes["shuffle"]
     value, low, high = (scalar(dataset, "explained" + end) for end in ("", "_low", "_high"))
     text = (
-        f"On entries that were held out, the control features explain a part {value:.2f} of the variance of the advantage of keeping "
+        f"On entries that were held out, the control features explain {value:.2f} of the variance of the advantage of keeping "
         f"(95 % interval {low:.2f} to {high:.2f}; {p_text(p, draws)}). "
     )
     best = _best(dataset, dataset.sizes["feature"])
@@ -107,6 +121,6 @@ def caption(dataset: "xr.Dataset") -> str:
     text += f"Features that matter: {', '.join(sure[:MOST])}. " if sure else "No single feature is shown to matter. "
     verdict = "more than" if scalar(dataset, "fidelity_p") <= 0.05 else "not shown to be more than"
     return text + (
-        f"A tree of {dataset.sizes['leaf']} leaves wants what the controller wanted in {percent(scalar(dataset, 'fidelity'))} of held-out "
+        f"A tree of {dataset.sizes['leaf']} leaves chooses the controller's action in {percent(scalar(dataset, 'fidelity'))} of held-out "
         f"decisions, {verdict} the {percent(scalar(dataset, 'majority'))} of always taking the most frequent action."
     )

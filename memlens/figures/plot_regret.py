@@ -4,13 +4,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from memlens.figures.panel import Mark, Panel, paper, screen
+from memlens.figures.backend import AnyFigure, Backend
+from memlens.figures.panel import Mark, Panel, draw
 from memlens.figures.style import ACCENT, percent, scalar
 
 if TYPE_CHECKING:
     import xarray as xr
-    from matplotlib.figure import Figure as Sheet
-    from plotly.graph_objects import Figure
 
 
 def _gap(dataset: "xr.Dataset", name: str, scale: float, unit: str, title: str) -> Panel:
@@ -30,14 +29,27 @@ def _panels(dataset: "xr.Dataset") -> list[Panel]:
     ]
 
 
-def plot_regret(dataset: "xr.Dataset") -> "Figure":
-    """Draw the result of `memlens.analysis.regret`."""
-    return screen(_panels(dataset), f"Regret against other policies (n = {dataset.attrs['n']:,} questions)")
+def plot_regret(dataset: "xr.Dataset", backend: Backend = "plotly") -> AnyFigure:
+    """Draw the result of `memlens.analysis.regret`.
 
+    Parameters
+    ----------
+    dataset : xarray.Dataset
+        What `memlens.analysis.regret` returned.
+    backend : str
+        "plotly", for the screen, or "matplotlib", for print.
 
-def print_regret(dataset: "xr.Dataset") -> "Sheet":
-    """The same for print."""
-    return paper(_panels(dataset))
+    Returns
+    -------
+    plotly.graph_objects.Figure or matplotlib.figure.Figure
+        By the backend.
+
+    Raises
+    ------
+    AnalysisError
+        For another backend.
+    """
+    return draw(_panels(dataset), f"Regret against other policies (n = {dataset.attrs['n']:,} questions)", backend)
 
 
 def caption(dataset: "xr.Dataset") -> str:

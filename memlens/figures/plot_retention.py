@@ -4,7 +4,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from memlens.figures.panel import Mark, Panel, paper, screen
+from memlens.figures.backend import AnyFigure, Backend
+from memlens.figures.panel import Mark, Panel, draw
 from memlens.figures.style import (
     ACCENT,
     MODALITY_COLOUR,
@@ -19,8 +20,6 @@ from memlens.figures.style import (
 
 if TYPE_CHECKING:
     import xarray as xr
-    from matplotlib.figure import Figure as Sheet
-    from plotly.graph_objects import Figure
 
 Y = "exact-match accuracy (%)"
 
@@ -43,17 +42,15 @@ def _bars(dataset: "xr.Dataset", name: str) -> Mark:
 
 def _panels(dataset: "xr.Dataset") -> list[Panel]:
     chance = 100 * float(dataset["chance"].sel(modality="all"))
-    marks = [
-        Mark("null: answers dealt anew", [-0.4, dataset.sizes["bin"] - 0.6], [chance] * 2, NULL_COLOUR, dash="dash")
-    ]
+    marks = [Mark("null: answers shuffled", [-0.4, dataset.sizes["bin"] - 0.6], [chance] * 2, NULL_COLOUR, dash="dash")]
     for name, x, row in _lines(dataset):
         y, low, high = (100 * row[key].values for key in ("accuracy", "low", "high"))
         note = [f"n = {count:,}" for count in row["n"].values]
         colour, symbol = MODALITY_COLOUR[name], MODALITY_SYMBOL[name]
         marks.append(Mark(name, x, y, colour, "point", low, high, symbol=symbol, note=note))
     facts = [f"{a:,}–{b:,}" for a, b in zip(dataset["facts_low"].values, dataset["facts_high"].values, strict=True)]
-    known = dataset.isel(holder=np.flatnonzero(dataset["holder_n"].values > 0))
-    holder = [str(name) for name in known["holder"].values]
+    known = dataset.isel(fact_location=np.flatnonzero(dataset["fact_location_n"].values > 0))
+    location = [str(name) for name in known["fact_location"].values]
     bins, height = spans(dataset["bin_low"].values, dataset["bin_high"].values), (-3, 103)
     return [
         Panel("by distance", "distance from fact to question (tokens)", Y, marks, ticks=bins, y_range=height),
@@ -64,21 +61,36 @@ def _panels(dataset: "xr.Dataset") -> list[Panel]:
             "by where the fact is held",
             "when it is asked for",
             Y,
-            [_bars(known, "holder")],
-            ticks=holder,
+            [_bars(known, "fact_location")],
+            ticks=location,
             y_range=height,
         ),
     ]
 
 
-def plot_retention(dataset: "xr.Dataset") -> "Figure":
-    """Draw the result of `memlens.analysis.retention`."""
-    return screen(_panels(dataset), f"Retention: what is remembered, how long (n = {dataset.attrs['n']:,} questions)")
+def plot_retention(dataset: "xr.Dataset", backend: Backend = "plotly") -> AnyFigure:
+    """Draw the result of `memlens.analysis.retention`.
 
+    Parameters
+    ----------
+    dataset : xarray.Dataset
+        What `memlens.analysis.retention` returned.
+    backend : str
+        "plotly", for the screen, or "matplotlib", for print.
 
-def print_retention(dataset: "xr.Dataset") -> "Sheet":
-    """The same for print."""
-    return paper(_panels(dataset))
+    Returns
+    -------
+    plotly.graph_objects.Figure or matplotlib.figure.Figure
+        By the backend.
+
+    Raises
+    ------
+    AnalysisError
+        For another backend.
+    """
+    return draw(
+        _panels(dataset), f"Retention: what is remembered, how long (n = {dataset.attrs['n']:,} questions)", backend
+    )
 
 
 def caption(dataset: "xr.Dataset") -> str:

@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from memlens.figures.backend import AnyFigure, Backend, choose
 from memlens.figures.style import INK, dress, label, plain, sheet, visible
 
 if TYPE_CHECKING:
@@ -30,8 +31,7 @@ def _cells(own: "xr.Dataset") -> list[list[str]]:
     ]
 
 
-def plot_similarity(dataset: "xr.Dataset") -> "Figure":
-    """Draw the result of `memlens.analysis.similarity`."""
+def _plotly(dataset: "xr.Dataset") -> "Figure":
     from plotly.subplots import make_subplots
 
     names = [str(name) for name in dataset["measure"].values]
@@ -60,8 +60,7 @@ def plot_similarity(dataset: "xr.Dataset") -> "Figure":
     return dress(figure, plain(_title(dataset), 140), height=520)
 
 
-def print_similarity(dataset: "xr.Dataset") -> "Sheet":
-    """The same for print."""
+def _matplotlib(dataset: "xr.Dataset") -> "Sheet":
     names = [str(name) for name in dataset["measure"].values]
     page, axes = sheet(len(names), width=11.0, height=5.0)
     for each, name in zip(axes, names, strict=True):
@@ -82,6 +81,29 @@ def print_similarity(dataset: "xr.Dataset") -> "Sheet":
     page.colorbar(axes[0].images[0], ax=list(axes), label="similarity", shrink=0.8)
     page.suptitle(_title(dataset), fontsize=11, x=0.02, ha="left", color=INK)
     return page
+
+
+def plot_similarity(dataset: "xr.Dataset", backend: Backend = "plotly") -> AnyFigure:
+    """Draw the result of `memlens.analysis.similarity`.
+
+    Parameters
+    ----------
+    dataset : xarray.Dataset
+        What `memlens.analysis.similarity` returned.
+    backend : str
+        "plotly", for the screen, or "matplotlib", for print.
+
+    Returns
+    -------
+    plotly.graph_objects.Figure or matplotlib.figure.Figure
+        By the backend.
+
+    Raises
+    ------
+    AnalysisError
+        For another backend.
+    """
+    return choose(backend, _plotly, _matplotlib)(dataset)
 
 
 def caption(dataset: "xr.Dataset") -> str:

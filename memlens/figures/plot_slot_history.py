@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from memlens.figures.backend import AnyFigure, Backend, choose
 from memlens.figures.style import (
     ACCENT,
     ACTION_COLOUR,
@@ -38,8 +39,7 @@ def _own(dataset: "xr.Dataset") -> "xr.Dataset":
     return dataset.isel(decision=np.flatnonzero(dataset["decision_entry"].values == dataset.attrs["entry"]))
 
 
-def plot_slot_history(dataset: "xr.Dataset") -> "Figure":
-    """Draw the result of `memlens.analysis.slot_history`: the window in reading order, Q over time, and reads."""
+def _plotly(dataset: "xr.Dataset") -> "Figure":
     from plotly.subplots import make_subplots
 
     figure = make_subplots(
@@ -52,6 +52,13 @@ def plot_slot_history(dataset: "xr.Dataset") -> "Figure":
             f"read by questions (n = {dataset.sizes['question']:,})",
         ],
     )
+    _add_window(figure, dataset)
+    _add_decisions(figure, dataset)
+    _add_reads(figure, dataset)
+    return dress(figure, _title(dataset), height=900)
+
+
+def _add_window(figure: "Figure", dataset: "xr.Dataset") -> None:
     window = dataset.isel(window=slice(None, None, -1))
     figure.add_bar(
         x=window["window_position"].values,
@@ -66,6 +73,12 @@ def plot_slot_history(dataset: "xr.Dataset") -> "Figure":
         hovertemplate="position %{x}: %{y:.3f}<br>%{text}<extra></extra>",
         cliponaxis=False,
     )
+    figure.update_xaxes(title="stream position (tokens)", row=1)
+    figure.update_yaxes(title="write attention", row=1)
+    figure.update_yaxes(range=[0, 1.4 * max(float(window["write"].max()), 1e-6)], row=1)
+
+
+def _add_decisions(figure: "Figure", dataset: "xr.Dataset") -> None:
     own = _own(dataset)
     for at, (action, colour) in enumerate(ACTION_COLOUR.items()):
         figure.add_scatter(
@@ -93,6 +106,11 @@ def plot_slot_history(dataset: "xr.Dataset") -> "Figure":
             col=1,
             hovertemplate="segment %{x}, entry %{customdata}: " + action + ", Q %{y:.4f} nat<extra></extra>",
         )
+    figure.update_xaxes(title="segment", row=2)
+    figure.update_yaxes(title="Q (nat)", row=2)
+
+
+def _add_reads(figure: "Figure", dataset: "xr.Dataset") -> None:
     correct = dataset["correct"].values.astype(bool)
     figure.add_bar(
         x=dataset["question_segment"].values,
@@ -113,18 +131,11 @@ def plot_slot_history(dataset: "xr.Dataset") -> "Figure":
         hovertemplate="%{customdata[0]}<br>answer %{customdata[1]}, predicted %{customdata[2]}<br>"
         "weight %{y:.3f}<extra></extra>",
     )
-    figure.update_xaxes(title="stream position (tokens)", row=1)
-    figure.update_xaxes(title="segment", row=2)
     figure.update_xaxes(title="segment of the question (green: answered right)", row=3)
-    figure.update_yaxes(title="write attention", row=1)
-    figure.update_yaxes(title="Q (nat)", row=2)
     figure.update_yaxes(title="weight of the reads", rangemode="tozero", row=3)
-    figure.update_yaxes(range=[0, 1.4 * max(float(window["write"].max()), 1e-6)], row=1)
-    return dress(figure, _title(dataset), height=900)
 
 
-def print_slot_history(dataset: "xr.Dataset") -> "Sheet":
-    """The same for print."""
+def _matplotlib(dataset: "xr.Dataset") -> "Sheet":
     page, (left, middle, right) = sheet(3, width=14, height=5.2, width_ratios=[1.4, 1, 1])
     window = dataset.isel(window=slice(None, None, -1))
     place = np.arange(window.sizes["window"])
@@ -165,6 +176,29 @@ def print_slot_history(dataset: "xr.Dataset") -> "Sheet":
     right.legend(frameon=False, fontsize=8)
     label(right, f"Read by questions (n = {dataset.sizes['question']:,})", "segment of the question", "weight of reads")
     return page
+
+
+def plot_slot_history(dataset: "xr.Dataset", backend: Backend = "plotly") -> AnyFigure:
+    """Draw the result of `memlens.analysis.slot_history`: the window in reading order, Q over time, and reads.
+
+    Parameters
+    ----------
+    dataset : xarray.Dataset
+        What `memlens.analysis.slot_history` returned.
+    backend : str
+        "plotly", for the screen, or "matplotlib", for print.
+
+    Returns
+    -------
+    plotly.graph_objects.Figure or matplotlib.figure.Figure
+        By the backend.
+
+    Raises
+    ------
+    AnalysisError
+        For another backend.
+    """
+    return choose(backend, _plotly, _matplotlib)(dataset)
 
 
 def caption(dataset: "xr.Dataset") -> str:

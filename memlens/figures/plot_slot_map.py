@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from memlens.figures.backend import AnyFigure, Backend, choose
 from memlens.figures.style import (
     MARKERS,
     MODALITY_COLOUR,
@@ -48,11 +49,7 @@ def _axis(dataset: "xr.Dataset", axis: int) -> str:
     return f"principal axis {axis + 1} ({100 * explained:.1f} % of variance)"
 
 
-def plot_slot_map(dataset: "xr.Dataset") -> "Figure":
-    """Draw the result of `memlens.analysis.slot_map`.
-
-    Each point's ``customdata`` is sequence, segment, place, entry, fact, cluster.
-    """
+def _plotly(dataset: "xr.Dataset") -> "Figure":
     import plotly.graph_objects as go
 
     data = _shown(dataset)
@@ -88,8 +85,7 @@ def plot_slot_map(dataset: "xr.Dataset") -> "Figure":
     return dress(figure, plain(_title(dataset, data.sizes["sample"]), 120), height=560)
 
 
-def print_slot_map(dataset: "xr.Dataset") -> "Sheet":
-    """The same for print."""
+def _matplotlib(dataset: "xr.Dataset") -> "Sheet":
     data = _shown(dataset)
     page, (axes,) = sheet(1, width=7.5, height=5.6)
     coordinate, modality = data["coordinate"].values, data["modality"].values
@@ -110,6 +106,31 @@ def print_slot_map(dataset: "xr.Dataset") -> "Sheet":
     label(axes, _title(dataset, data.sizes["sample"]), _axis(data, 0), _axis(data, 1))
     axes.legend(frameon=False, fontsize=9, markerscale=1.6)
     return page
+
+
+def plot_slot_map(dataset: "xr.Dataset", backend: Backend = "plotly") -> AnyFigure:
+    """Draw the result of `memlens.analysis.slot_map`.
+
+    Each point's ``customdata`` is sequence, segment, place, entry, fact, cluster.
+
+    Parameters
+    ----------
+    dataset : xarray.Dataset
+        What `memlens.analysis.slot_map` returned.
+    backend : str
+        "plotly", for the screen, or "matplotlib", for print.
+
+    Returns
+    -------
+    plotly.graph_objects.Figure or matplotlib.figure.Figure
+        By the backend.
+
+    Raises
+    ------
+    AnalysisError
+        For another backend.
+    """
+    return choose(backend, _plotly, _matplotlib)(dataset)
 
 
 def caption(dataset: "xr.Dataset") -> str:

@@ -4,13 +4,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from memlens.figures.panel import Mark, Panel, paper, screen
+from memlens.figures.backend import AnyFigure, Backend
+from memlens.figures.panel import Mark, Panel, draw
 from memlens.figures.style import MODALITY_COLOUR, NULL_COLOUR, level_colour, several
 
 if TYPE_CHECKING:
     import xarray as xr
-    from matplotlib.figure import Figure as Sheet
-    from plotly.graph_objects import Figure
 
 LINES = ("solid", "dash", "dot", "dashdot")
 FACT_COLOUR = {"fact": "#0072B2", "no fact": "#D55E00"}
@@ -43,14 +42,29 @@ def _panels(dataset: "xr.Dataset") -> list[Panel]:
     return panels or [Panel("all", "age (segments)", "still held (%)", [whole], y_range=(-2, 102))]
 
 
-def plot_survival(dataset: "xr.Dataset") -> "Figure":
-    """Draw the result of `memlens.analysis.survival`."""
-    return screen(_panels(dataset), f"How long entries are held (n = {dataset.attrs['n']:,} entries, 95 % intervals)")
+def plot_survival(dataset: "xr.Dataset", backend: Backend = "plotly") -> AnyFigure:
+    """Draw the result of `memlens.analysis.survival`.
 
+    Parameters
+    ----------
+    dataset : xarray.Dataset
+        What `memlens.analysis.survival` returned.
+    backend : str
+        "plotly", for the screen, or "matplotlib", for print.
 
-def print_survival(dataset: "xr.Dataset") -> "Sheet":
-    """The same for print."""
-    return paper(_panels(dataset))
+    Returns
+    -------
+    plotly.graph_objects.Figure or matplotlib.figure.Figure
+        By the backend.
+
+    Raises
+    ------
+    AnalysisError
+        For another backend.
+    """
+    return draw(
+        _panels(dataset), f"How long entries are held (n = {dataset.attrs['n']:,} entries, 95 % intervals)", backend
+    )
 
 
 def caption(dataset: "xr.Dataset") -> str:
@@ -69,4 +83,8 @@ def caption(dataset: "xr.Dataset") -> str:
             verdict = "differs" if p <= 0.05 else "is not shown to differ"
             text += f" It {verdict} by {name} (log-rank p = {p:.2g}, adjusted)."
     dropped = int(dataset.attrs["dropped_at_birth"])
-    return text + (f" {several(dropped, 'slot')} dropped in the segment of birth are not counted." if dropped else "")
+    return text + (
+        f" {several(dropped, 'slot')} dropped in the segment in which they were written are not counted."
+        if dropped
+        else ""
+    )

@@ -46,14 +46,40 @@ MOST_POINTS = 50_000
 
 
 def plain(text: object, most: int = 60) -> str:
-    """Recorded text as plotly may show it: markup escaped, white space visible, cut to ``most`` characters."""
+    """Recorded text as plotly may show it: markup escaped, white space visible.
+
+    Parameters
+    ----------
+    text : object
+        Anything; its `str` is shown.
+    most : int
+        Characters after which it is cut.
+
+    Returns
+    -------
+    str
+        HTML-escaped.
+    """
     words = str(text).replace("\n", "⏎").replace("\t", "⇥")
     words = "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in words)
     return html.escape(words if len(words) <= most else words[: most - 1] + "…", quote=False)
 
 
 def visible(text: object, most: int = 60) -> str:
-    """Recorded text as matplotlib may show it: as `plain`, with `$` kept from starting mathematics."""
+    """Recorded text as matplotlib may show it: white space visible, and no `$` that starts mathematics.
+
+    Parameters
+    ----------
+    text : object
+        Anything; its `str` is shown.
+    most : int
+        Characters after which it is cut.
+
+    Returns
+    -------
+    str
+        Not HTML-escaped.
+    """
     return html.unescape(plain(text, most)).replace("\\", "\N{SET MINUS}").replace("$", r"\$")
 
 
@@ -66,12 +92,36 @@ def tokens(number: float) -> str:
 
 
 def spans(low: Iterable[float], high: Iterable[float]) -> list[str]:
-    """Labels of distance bins."""
+    """Labels of distance bins.
+
+    Parameters
+    ----------
+    low, high : Iterable[float]
+        Ends of each bin, tokens.
+
+    Returns
+    -------
+    list[str]
+        Such as "512–4.1K".
+    """
     return [f"{tokens(a)}–{tokens(b)}" for a, b in zip(low, high, strict=True)]
 
 
 def p_text(p: float, draws: int) -> str:
-    """A p-value in words: "p = 0.03", or at its floor "p ≤ 0.025" of so many draws."""
+    """A p-value in words.
+
+    Parameters
+    ----------
+    p : float
+        Monte-Carlo p.
+    draws : int
+        Draws of its null, which set the least p there can be.
+
+    Returns
+    -------
+    str
+        "p = 0.03", or at its floor "p ≤ 0.025".
+    """
     floor = 1 / (draws + 1)
     return f"p ≤ {floor:.2g}" if p <= floor * 1.0001 else f"p = {p:.2g}"
 
@@ -82,7 +132,20 @@ def level_colour(level: int) -> str:
 
 
 def scalar(dataset: Any, name: str) -> float:
-    """A variable without dims, as a number."""
+    """A variable without dims, as a number.
+
+    Parameters
+    ----------
+    dataset : xarray.Dataset
+        A result.
+    name : str
+        Of the variable.
+
+    Returns
+    -------
+    float
+        In the unit of the variable.
+    """
     return float(dataset[name].values)
 
 
@@ -92,17 +155,53 @@ def percent(value: float) -> str:
 
 
 def below(axes: "Axes", columns: int) -> None:
-    """A legend in one line under the axes, where it covers no data."""
+    """Put a legend under the axes, where it covers no data.
+
+    Parameters
+    ----------
+    axes : matplotlib.axes.Axes
+        With labelled marks.
+    columns : int
+        Entries in a line.
+    """
     axes.legend(loc="upper left", bbox_to_anchor=(0, -0.2), ncols=columns, frameon=False, fontsize=9)
 
 
 def several(n: int, word: str) -> str:
-    """A count with its noun: "1 merge", "2 merges"."""
+    """A count with its noun.
+
+    Parameters
+    ----------
+    n : int
+        How many.
+    word : str
+        One of them.
+
+    Returns
+    -------
+    str
+        "1 merge", "2 merges".
+    """
     return f"{n:,} {word}" + ("" if n == 1 else "s")
 
 
 def dress(figure: "Figure", title: str, height: int = 450) -> "Figure":
-    """Give a plotly figure the shared layout."""
+    """Give a plotly figure the shared layout.
+
+    Parameters
+    ----------
+    figure : plotly.graph_objects.Figure
+        Changed in place.
+    title : str
+        Escaped.
+    height : int
+        Pixels.
+
+    Returns
+    -------
+    plotly.graph_objects.Figure
+        The same figure.
+    """
     axis = {
         "gridcolor": GRID,
         "zeroline": False,
@@ -131,7 +230,22 @@ def dress(figure: "Figure", title: str, height: int = 450) -> "Figure":
 def sheet(
     columns: int = 2, width: float = 10.0, height: float = 4.2, *, rows: int = 1, **options: Any
 ) -> "tuple[Sheet, list[Axes]]":
-    """A matplotlib figure with rows of clean axes, listed row by row; it belongs to no window and no global state."""
+    """A matplotlib figure with clean axes; it belongs to no window and no global state.
+
+    Parameters
+    ----------
+    columns, rows : int
+        Of the grid of axes.
+    width, height : float
+        Of the whole, inches.
+    **options
+        Of `matplotlib.figure.Figure.subplots`.
+
+    Returns
+    -------
+    tuple[matplotlib.figure.Figure, list[matplotlib.axes.Axes]]
+        The figure, and its axes row by row.
+    """
     from matplotlib.figure import Figure as Sheet
 
     page = Sheet(figsize=(width, height), layout="constrained", facecolor="white")
@@ -146,7 +260,15 @@ def sheet(
 
 
 def label(axes: "Axes", title: str, x: str, y: str) -> None:
-    """Title and axis labels in the shared sizes."""
+    """Set title and axis labels in the shared sizes.
+
+    Parameters
+    ----------
+    axes : matplotlib.axes.Axes
+        Changed in place.
+    title, x, y : str
+        Texts of the title and the two axes.
+    """
     axes.set_title(title, fontsize=11, loc="left", color=INK)
     axes.set_xlabel(x, fontsize=10, color=INK)
     axes.set_ylabel(y, fontsize=10, color=INK)

@@ -19,9 +19,9 @@ if TYPE_CHECKING:
     from memlens.interventions.entries import Insert as Insert
     from memlens.interventions.registry import from_dict as from_dict
     from memlens.interventions.registry import interventions_of as interventions_of
-    from memlens.interventions.registry import load as load
-    from memlens.interventions.sweep_targets import load_places as load_places
-    from memlens.interventions.sweep_targets import random_places as random_places
+    from memlens.interventions.registry import load_interventions as load_interventions
+    from memlens.interventions.sweep_targets import load_targets as load_targets
+    from memlens.interventions.sweep_targets import random_targets as random_targets
     from memlens.interventions.sweeps import sweep as sweep
 
 #: Public name -> the module of this package that has it: comparing needs no torch, so nothing is imported before it is used.
@@ -29,9 +29,9 @@ _HOMES = {
     **dict.fromkeys(("Ablate", "Clamp", "Noise", "Patch", "Scale", "Swap"), "edits"),
     **dict.fromkeys(("Forbid", "Force", "Freeze"), "control"),
     **dict.fromkeys(("Drop", "Insert"), "entries"),
-    **dict.fromkeys(("from_dict", "load", "interventions_of"), "registry"),
+    **dict.fromkeys(("from_dict", "load_interventions", "interventions_of"), "registry"),
     **dict.fromkeys(("Comparison", "compare"), "comparison"),
-    **dict.fromkeys(("load_places", "random_places"), "sweep_targets"),
+    **dict.fromkeys(("load_targets", "random_targets"), "sweep_targets"),
     "sweep": "sweeps",
 }
 
@@ -51,9 +51,9 @@ __all__ = [
     "compare",
     "from_dict",
     "interventions_of",
-    "load",
-    "load_places",
-    "random_places",
+    "load_interventions",
+    "load_targets",
+    "random_targets",
     "sweep",
 ]
 

@@ -1,7 +1,7 @@
-"""Forks of a run: rows that have the same stream and another memory, advanced side by side.
+"""Branches of a run: rows that have the same stream and another memory, advanced side by side.
 
-What no memory goes into is computed once for all rows: the backbone's hidden states, and the context slots of rows whose working memory is
-the factual one. Axes: row (a fork), the others as in ``memlens.model.state``.
+What does not depend on the memory is computed once for all rows: the backbone's hidden states, and the context slots of rows whose working
+memory is the factual one. Axes: row (a branch), the others as in ``memlens.model.state``.
 """
 
 from dataclasses import dataclass, fields, replace
@@ -18,13 +18,13 @@ from memlens.model.tensors import Tensors
 
 #: Rows advanced in one call.
 BATCH = 16
-#: Difference up to which two memories are the same: the order in which a sum is taken changes last bits.
+#: Difference up to which two memories count as the same: the order of a sum changes the last bits.
 SAME = 1e-5
 
 
 @dataclass(frozen=True)
-class Forks(Tensors):
-    """Memories of rows: working (row, working, feature) and the store's entries (row, entry)."""
+class Branches(Tensors):
+    """Memories of rows: ``working``, float [row, working, feature], and the entries of the ``store``, [row, entry]."""
 
     working: Tensor
     store: Entries
@@ -32,19 +32,19 @@ class Forks(Tensors):
     def __len__(self) -> int:
         return len(self.working)
 
-    def joined(self, *others: "Forks") -> "Forks":
-        """All rows."""
+    def joined(self, *others: "Branches") -> "Branches":
+        """These rows and those of others."""
         parts = [one.flat() for one in (self, *others)]
         return self.filled({name: torch.cat([part[name] for part in parts]) for name in parts[0]})
 
-    def rows(self, which: slice | Tensor) -> "Forks":
+    def rows(self, which: slice | Tensor) -> "Branches":
         """Some of the rows."""
         return self.map(lambda x: x[which])
 
 
 @dataclass(frozen=True)
-class Read(Tensors):
-    """What the factual run made of a segment, and what is asked at its end: all that the forks share."""
+class FactualSegment(Tensors):
+    """What the model made of a segment in the factual run, and the questions at its end: what all branches share."""
 
     segment: Segment
     hidden: Tensor
@@ -53,28 +53,48 @@ class Read(Tensors):
     questions: Questions | None
 
 
-def fork(state: MemoryState) -> Forks:
+def branch(state: MemoryState) -> Branches:
     """One row for every sequence of a state."""
-    return Forks(state.working, state.store)
+    return Branches(state.working, state.store)
 
 
-def advance(model: MemoryModel, read: Read, forks: Forks, explore: Tensor) -> tuple[Answers | None, Decisions, Forks]:
-    """One segment of every row. ``explore`` (row, agent, action) is added to Q."""
-    n = len(forks)
+def advance(
+    model: MemoryModel, read: FactualSegment, branches: Branches, explore: Tensor
+) -> tuple[Answers | None, Decisions, Branches]:
+    """Run one segment of every row.
 
+    Parameters
+    ----------
+    model : MemoryModel
+    read : FactualSegment
+        The segment in the factual run.
+    branches : Branches
+        The memories before it.
+    explore : float [row, agent, action]
+        Added to Q.
+
+    Returns
+    -------
+    answers : Answers or None
+        Of every row to the questions of the segment; None without questions.
+    decisions : Decisions
+    branches : Branches
+        The memories after it.
+    """
+    n = len(branches)
     before = replace(
         read.before,
-        working=forks.working,
-        store=forks.store,
+        working=branches.working,
+        store=branches.store,
         **{name: getattr(read.before, name).expand(n) for name in ("segment", "position", "since_question")},
     )
     questions = None if read.questions is None else read.questions.map(lambda x: x.expand(n, *x.shape[1:]))
-    answers, decisions, _, after = model.memorise(_contexts(model, read, forks.working), before, questions, explore)
-    return answers, decisions, fork(after)
+    answers, decisions, _, after = model.memorise(_contexts(model, read, branches.working), before, questions, explore)
+    return answers, decisions, branch(after)
 
 
-def _contexts(model: MemoryModel, read: Read, working: Tensor) -> Context:
-    """M_ctx of every row: the factual one, but where another working memory may allocate slots elsewhere."""
+def _contexts(model: MemoryModel, read: FactualSegment, working: Tensor) -> Context:
+    """M_ctx of every row: the factual one, except in rows whose working memory may have allocated the slots otherwise."""
     other = ((working - read.before.working).abs().flatten(1).amax(1) > SAME).nonzero()[:, 0]
     context = read.context.map(lambda x: x.expand(len(working), *x.shape[1:]))
     if not len(other):
@@ -89,11 +109,24 @@ def _contexts(model: MemoryModel, read: Read, working: Tensor) -> Context:
     return Context(*(getattr(context, f.name).index_copy(0, other, getattr(own, f.name)) for f in fields(context)))
 
 
-def is_same(forks: Forks, state: MemoryState, level: Tensor) -> Tensor:
-    """Which rows have the memory of a state again, bool (row,): the same entries in each level, in whatever places, all numbers alike."""
-    factual = fork(state)
-    near = (forks.working - factual.working).abs().flatten(1).amax(1) <= SAME
-    ours, theirs = _ordered(forks.store, level), _ordered(factual.store, level)
+def is_same(branches: Branches, state: MemoryState, level: Tensor) -> Tensor:
+    """Which rows have the memory of a state: the same entries in each level, in any order, with all numbers equal to within ``SAME``.
+
+    Parameters
+    ----------
+    branches : Branches
+    state : MemoryState
+        Of one sequence.
+    level : int [entry]
+        Level of each place of the store.
+
+    Returns
+    -------
+    bool [row]
+    """
+    factual = branch(state)
+    near = (branches.working - factual.working).abs().flatten(1).amax(1) <= SAME
+    ours, theirs = _ordered(branches.store, level), _ordered(factual.store, level)
     near = near & (ours.entry == theirs.entry).all(1)
     for name in ("content", "prior", "age", "idle", "hits", "entropy"):
         near = near & ((getattr(ours, name) - getattr(theirs, name)).abs().flatten(1).amax(1) <= SAME)

@@ -1,7 +1,7 @@
 """What differs between two recordings of one stream: answers, losses, decisions, entries and states. No torch.
 
-Everything is aligned by the stream: segments by where they start, questions by where they were asked, decisions and entries by id. A child
-that begins later is compared from there on. Values are compared as they were recorded: what float16 cannot tell apart is the same.
+Segments are aligned by their number in the stream, questions by the position they were asked at, decisions and entries by id. A child that
+begins later is compared from there on. Values are compared as they were recorded: what float16 cannot distinguish is equal.
 """
 
 from dataclasses import dataclass
@@ -14,7 +14,6 @@ import xarray as xr
 from memlens.dims import Action
 from memlens.errors import RecordingError
 from memlens.recording import Recording
-from memlens.recording.format.schema import decoded
 
 #: Beginnings of points' names in the order in which a step fires them. Inside of a part, points are listed in that order.
 FIRING = (
@@ -35,7 +34,7 @@ QUESTION_KEYS = ["sequence", "position", "text", "answer"]
 DECISION_KEYS = ["sequence", "segment", "entry"]
 #: Means over questions, child less parent.
 CHANGES = ("loss_change", "correct_change")
-#: What stands where one of the two recordings has no such row.
+#: In the place of an action where one of the two recordings has no such decision.
 ABSENT = "-"
 
 
@@ -58,11 +57,12 @@ class Comparison:
     points : xarray.Dataset
         ``largest(point, segment)``: the largest absolute difference, over sequences; 0 where all is equal. Points in firing order.
     questions : xarray.Dataset
-        One row a question: ``correct``, ``loss`` (nat/token) and ``predicted``, each with ``_parent`` and ``_child``; ``distance``, tokens.
+        One row for each question: ``correct``, ``loss`` (nat/token) and ``predicted``, each with ``_parent`` and ``_child``; ``distance``,
+        tokens.
     decisions : xarray.Dataset
-        One row a decision that is another, or was taken in one of the two only: ``parent`` and ``child``, the action executed.
+        One row for each decision that differs, or was taken in one of the two only: ``parent`` and ``child``, the actions executed.
     entries : xarray.Dataset
-        One row an entry that lived otherwise: segment it ``died`` in and its ``fate``, of both.
+        One row for each entry whose life differs: the segment in which it ``died`` and its ``fate``, of both.
     by_distance : xarray.Dataset
         Over questions, by distance of the fact: ``n``, ``loss_change``, ``correct_change``, means.
     segments : xarray.Dataset
@@ -101,13 +101,22 @@ class Comparison:
 def compare(parent: Recording, child: Recording) -> Comparison:
     """Say what differs between two recordings of one stream.
 
+    Parameters
+    ----------
+    parent, child : Recording
+        Changes are child less parent.
+
+    Returns
+    -------
+    Comparison
+
     Raises
     ------
     RecordingError
-        When they cannot be compared: another stream, another length of segments, other sizes, or no segment in common.
+        When one is not a recording, or the two have other streams, segment lengths or sizes, or no segment in common.
     """
-    refuse_unlike(parent, child)
-    common = np.intersect1d(parent.segments["segment"].values, child.segments["segment"].values)
+    _refuse_unlike(parent, child)
+    common = np.intersect1d(parent.tables.segments.segment, child.tables.segments.segment)
     if not common.size:
         raise RecordingError(f"'{parent.path}' and '{child.path}' have no segment in common; record more of one")
     points = _points(parent, child, common)
@@ -126,15 +135,15 @@ def compare(parent: Recording, child: Recording) -> Comparison:
     )
 
 
-def refuse_unlike(parent: Recording, child: Recording) -> None:
+def _refuse_unlike(parent: Recording, child: Recording) -> None:
     """RecordingError, naming what differs, when two recordings are not of one stream in segments of one length."""
-    streams = [decoded(r.attrs.get("stream"), {}) for r in (parent, child)]
-    prints = [[one.get("sha256") for one in stream.get("streams", [stream])] for stream in streams]
+    for one in (parent, child):
+        if not isinstance(one, Recording):
+            raise RecordingError(f"got {one!r}, expected a Recording; open its folder with memlens.open")
+    infos = [parent.info, child.info]
     found = {
-        "streams": [
-            f"{s.get('name')} ({', '.join(str(p)[:12] for p in ps)})" for s, ps in zip(streams, prints, strict=True)
-        ],
-        "segment lengths": [r.attrs["segment_length"] for r in (parent, child)],
+        "streams": [f"{info.stream.name} ({', '.join(one.sha256[:12] for one in info.streams)})" for info in infos],
+        "segment lengths": [info.segment_length for info in infos],
     }
     shared = _shared(parent, child)
     shapes = {name: [dict(r.segments[name].sizes) | {"segment": 0} for r in (parent, child)] for name in shared}
@@ -153,7 +162,7 @@ def firing_order(name: str) -> int:
 
 
 def _shared(parent: Recording, child: Recording) -> list[str]:
-    listed = [point["name"] for point in decoded(parent.attrs.get("points"), [])]
+    listed = [point.name for point in parent.info.points]
     return sorted((name for name in listed if name in child.segments and name in parent.segments), key=firing_order)
 
 

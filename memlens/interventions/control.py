@@ -17,24 +17,24 @@ from memlens.model.run import Result
 
 
 def _action(given: Any) -> Any:
-    """The name of an action, given in any case or as an Action."""
-    if not isinstance(given, str):
-        return Action(given).name
+    """The name of an action, given in any case, as its number or as an Action."""
     names = [action.name for action in Action]
-    if given.upper() not in names:
-        raise ValueError(f"no such action; {closest(given.upper(), names)}")
-    return given.upper()
+    if isinstance(given, str) and given.upper() in names:
+        return given.upper()
+    if isinstance(given, int) and given in range(len(names)):
+        return Action(given).name
+    raise ValueError(f"expected an action; {closest(str(given).upper(), names)}")
 
 
 ActionName = Annotated[Literal["STORE", "COMPRESS", "RETRIEVE", "DISCARD"], BeforeValidator(_action)]
 
-#: A value, in nats, beyond what any action is worth: it decides, also where more want to stay than there is room for.
+#: A Q-value, in nats, beyond that of any action: it decides, also where more entries are to stay than there is room for.
 DECISIVE = 1000.0
 IDS, Q, GATE = "controller.hook_entry", "controller.hook_q", "working.hook_gate"
 
 
-class OnAgents(Intervention):
-    """Changes how actions are valued for some agents: the candidate from ``slot``, the entry with an id, or all."""
+class AgentEdit(Intervention):
+    """Changes the Q-values of some agents: of the candidate from ``slot``, of the entry with an id, or of all."""
 
     action: ActionName
     sequence: Index | None = None
@@ -42,19 +42,23 @@ class OnAgents(Intervention):
     entry: Index | None = None
 
     @model_validator(mode="after")
-    def _one_agent(self) -> "OnAgents":
+    def _one_agent(self) -> "AgentEdit":
         if self.slot is not None and self.entry is not None:
-            raise ValueError("slot and entry are both given; an agent is one of them")
+            raise ValueError("slot and entry are both given; give the one or the other")
         return self
 
-    def check(self, model: Any, n_segment: int) -> None:
-        """As every intervention; and InterventionError where there is no such slot."""
-        super().check(model, n_segment)
+    def _check_model(self, model: Any) -> None:
         if self.slot is not None and self.slot >= model.cfg.n_slots:
             raise InterventionError(f"slot {self.slot} does not exist; there are slots 0 to {model.cfg.n_slots - 1}")
 
     def chosen(self, ids: Tensor) -> Tensor:
-        """Which agents of ids (sequence, agent) these are, bool."""
+        """Which agents are meant, bool [sequence, agent], among these ids, int [sequence, agent].
+
+        Raises
+        ------
+        InterventionError
+            When one agent in one segment is meant, and is not there.
+        """
         mask = ids >= 0
         if self.entry is not None:
             mask = ids == self.entry
@@ -63,45 +67,48 @@ class OnAgents(Intervention):
         if self.sequence is not None:
             mask = mask & (torch.arange(ids.shape[0], device=ids.device) == self.sequence)[:, None]
         if isinstance(self.segment, int) and (self.slot is not None or self.entry is not None) and not bool(mask.any()):
-            what = f"slot {self.slot} took nothing in" if self.entry is None else absent(self.entry, self.segment, ids)
-            raise InterventionError(f"{what} segment {self.segment}" if self.entry is None else what)
+            if self.entry is not None:
+                raise InterventionError(absent(self.entry, self.segment, ids))
+            raise InterventionError(
+                f"slot {self.slot} holds no candidate in segment {self.segment}; give another slot or segment"
+            )
         return mask
 
-    def valued(self, q: Tensor, mask: Tensor) -> Tensor:
-        """Values of the actions (sequence, agent, action), where ``mask`` says which agents are meant."""
+    def _revalued(self, q: Tensor, mask: Tensor) -> Tensor:
+        """Q of the actions, float [sequence, agent, action], changed for the agents of ``mask``, bool [sequence, agent]."""
         raise NotImplementedError
 
     def hooks(self, model: Any) -> Sequence[tuple[str, Any]]:
-        """One that notes who the agents are, one that changes Q."""
+        """One that notes the agents' ids, one that changes Q."""
         noted: dict[str, Tensor] = {}
 
         def note(ids: Tensor, hook: Any) -> None:
             noted["ids"] = ids
 
         def change(q: Tensor, hook: Any) -> Tensor:
-            return self.valued(q, self.chosen(noted["ids"]))
+            return self._revalued(q, self.chosen(noted["ids"]))
 
         return [(IDS, note), (at(Q, segment=self.address), change)]
 
 
-class Force(OnAgents):
+class Force(AgentEdit):
     """Have the controller take an action: for a candidate (``slot``) or an entry (``entry``), in ``segment``.
 
-    Q of that action becomes DECISIVE, so that it also wins where there is not room for all. An action that cannot be taken there (COMPRESS
-    at the last level or without a like to merge with, RETRIEVE of a candidate without a match in the store) gives way to the next best:
-    an InterventionWarning says so, and the decisions show what was executed.
+    Q of that action becomes DECISIVE, so that it also wins where there is not room for all. Where the action is impossible (COMPRESS at the
+    last level or without a similar entry to merge with, RETRIEVE of a candidate without a match in the store), the next best is taken: an
+    InterventionWarning says so, and the decisions show what was executed.
     """
 
     @model_validator(mode="after")
     def _somebody(self) -> "Force":
         if self.slot is None and self.entry is None:
-            raise ValueError("give slot or entry: whom to force")
+            raise ValueError("give slot or entry: the candidate or the entry to force")
         if self.slot is not None and self.segment is None:
-            raise ValueError("give segment: a candidate lives in one segment")
+            raise ValueError("give segment: a candidate exists in one segment only")
         return self
 
-    def valued(self, q: Tensor, mask: Tensor) -> Tensor:
-        """With this action above all."""
+    def _revalued(self, q: Tensor, mask: Tensor) -> Tensor:
+        """With this action above all others."""
         only = mask[..., None] & (torch.arange(len(Action), device=q.device) == int(Action[self.action]))
         return torch.where(only, DECISIVE, q)
 
@@ -122,33 +129,33 @@ class Force(OnAgents):
                 )
 
 
-class Forbid(OnAgents):
-    """Have the controller never want an action: everywhere, or in some segments, of one candidate or entry.
+class Forbid(AgentEdit):
+    """Keep the controller from choosing an action: everywhere, or in some segments, or for one candidate or entry.
 
-    What the store has no room for, or nothing to merge with, is still dropped or kept as it must: the decisions show it.
+    The store's limits still hold: what it has no room for is dropped, and what has nothing to merge with is kept. The decisions show it.
     """
 
-    def valued(self, q: Tensor, mask: Tensor) -> Tensor:
-        """With this action below all."""
+    def _revalued(self, q: Tensor, mask: Tensor) -> Tensor:
+        """With this action below all others."""
         only = mask[..., None] & (torch.arange(len(Action), device=q.device) == int(Action[self.action]))
         return torch.where(only, -DECISIVE, q)
 
 
 class Freeze(Intervention):
-    """Keep a memory as it is before ``segment`` (or in some segments: a list or slice).
+    """Keep a memory as it is before ``segment``, from then on; with a list, range or slice, in those segments only.
 
-    Working memory stays bit-equal. The store keeps its entries in their places, and takes none in; their ages and reads go on counting.
+    Working memory stays bit-equal. The store keeps its entries in their places and takes in no others; ages and reads still count up.
     """
 
     memory: Literal["working", "store"]
 
     @property
     def address(self) -> Any:
-        """From the segment on, where one is given."""
+        """The segments as ``memlens.at`` takes them: from a single one on."""
         return slice(self.segment, None) if isinstance(self.segment, int) else super().address
 
     def hooks(self, model: Any) -> Sequence[tuple[str, Any]]:
-        """The gate is closed; or all residents are kept and all candidates dropped."""
+        """One that closes the gate of working memory, or one that keeps all residents and drops all candidates."""
         n_slots = model.cfg.n_slots
 
         def close(gate: Tensor, hook: Any) -> Tensor:

@@ -1,7 +1,7 @@
 """Edits of what passes through a point: ablate, patch, clamp, noise, swap, scale."""
 
 from functools import cached_property
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
 import torch
@@ -9,25 +9,24 @@ from pydantic import Field, model_validator
 from torch import Tensor
 
 from memlens.errors import InterventionError
-from memlens.interventions.base import Index
-from memlens.interventions.point_edit import AtPoint, Now
+from memlens.interventions.base import Finite, Index
+from memlens.interventions.point_edit import HookCall, PointEdit
 from memlens.interventions.recorded_values import Source, drawn_from, mean_of, place_of, values_at
 from memlens.recording import Recording
 
 
-class Measured(AtPoint):
-    """An edit that makes sense of measured quantities only, not of ids, positions and actions."""
+class NumericEdit(PointEdit):
+    """An edit of quantities; ids, positions and actions are refused."""
 
-    def check(self, model: Any, n_segment: int) -> None:
-        """As ``AtPoint``; and InterventionError where the point holds whole numbers."""
-        super().check(model, n_segment)
+    def _check_model(self, model: Any) -> None:
+        super()._check_model(model)
         if self._now(model).point.dtype == "int":
             raise InterventionError(
-                f"'{self.point}' holds whole numbers that stand for something; patch it from a recording, or force an action"
+                f"'{self.point}' holds ids or positions, not quantities; patch it from a recording, or force an action"
             )
 
 
-class Ablate(Measured):
+class Ablate(NumericEdit):
     """Take out what a point says: by zeros, by a mean, or by values of the same point in another recording.
 
     ``by="mean"`` is the mean over all segments of ``source``, slot by slot (of the store, over all entries); without a source, the mean
@@ -53,27 +52,27 @@ class Ablate(Measured):
     def _mean(self) -> np.ndarray:
         return mean_of(self._recording, self.point)
 
-    def new(self, tensor: Tensor, now: Now) -> Tensor:
+    def _new(self, tensor: Tensor, call: HookCall) -> Tensor:
         """Zeros, the mean, or what was drawn."""
         if self.by == "zero":
             return torch.zeros_like(tensor)
         if self.by == "resample":
-            draw = np.random.default_rng((self.seed, now.segment, now.firing))
-            return _like(tensor, drawn_from(self._recording, self.point, draw), self, now)
+            draw = np.random.default_rng((self.seed, call.segment, call.firing))
+            return _like(tensor, drawn_from(self._recording, self.point, draw), self, call)
         if self.source is not None:
             mean = self._mean
             # of entries there is one mean for all places
-            axes = now.point.dims if mean.ndim == len(now.point.dims) else now.point.dims[1:]
-            return _like(tensor, mean, self, now, axes)
-        if now.place_axis is None:
+            axes = call.point.dims if mean.ndim == len(call.point.dims) else call.point.dims[1:]
+            return _like(tensor, mean, self, call, axes)
+        if call.place_axis is None:
             raise InterventionError(f"'{self.point}' has no places to take a mean over; give by='mean' a source")
-        there = now.held(tensor)
-        axis = now.axes.index(now.place_axis) + tensor.dim() - len(now.axes)
+        there = call.held(tensor)
+        axis = call.axes.index(call.place_axis) + tensor.dim() - len(call.axes)
         count = there.expand_as(tensor).sum(axis, keepdim=True).clamp_min(1)
         return ((tensor * there).sum(axis, keepdim=True) / count).expand_as(tensor)
 
 
-class Patch(AtPoint):
+class Patch(PointEdit):
     """Put in what the point held in a recording.
 
     Of the same segment, slot and entry, of sequence 0, unless ``from_segment``, ``from_sequence``, ``from_slot`` or ``from_entry`` say
@@ -98,28 +97,28 @@ class Patch(AtPoint):
     def _recording(self) -> Recording:
         return self.source.open()
 
-    def new(self, tensor: Tensor, now: Now) -> Tensor:
+    def _new(self, tensor: Tensor, call: HookCall) -> Tensor:
         """The recorded value."""
-        segment = now.segment if self.from_segment is None else self.from_segment
+        segment = call.segment if self.from_segment is None else self.from_segment
         recorded = values_at(self._recording, self.point, segment, self.from_sequence)
-        axis = next((axis for axis in now.point.dims if axis == now.place_axis), None)
+        axis = next((axis for axis in call.point.dims if axis == call.place_axis), None)
         place = self.from_slot
         if self.entry is not None and axis is not None:
             wanted = self.entry if self.from_entry is None else self.from_entry
             place = place_of(self._recording, wanted, segment, self.from_sequence, axis)
         if place is None or axis is None:
-            return _like(tensor, recorded, self, now)
-        at = now.point.dims.index(axis)
+            return _like(tensor, recorded, self, call)
+        at = call.point.dims.index(axis)
         if place >= recorded.shape[at]:
             raise InterventionError(f"from_slot is {place}, but '{self.point}' has {recorded.shape[at]} there")
-        return _like(tensor, np.repeat(recorded.take([place], at), recorded.shape[at], at), self, now)
+        return _like(tensor, np.repeat(recorded.take([place], at), recorded.shape[at], at), self, call)
 
 
-class Clamp(AtPoint):
+class Clamp(PointEdit):
     """Keep values within ``low`` and ``high``; with both the same, set them."""
 
-    low: float | None = None
-    high: float | None = None
+    low: Finite | None = None
+    high: Finite | None = None
 
     @model_validator(mode="after")
     def _bounds(self) -> "Clamp":
@@ -129,38 +128,38 @@ class Clamp(AtPoint):
             raise ValueError(f"low is {self.low}, above high, {self.high}")
         return self
 
-    def new(self, tensor: Tensor, now: Now) -> Tensor:
+    def _new(self, tensor: Tensor, call: HookCall) -> Tensor:
         """Clamped."""
         return tensor.clamp(self.low, self.high)
 
 
-class Noise(Measured):
+class Noise(NumericEdit):
     """Add Gaussian noise of standard deviation ``std``, in the point's unit. The same in every run: it is seeded by segment."""
 
-    std: float = Field(ge=0)
+    std: Annotated[Finite, Field(ge=0)]
     seed: Index = 0
 
-    def new(self, tensor: Tensor, now: Now) -> Tensor:
+    def _new(self, tensor: Tensor, call: HookCall) -> Tensor:
         """With noise."""
         # one number of 63 bits from seed, segment and firing, so that a run that begins later draws the same
-        words = np.random.SeedSequence((self.seed, now.segment, now.firing)).generate_state(2, np.uint32)
+        words = np.random.SeedSequence((self.seed, call.segment, call.firing)).generate_state(2, np.uint32)
         random = torch.Generator().manual_seed(int(words[0]) << 31 | int(words[1]) >> 1)
         noise = torch.randn(tensor.shape, generator=random).to(tensor.device, tensor.dtype)
         return tensor + self.std * noise
 
 
-class Scale(Measured):
+class Scale(NumericEdit):
     """Multiply by ``factor``; a probability, such as a gate, stays one."""
 
-    factor: float
+    factor: Finite
 
-    def new(self, tensor: Tensor, now: Now) -> Tensor:
+    def _new(self, tensor: Tensor, call: HookCall) -> Tensor:
         """Scaled."""
         scaled = tensor * self.factor
-        return scaled.clamp(0.0, 1.0) if now.point.unit == "probability" else scaled
+        return scaled.clamp(0.0, 1.0) if call.point.unit == "probability" else scaled
 
 
-class Swap(AtPoint):
+class Swap(PointEdit):
     """Exchange what two places hold: slots, working slots, or places of the store."""
 
     first: Index
@@ -172,11 +171,11 @@ class Swap(AtPoint):
             raise ValueError("first and second are the places; slot and entry have no meaning here")
         return self
 
-    def new(self, tensor: Tensor, now: Now) -> Tensor:
+    def _new(self, tensor: Tensor, call: HookCall) -> Tensor:
         """With the two exchanged."""
-        if now.place_axis is None:
-            raise InterventionError(f"'{self.point}' has no slots to swap; its axes are {', '.join(now.axes)}")
-        axis = now.axes.index(now.place_axis) + tensor.dim() - len(now.axes)
+        if call.place_axis is None:
+            raise InterventionError(f"'{self.point}' has no slots to swap; its axes are {', '.join(call.axes)}")
+        axis = call.axes.index(call.place_axis) + tensor.dim() - len(call.axes)
         n = tensor.shape[axis]
         if max(self.first, self.second) >= n:
             raise InterventionError(f"'{self.point}' has places 0 to {n - 1}; swap two of these")
@@ -186,10 +185,10 @@ class Swap(AtPoint):
 
 
 def _like(
-    tensor: Tensor, recorded: np.ndarray, owner: AtPoint, now: Now, axes: tuple[str, ...] | None = None
+    tensor: Tensor, recorded: np.ndarray, owner: PointEdit, call: HookCall, axes: tuple[str, ...] | None = None
 ) -> Tensor:
     """A recorded array with these axes (the point's, unless given) as a tensor in the place of another."""
-    axes = now.point.dims if axes is None else axes
+    axes = call.point.dims if axes is None else axes
     for axis, index in owner.places.items():
         if axis in axes:
             recorded = recorded.take(index, axes.index(axis))

@@ -9,13 +9,13 @@ from torch import Tensor
 from memlens.errors import InterventionError
 from memlens.interventions.base import Index, Intervention
 from memlens.interventions.point_edit import absent
-from memlens.interventions.recorded_values import Source, birth, content_of, prior_of
+from memlens.interventions.recorded_values import Source, content_of, entry_row, prior_of
 from memlens.model.entries import Entries
 from memlens.model.state import MemoryState
 from memlens.model.store import empty_entries
 
 
-class BeforeSegment(Intervention):
+class StoreEdit(Intervention):
     """Changes the store before one segment."""
 
     segment: Index  # pyright: ignore[reportIncompatibleVariableOverride, reportGeneralTypeIssues]
@@ -23,49 +23,71 @@ class BeforeSegment(Intervention):
     sequence: Index = 0
 
     def edit(self, model: Any, segment: int, state: MemoryState) -> MemoryState:
-        """The state with another store, before that segment."""
+        """Change the store before ``self.segment``.
+
+        Parameters
+        ----------
+        model : MemoryModel
+            The model that runs.
+        segment : int
+            The segment that is about to run.
+        state : MemoryState
+            The state before it.
+
+        Returns
+        -------
+        MemoryState
+            With another store before ``self.segment``; the given one before any other.
+
+        Raises
+        ------
+        InterventionError
+            When the run has no such sequence, or the store does not allow the change.
+        """
         if segment != self.segment:
             return state
         if self.sequence >= len(state.segment):
-            raise InterventionError(f"sequence {self.sequence} does not exist; the run has {len(state.segment)}")
-        return replace(state, store=self.changed(model, state.store))
+            raise InterventionError(
+                f"sequence {self.sequence} does not exist; the run has sequences 0 to {len(state.segment) - 1}"
+            )
+        return replace(state, store=self._changed(model, state.store))
 
-    def changed(self, model: Any, store: Entries) -> Entries:
-        """The store to go on with."""
+    def _changed(self, model: Any, store: Entries) -> Entries:
+        """The store after the change."""
         raise NotImplementedError
 
 
-class Drop(BeforeSegment):
+class Drop(StoreEdit):
     """Take an entry out of the store before ``segment``."""
 
-    def changed(self, model: Any, store: Entries) -> Entries:
-        """Its place is empty. InterventionError when it is not held."""
+    def _changed(self, model: Any, store: Entries) -> Entries:
+        """Without it. InterventionError when it is not held."""
         ids = store.entry[self.sequence]
         if not bool((ids == self.entry).any()):
             raise InterventionError(absent(self.entry, self.segment, ids))
         place = int((ids == self.entry).int().argmax())
         empty = empty_entries(1, 1, store.content.shape[-1], store.content.device)
-        return put(store, empty, self.sequence, place)
+        return _put(store, empty, self.sequence, place)
 
 
-class Insert(BeforeSegment):
-    """Put an entry that a recording knows into the store before ``segment``, at the level it was born at, as new.
+class Insert(StoreEdit):
+    """Put an entry of a recording into the store before ``segment``, as new, at the level where it was made.
 
-    It takes a free place, or that of the entry ``instead_of``. Its id, content, log-prior and span are those that were recorded; it is of
-    age 0, and nothing has read it.
+    It takes a free place, or that of the entry ``instead_of``. Its id, content, log-prior and span are those that were recorded; its age
+    and its number of reads are 0.
     """
 
     source: Source
     from_sequence: Index = 0
     instead_of: Index | None = None
 
-    def changed(self, model: Any, store: Entries) -> Entries:
-        """The store with it. InterventionError when it is held already, the recording does not know it, or there is no room."""
+    def _changed(self, model: Any, store: Entries) -> Entries:
+        """With it. InterventionError when it is held already, the recording does not have it, or there is no room."""
         ids = store.entry[self.sequence]
         if bool((ids == self.entry).any()):
-            raise InterventionError(f"entry {self.entry} is in the store before segment {self.segment} already")
+            raise InterventionError(f"entry {self.entry} is already in the store before segment {self.segment}")
         recording = self.source.open()
-        born = birth(recording, self.entry, self.from_sequence)
+        born = entry_row(recording, self.entry, self.from_sequence)
         level = int(born["level"])
         at_level = model.entry_level == level
         there = at_level & ((ids < 0) if self.instead_of is None else (ids == self.instead_of))
@@ -85,15 +107,15 @@ class Insert(BeforeSegment):
             **{name: _whole(int(born[name]), store.entry) for name in ("entry", "position", "start", "end")},
             valid=torch.ones_like(store.valid[:1, :1]),
         )
-        return put(store, new, self.sequence, int(there.int().argmax()))
+        return _put(store, new, self.sequence, int(there.int().argmax()))
 
 
 def _whole(value: int, like: Tensor) -> Tensor:
     return torch.full((1, 1), value, dtype=like.dtype, device=like.device)
 
 
-def put(store: Entries, one: Entries, sequence: int, place: int) -> Entries:
-    """The store with one entry (1, 1) in a place of a sequence."""
+def _put(store: Entries, one: Entries, sequence: int, place: int) -> Entries:
+    """The store with one entry, [1, 1], in a place of a sequence."""
     changed = store.clone()
     for f in fields(changed):
         getattr(changed, f.name)[sequence, place] = getattr(one, f.name)[0, 0]

@@ -1,7 +1,7 @@
 """Interventions at a hook point: which part of its tensor they change, and by what.
 
-Axes of a part are those of the point after ``sequence``, less those that ``places`` takes out. Its places are its slots, working slots,
-entries, agents or memories, whichever it has.
+Axes of a part are those of the point after ``sequence``, less those that ``places`` takes out. The place axis is the one of slots, working
+slots, entries, agents or memories, whichever the point has.
 """
 
 from collections.abc import Sequence
@@ -28,8 +28,8 @@ PLACES = {
 
 
 @dataclass
-class Now:
-    """What is known where a hook is called: which segment and firing it is, the axes of its tensor, and the ids at its places."""
+class HookCall:
+    """One call of a hook: the point, the axes of its tensor, the segment and firing, and the entries' ids at its places where known."""
 
     point: Point
     axes: tuple[str, ...]
@@ -43,7 +43,20 @@ class Now:
         return next((axis for axis in self.axes if axis in PLACES), None)
 
     def along_places(self, tensor: Tensor, mask: Tensor) -> Tensor:
-        """A mask over (sequence, place), or over places, in the shape that broadcasts with the tensor."""
+        """Shape a mask over places so that it broadcasts with the tensor.
+
+        Parameters
+        ----------
+        tensor : Tensor
+            What passes the point, with or without its sequence axis.
+        mask : bool [place] or [sequence, place]
+            Of the places along ``place_axis``.
+
+        Returns
+        -------
+        bool
+            With as many axes as the tensor, of length 1 but for places and, where both have it, sequence.
+        """
         axis = self.axes.index(self.place_axis) + (tensor.dim() - len(self.axes))
         shape = [1] * tensor.dim()
         shape[axis] = tensor.shape[axis]
@@ -52,22 +65,22 @@ class Now:
         return mask.reshape(shape)
 
     def held(self, tensor: Tensor) -> Tensor:
-        """Which places hold something, as ``along_places``; all, where that is not known."""
+        """Which places hold something, shaped as by ``along_places``; all of them where that is not known."""
         if self.ids is None:
             return torch.ones((), dtype=torch.bool, device=tensor.device)
         return self.along_places(tensor, self.ids >= 0)
 
 
-def point_called(model: Any, name: str) -> Point:
-    """A point of the model. PointError, with the closest names, when there is none."""
+def _point_called(model: Any, name: str) -> Point:
+    """A point of the model; PointError, with the closest names, when there is none."""
     known = {point.name: point for point in points(model.cfg)}
     if name not in known:
         raise PointError(f"no hook point is called '{name}'; {closest(name, known)}")
     return known[name]
 
 
-class AtPoint(Intervention):
-    """Puts another value in the place of what passes through a hook point.
+class PointEdit(Intervention):
+    """Replaces what passes through a hook point.
 
     Parameters
     ----------
@@ -76,10 +89,10 @@ class AtPoint(Intervention):
     segment
         A segment, several, a slice of them; all unless given.
     sequence
-        Of streams that are read side by side, the one; all unless given.
+        One of the streams that are run together; all unless given.
     slot, entry
-        A place along the axis of slots (or working slots), or the id of an entry, at points that have entries, agents or memories. All
-        unless given. An entry that is asked for in one segment must be there; else it is changed where it is.
+        A slot (or working slot), or the id of an entry at points that have entries, agents or memories. All unless given. An entry that is
+        addressed in a single segment must be there; with several segments it is changed where it is held.
     places
         An index in each of further axes of the point, by name.
     """
@@ -91,28 +104,26 @@ class AtPoint(Intervention):
     places: dict[str, Index] = Field(default_factory=dict)
 
     @model_validator(mode="after")
-    def _one_place(self) -> "AtPoint":
+    def _one_place(self) -> "PointEdit":
         if self.slot is not None and self.entry is not None:
-            raise ValueError("slot and entry are both given; a place is one of them")
+            raise ValueError("slot and entry are both given; give the one or the other")
         return self
 
-    def new(self, tensor: Tensor, now: Now) -> Tensor:
-        """What to put in the place of the tensor; where a slot or an entry is addressed, only that part of it is taken."""
+    def _new(self, tensor: Tensor, call: HookCall) -> Tensor:
+        """The tensor's replacement, of the same shape; where a slot or an entry is addressed, only that part of it is used."""
         raise NotImplementedError
 
-    def check(self, model: Any, n_segment: int) -> None:
-        """As every intervention; and PointError when the point lacks what is addressed, or is not of numbers that can be measured."""
-        super().check(model, n_segment)
-        now = self._now(model)
+    def _check_model(self, model: Any) -> None:
+        call = self._now(model)
         at(self.point, **self.places)
-        if (self.slot is not None and now.place_axis not in ("slot", "working")) or (
-            self.entry is not None and not PLACES[now.place_axis or "slot"]
+        if (self.slot is not None and call.place_axis not in ("slot", "working")) or (
+            self.entry is not None and not PLACES[call.place_axis or "slot"]
         ):
             what, there = ("slot", "slots") if self.entry is None else ("entry", "entries")
-            raise PointError(f"'{self.point}' has no {there}, but {what} is given; its axes are {', '.join(now.axes)}")
+            raise PointError(f"'{self.point}' has no {there}, but {what} is given; its axes are {', '.join(call.axes)}")
 
     def hooks(self, model: Any) -> Sequence[tuple[str, Any]]:
-        """One at the point, after one that notes which entry is where."""
+        """One at the point, after one that notes the ids of the entries at its places."""
         whole = self._now(model)
         places = dict(self.places) | ({} if self.sequence is None else {"sequence": self.sequence})
         address = at(self.point, segment=self.address, **places)
@@ -122,36 +133,49 @@ class AtPoint(Intervention):
             noted["ids"] = ids if self.sequence is None else ids[self.sequence]
 
         def change(tensor: Tensor, hook: Any) -> Tensor:
-            now = Now(whole.point, whole.axes, hook.segment, hook.firing, noted.get("ids"))
-            new = self.new(tensor, now)
-            mask = self._mask(tensor, now)
+            call = HookCall(whole.point, whole.axes, hook.segment, hook.firing, noted.get("ids"))
+            new = self._new(tensor, call)
+            mask = self._mask(tensor, call)
             return new if mask is None else torch.where(mask, new, tensor)
 
         id_point = PLACES[whole.place_axis] if whole.place_axis else ""
         first = [(id_point, note)] if id_point and id_point != self.point else []
         return [*first, (address, change)]
 
-    def _now(self, model: Any) -> Now:
-        point = point_called(model, self.point)
-        return Now(point, tuple(axis for axis in point.dims if axis not in self.places))
+    def _now(self, model: Any) -> HookCall:
+        point = _point_called(model, self.point)
+        return HookCall(point, tuple(axis for axis in point.dims if axis not in self.places))
 
-    def _mask(self, tensor: Tensor, now: Now) -> Tensor | None:
-        """The places that are addressed, None for all."""
+    def _mask(self, tensor: Tensor, call: HookCall) -> Tensor | None:
+        """The places that are addressed, as ``along_places`` shapes them; None for all."""
         if self.slot is not None:
-            n = tensor.shape[now.axes.index(str(now.place_axis)) + tensor.dim() - len(now.axes)]
+            n = tensor.shape[call.axes.index(str(call.place_axis)) + tensor.dim() - len(call.axes)]
             if self.slot >= n:
                 raise PointError(f"slot {self.slot} of '{self.point}' does not exist; it has slots 0 to {n - 1}")
-            return now.along_places(tensor, torch.arange(n, device=tensor.device) == self.slot)
-        if self.entry is None or now.ids is None:
+            return call.along_places(tensor, torch.arange(n, device=tensor.device) == self.slot)
+        if self.entry is None or call.ids is None:
             return None
-        mask = now.ids == self.entry
+        mask = call.ids == self.entry
         if isinstance(self.segment, int) and not bool(mask.any()):
-            raise InterventionError(absent(self.entry, now.segment, now.ids))
-        return now.along_places(tensor, mask)
+            raise InterventionError(absent(self.entry, call.segment, call.ids))
+        return call.along_places(tensor, mask)
 
 
 def absent(entry: int, segment: int, ids: Tensor) -> str:
-    """What to say of an entry that is not there."""
+    """The message about an entry that is not there.
+
+    Parameters
+    ----------
+    entry, segment : int
+        The entry that was looked for, and where.
+    ids : int [...]
+        The entries that are there; -1 where there is none.
+
+    Returns
+    -------
+    str
+        It lists the first eight of those.
+    """
     held = sorted(set(ids[ids >= 0].tolist()))
     some = ", ".join(map(str, held[:8])) + (", ..." if len(held) > 8 else "")
     return f"entry {entry} is not there in segment {segment}; there are {len(held)}: {some or 'none'}"

@@ -1,5 +1,6 @@
 """Values that an intervention takes from a recording."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -16,44 +17,60 @@ from memlens.recording import open as open_recording
 BLOCK = 64
 
 
-class Where(Config):
-    """A recording: its folder, and its id where it must be that very one."""
+class RecordingSource(Config):
+    """A recording by its folder, and by its id where no other recording may be there."""
 
     path: str
     id: str = ""
 
     def open(self) -> Recording:
-        """Open it. InterventionError when another recording lies there."""
+        """Open it; InterventionError when another recording is at that path."""
         recording = open_recording(self.path)
         if self.id and recording.id != self.id:
             raise InterventionError(
-                f"'{self.path}' is recording {recording.id}, expected {self.id}: put that one back, or name this one"
+                f"'{self.path}' is recording {recording.id}, expected {self.id}: restore that one, or give this one"
             )
         return recording
 
 
-def _where(given: Any) -> Any:
+def _source(given: Any) -> Any:
     if isinstance(given, Recording):
         return {"path": str(given.path), "id": given.id}
-    return {"path": str(given)} if isinstance(given, str | Path) else given
+    if isinstance(given, str | Path):
+        return {"path": str(given)}
+    if isinstance(given, RecordingSource | Mapping):
+        return given
+    raise ValueError("expected a Recording, its path, or an object with path and id")
 
 
-#: Given as a Recording, a path, or what ``to_dict`` makes of either.
-Source = Annotated[Where, BeforeValidator(_where)]
+#: Given as a Recording, as its path, or as ``to_dict`` saves it.
+Source = Annotated[RecordingSource, BeforeValidator(_source)]
 
 
 def values_at(recording: Recording, point: str, segment: int, sequence: int) -> np.ndarray:
-    """What a point held in one segment of one sequence, without these two axes.
+    """What a point held in one segment of one sequence.
+
+    Parameters
+    ----------
+    recording : Recording
+    point : str
+        Name of the point, or ``entry_id``.
+    segment, sequence : int
+        Where; segments are numbered as in the stream.
+
+    Returns
+    -------
+    ndarray
+        With the axes of the point, without those of sequence and segment.
 
     Raises
     ------
     InterventionError
         When that segment or sequence is not in the recording.
     """
-    array = recording[point]
-    at = np.flatnonzero(recording.segments["segment"].values == segment)
+    array, known = recording[point], recording.tables.segments.segment
+    at = np.flatnonzero(known == segment)
     if not at.size or sequence >= array.sizes["sequence"]:
-        known = recording.segments["segment"].values
         raise InterventionError(
             f"'{recording.path}' has no segment {segment} of sequence {sequence}; it has segments {known.min()} to {known.max()} of "
             f"{array.sizes['sequence']} sequences"
@@ -62,7 +79,24 @@ def values_at(recording: Recording, point: str, segment: int, sequence: int) -> 
 
 
 def mean_of(recording: Recording, point: str) -> np.ndarray:
-    """Mean over sequences and segments; of the store's places, which stand for nothing, over all that held something."""
+    """Mean of a point over sequences and segments.
+
+    Parameters
+    ----------
+    recording : Recording
+    point : str
+        Of the store's points, where a place has no meaning of its own, the mean is over all entries that were held.
+
+    Returns
+    -------
+    float64
+        With the axes of the point; without the one of entries, of the store's points.
+
+    Raises
+    ------
+    InterventionError
+        When the store never held anything.
+    """
     array = recording[point]
     total, count = 0.0, 0
     for low in range(0, array.sizes["segment"], BLOCK):
@@ -74,12 +108,27 @@ def mean_of(recording: Recording, point: str) -> np.ndarray:
         else:
             total, count = total + values.sum((0, 1)), count + values.shape[0] * values.shape[1]
     if not count:
-        raise InterventionError(f"the store of '{recording.path}' never held anything: there is no mean of '{point}'")
+        raise InterventionError(
+            f"the store of '{recording.path}' never held anything, so '{point}' has no mean; give another recording"
+        )
     return np.asarray(total / count)
 
 
 def drawn_from(recording: Recording, point: str, draw: np.random.Generator) -> np.ndarray:
-    """What the point held in a segment drawn at random; of the store, an entry drawn for every place."""
+    """What a point held in a segment that is drawn at random.
+
+    Parameters
+    ----------
+    recording : Recording
+    point : str
+    draw : numpy.random.Generator
+        Draws the segment, the sequence and, of the store's points, an entry for every place.
+
+    Returns
+    -------
+    ndarray
+        With the axes of the point.
+    """
     array = recording[point]
     segment = int(draw.integers(array.sizes["segment"]))
     sequence = int(draw.integers(array.sizes["sequence"]))
@@ -92,34 +141,77 @@ def drawn_from(recording: Recording, point: str, draw: np.random.Generator) -> n
     return values[draw.choice(held, len(values))]
 
 
-def birth(recording: Recording, entry: int, sequence: int) -> xr.Dataset:
-    """The row of ``entries`` of one entry. InterventionError when there is none."""
-    table = recording.entries
-    at = np.flatnonzero((table["entry"].values == entry) & (table["sequence"].values == sequence))
-    if not at.size:
+def entry_row(recording: Recording, entry: int, sequence: int) -> xr.Dataset:
+    """The row of one entry in ``recording.entries``.
+
+    Parameters
+    ----------
+    recording : Recording
+    entry, sequence : int
+
+    Returns
+    -------
+    xarray.Dataset
+        Of scalars.
+
+    Raises
+    ------
+    InterventionError
+        When the recording has no such entry.
+    """
+    at = int(recording.tables.entries.index.rows(sequence, entry))
+    if at < 0:
         raise InterventionError(
-            f"'{recording.path}' knows no entry {entry} of sequence {sequence}; see recording.entries"
+            f"'{recording.path}' has no entry {entry} of sequence {sequence}; recording.entries lists those it has"
         )
-    return table.isel(birth=int(at[0]))
+    return recording.entries.isel(birth=at)
 
 
 def place_of(recording: Recording, entry: int, segment: int, sequence: int, axis: str) -> int:
-    """Where an entry was in a segment: its place along the axis ``entry`` (after it) or ``agent`` (in it)."""
+    """Where an entry was in a segment.
+
+    Parameters
+    ----------
+    recording : Recording
+    entry, segment, sequence : int
+    axis : str
+        "entry": its place in the store after the segment; "agent": its place among those that were decided on in the segment.
+
+    Returns
+    -------
+    int
+        Index along that axis.
+
+    Raises
+    ------
+    InterventionError
+        When it was not there.
+    """
     if axis == "entry":
         ids = values_at(recording, "entry_id", segment, sequence)
         found = np.flatnonzero(ids == entry)
     else:
-        rows = recording.decisions
-        same = (rows["entry"].values == entry) & (rows["segment"].values == segment)
-        found = rows["agent"].values[same & (rows["sequence"].values == sequence)]
+        rows = recording.tables.decisions
+        found = rows.agent[(rows.entry == entry) & (rows.segment == segment) & (rows.sequence == sequence)]
     if not found.size:
         raise InterventionError(f"'{recording.path}' has no entry {entry} in segment {segment} of sequence {sequence}")
     return int(found[0])
 
 
 def content_of(recording: Recording, entry: int, sequence: int) -> np.ndarray:
-    """Content (feature) of an entry: as a context slot, or, of a merge, as the store first held it."""
-    born = birth(recording, entry, sequence)
+    """Content of an entry: of the context slot it was stored from, or of a merge as the store first held it.
+
+    Parameters
+    ----------
+    recording : Recording
+    entry, sequence : int
+
+    Returns
+    -------
+    float [feature]
+        As it was recorded.
+    """
+    born = entry_row(recording, entry, sequence)
     segment, slot = int(born["segment"]), int(born["slot"])
     if slot >= 0:
         return values_at(recording, "context.hook_slot", segment, sequence)[slot]
@@ -128,8 +220,19 @@ def content_of(recording: Recording, entry: int, sequence: int) -> np.ndarray:
 
 
 def prior_of(recording: Recording, entry: int, sequence: int) -> float:
-    """Log-prior of being read, nats; of a merge the larger of its parents'."""
-    born = birth(recording, entry, sequence)
+    """Log-prior of being read; of a merge, the largest of its parents'.
+
+    Parameters
+    ----------
+    recording : Recording
+    entry, sequence : int
+
+    Returns
+    -------
+    float
+        Nats.
+    """
+    born = entry_row(recording, entry, sequence)
     slot = int(born["slot"])
     if slot >= 0:
         return float(values_at(recording, "context.hook_prior", int(born["segment"]), sequence)[slot])

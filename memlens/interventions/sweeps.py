@@ -1,7 +1,7 @@
 """Counterfactual sweeps: what each of many forced actions would have done to the answers, in one pass over the stream.
 
-The factual run goes on by itself; every place forks from it in its own segment. Forks run side by side, and one whose memory is again the
-factual one stops. Axes: place (a forced action), question, and row (a fork that is running).
+The factual run goes on by itself; every target branches off in its own segment. Branches run side by side, and one whose memory is
+again the factual one stops. Axes: target (a forced action), question, and row (a branch that is running).
 """
 
 from collections.abc import Callable, Sequence
@@ -14,8 +14,9 @@ from torch import Tensor
 
 from memlens.dims import Action
 from memlens.errors import InterventionError
-from memlens.interventions.branches import BATCH, Forks, Read, advance, fork, is_same
+from memlens.interventions.branches import BATCH, Branches, FactualSegment, advance, branch, is_same
 from memlens.interventions.control import DECISIVE, Force
+from memlens.interventions.sweep_targets import triple
 from memlens.model.answers import Answers
 from memlens.model.model import MemoryModel
 from memlens.model.run import encode_questions, segment_of
@@ -23,16 +24,15 @@ from memlens.model.segment import Segment
 from memlens.model.state import MemoryState
 from memlens.recording import Recording
 from memlens.recording.capture.replay import state_before
-from memlens.recording.format.schema import decoded
 from memlens.streams import EncodedStream
 
-Place = Force | tuple[int, int, str]
+SweepTarget = Force | tuple[int, int, str]
 
 
 def sweep(
     model: MemoryModel,
     source: Recording | EncodedStream,
-    places: Sequence[Place],
+    targets: Sequence[SweepTarget],
     *,
     questions: Sequence[int] | None = None,
     sequence: int = 0,
@@ -42,41 +42,47 @@ def sweep(
 
     Parameters
     ----------
-    model
-        The model; of a recording, the one it was made with.
-    source
-        A recording, from whose nearest kept state the sweep begins, or an encoded stream, read from its start.
-    places
-        What is forced: ``Force`` in one segment each, or (segment, entry, action). A candidate is an entry as well, where it is born.
-    questions
-        Numbers of questions in the stream's order; all unless given.
-    sequence
-        Of a recording of several sequences, the one.
-    progress
-        Called with segments done, segments in all, and what is being done.
+    model : MemoryModel
+        With a recording, the model that it was made with.
+    source : Recording or EncodedStream
+        The sweep begins at the recording's nearest kept state before the first target, or at the start of the stream.
+    targets : sequence of Force or (segment, entry, action)
+        The actions to force, each in one segment. In the segment where it is written, a candidate is an entry too.
+    questions : sequence of int, optional
+        Indices of questions in the order of the stream; all unless given.
+    sequence : int
+        The one of the recording's sequences that is swept.
+    progress : callable, optional
+        Called with the segments done, the segments in all, and what is being done.
 
     Returns
     -------
     xarray.Dataset
-        ``loss_change(place, question)`` in nats per answer token and ``correct_change(place, question)`` (-1, 0, 1): forced less factual;
+        ``loss_change(target, question)`` in nats per answer token and ``correct_change(target, question)`` (-1, 0, 1): forced less factual;
         NaN where the question was asked before the action could matter. ``loss(question)`` and ``correct(question)``, factual. Of each
-        place ``factual`` and ``executed``, the action taken without and with force, and ``stopped``, the segment after which memory was the
-        factual one again (-1: never). Each loss is that of a run of its own to 1e-4 nats.
+        target ``factual`` and ``executed``, the action taken without and with force, and ``stopped``, the segment after which memory was
+        the factual one again (-1: never). Each loss is that of a run of its own to 1e-4 nats.
 
     Raises
     ------
     InterventionError
-        When a place does not exist, a question is not in the stream, or the recording was made with interventions.
+        When ``source`` is neither, a target, question or sequence does not exist, or the recording was made with interventions.
     RecordingError
         When the recording was made with other weights, or has no state to begin from.
     """
-    forces = [_force(place) for place in places]
+    forces = [_force(target) for target in targets]
     if not forces:
-        raise InterventionError("no places were given; give at least one (segment, entry, action)")
+        raise InterventionError("targets are empty; give at least one (segment, entry, action)")
+    if not isinstance(source, Recording | EncodedStream):
+        raise InterventionError(
+            f"got {source!r}, expected a Recording (of memlens.open) or an EncodedStream (of Stream.encode)"
+        )
     if isinstance(source, Recording):
-        if decoded(source.attrs.get("interventions"), []):
+        if source.info.interventions:
             raise InterventionError(f"'{source.path}' was made with interventions; sweep its parent, or its stream")
         streams, first, state = state_before(source, model, min(map(_segment, forces)))
+        if not 0 <= sequence < len(streams):
+            raise InterventionError(f"sequence is {sequence}, expected 0 to {len(streams) - 1}")
         stream, state = streams[sequence], state.map(lambda x: x[sequence : sequence + 1])
     else:
         stream, first, state = source, 0, model.initial_state(1)
@@ -89,7 +95,7 @@ def sweep(
 
 
 class _Sweep:
-    """One sweep while it runs: the forks, and what is known of the answers so far."""
+    """A sweep in progress: its branches, and the changes of the answers so far."""
 
     def __init__(self, model: MemoryModel, stream: EncodedStream, forces: list[Force], wanted: list[int]):
         self.model, self.stream, self.forces, self.wanted = model, stream, forces, wanted
@@ -103,8 +109,8 @@ class _Sweep:
         later = self.start[:, None] < self.asked_in[None]
         self.loss_change, self.correct_change = np.where(later, 0.0, np.nan), np.where(later, 0.0, np.nan)
         self.factual, self.executed, self.stopped = (np.full(shape[0], -1) for _ in range(3))
-        self.place = np.zeros(0, dtype=np.int64)
-        self.forks: Forks | None = None
+        self.target = np.zeros(0, dtype=np.int64)
+        self.branches: Branches | None = None
 
     def go(self, first: int, state: MemoryState, progress: Callable[[int, int, str], None] | None) -> None:
         """From ``first``, whose state is given, to the last segment that matters."""
@@ -115,7 +121,7 @@ class _Sweep:
                 progress(t + 1 - first, end - first, "segments swept")
 
     def _segment(self, t: int, state: MemoryState) -> MemoryState:
-        """One segment of the factual run and of all forks; the factual state after it."""
+        """One segment of the factual run and of all branches; the factual state after it."""
         model = self.model
         row, asked = segment_of(self.stream, t, self.length)
         segment, told = Segment.stack([row], model.device), encode_questions(model, [asked])
@@ -129,50 +135,52 @@ class _Sweep:
         agents = {int(i): self._agent(self.forces[i], decisions.entry) for i in begins}
         for i, agent in agents.items():
             self.factual[i] = int(decisions.action[0, agent])
-        new = [fork(state)] * len(begins)
-        forks = [self.forks] if self.forks is not None and len(self.forks) else []
-        if forks or new:
-            self.place = np.concatenate((self.place, begins))
-            read = Read(segment, hidden, context, state, told)
-            self._advance(read, [*forks, *new], agents, columns)
+        new = [branch(state)] * len(begins)
+        branches = [self.branches] if self.branches is not None and len(self.branches) else []
+        if branches or new:
+            self.target = np.concatenate((self.target, begins))
+            read = FactualSegment(segment, hidden, context, state, told)
+            self._advance(read, [*branches, *new], agents, columns)
             self._stop(t, after)
-        return model.carry(after, hidden, segment, blocks)
+        return after.carried(hidden, segment, blocks)
 
-    def _advance(self, read: Read, parts: list[Forks], agents: dict[int, int], columns: np.ndarray) -> None:
-        forks, done = parts[0].joined(*parts[1:]), []
-        n_agent = self.model.cfg.n_slots + forks.store.valid.shape[1]
-        for low in range(0, len(forks), BATCH):
-            places, rows = self.place[low : low + BATCH], forks.rows(slice(low, low + BATCH))
-            explore = torch.zeros(len(places), n_agent, len(Action), device=self.model.device)
-            for row, i in enumerate(places):
+    def _advance(
+        self, read: FactualSegment, parts: list[Branches], agents: dict[int, int], columns: np.ndarray
+    ) -> None:
+        branches, done = parts[0].joined(*parts[1:]), []
+        n_agent = self.model.cfg.n_slots + branches.store.valid.shape[1]
+        for low in range(0, len(branches), BATCH):
+            targets, rows = self.target[low : low + BATCH], branches.rows(slice(low, low + BATCH))
+            explore = torch.zeros(len(targets), n_agent, len(Action), device=self.model.device)
+            for row, i in enumerate(targets):
                 if int(i) in agents:
                     explore[row, agents[int(i)], Action[self.forces[i].action]] = DECISIVE
             answers, decisions, after = advance(self.model, read, rows, explore)
             done.append(after)
-            for row, i in enumerate(places):
+            for row, i in enumerate(targets):
                 if int(i) in agents:
                     self.executed[i] = int(decisions.action[row, agents[int(i)]])
                 elif answers is not None and len(columns):
                     loss, correct = self._of(answers, columns, row)
                     self.loss_change[i, columns] = loss - self.loss[columns]
                     self.correct_change[i, columns] = correct - self.correct[columns]
-        self.forks = done[0].joined(*done[1:])
+        self.branches = done[0].joined(*done[1:])
 
     def _stop(self, t: int, factual: MemoryState) -> None:
-        """Let go of forks that can change nothing any more."""
-        assert self.forks is not None
-        same = is_same(self.forks, factual, self.model.entry_level).cpu().numpy()
-        self.stopped[self.place[same]] = t
+        """Drop the branches that can no longer make a difference."""
+        assert self.branches is not None
+        same = is_same(self.branches, factual, self.model.entry_level).cpu().numpy()
+        self.stopped[self.target[same]] = t
         kept = ~same & (t < self.asked_in.max(initial=-1))
-        self.place = self.place[kept]
-        self.forks = self.forks.rows(torch.from_numpy(kept).to(self.model.device))
+        self.target = self.target[kept]
+        self.branches = self.branches.rows(torch.from_numpy(kept).to(self.model.device))
 
     def _of(self, answers: Answers, columns: np.ndarray, row: int = 0) -> tuple[np.ndarray, np.ndarray]:
         """Loss and exactness of the wanted ones among the questions of a segment."""
         numbers = np.array([self.wanted[column] for column in columns])
         first = min(i for i, q in enumerate(self.stream.questions) if self._in(q) == self.asked_in[columns[0]])
-        place = torch.from_numpy(numbers - first)
-        loss, correct = (np.asarray(x[row].cpu()[place], dtype=float) for x in (answers.loss, answers.correct))
+        column = torch.from_numpy(numbers - first)
+        loss, correct = (np.asarray(x[row].cpu()[column], dtype=float) for x in (answers.loss, answers.correct))
         return loss, correct
 
     def _in(self, question: Any) -> int:
@@ -191,32 +199,34 @@ class _Sweep:
 
         return xr.Dataset(
             {
-                "loss_change": (("place", "question"), self.loss_change, {"unit": "nat/token"}),
-                "correct_change": (("place", "question"), self.correct_change),
+                "loss_change": (("target", "question"), self.loss_change, {"unit": "nat/token"}),
+                "correct_change": (("target", "question"), self.correct_change),
                 "loss": ("question", self.loss, {"unit": "nat/token"}),
                 "correct": ("question", self.correct == 1),
-                "factual": ("place", named(self.factual)),
-                "executed": ("place", named(self.executed)),
-                "stopped": ("place", self.stopped),
+                "factual": ("target", named(self.factual)),
+                "executed": ("target", named(self.executed)),
+                "stopped": ("target", self.stopped),
             },
             {
                 "question": self.wanted,
                 "position": ("question", [q.position for q in asked]),
                 "fact": ("question", [q.fact for q in asked]),
                 "distance": ("question", [q.distance for q in asked]),
-                "segment": ("place", self.start),
-                "slot": ("place", [-1 if f.slot is None else f.slot for f in self.forces]),
-                "entry": ("place", [-1 if f.entry is None else f.entry for f in self.forces]),
-                "action": ("place", [f.action for f in self.forces]),
+                "segment": ("target", self.start),
+                "slot": ("target", [-1 if f.slot is None else f.slot for f in self.forces]),
+                "entry": ("target", [-1 if f.entry is None else f.entry for f in self.forces]),
+                "action": ("target", [f.action for f in self.forces]),
             },
         )
 
 
-def _force(place: Place) -> Force:
-    force = place if isinstance(place, Force) else Force(segment=place[0], entry=place[1], action=place[2])  # pyright: ignore[reportArgumentType]
-    if not isinstance(force.segment, int):
-        raise InterventionError(f"{force!r} is not in one segment; give each place of a sweep one")
-    return force
+def _force(target: SweepTarget) -> Force:
+    if isinstance(target, Force):
+        if not isinstance(target.segment, int):
+            raise InterventionError(f"{target!r} is not in one segment; give each target of a sweep one segment")
+        return target
+    segment, entry, action = triple(target)
+    return Force(segment=segment, entry=entry, action=action)  # pyright: ignore[reportArgumentType]
 
 
 def _segment(force: Force) -> int:

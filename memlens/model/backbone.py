@@ -23,7 +23,28 @@ def sequential_scan(
     c: Float[Tensor, "sequence token state"],
     h: Float[Tensor, "sequence head head_feature state"],
 ) -> tuple[Float[Tensor, "sequence token head head_feature"], Float[Tensor, "sequence head head_feature state"]]:
-    """One position at a time: the definition, and the reference for ``chunked_scan``."""
+    """One position at a time: the definition, and the reference for ``chunked_scan``.
+
+    h_t = exp(log_decay_t) h_{t-1} + x_t b_t^T,  y_t = h_t c_t (Dao and Gu 2024, eq. 2).
+
+    Parameters
+    ----------
+    x : float [sequence, token, head, head_feature]
+        Input, already scaled by dt.
+    log_decay : float [sequence, token, head]
+        dA, at most 0.
+    b, c : float [sequence, token, state]
+        Write and read directions, shared by the heads.
+    h : float [sequence, head, head_feature, state]
+        State before the first position.
+
+    Returns
+    -------
+    y : float [sequence, token, head, head_feature]
+        Output.
+    h : float [sequence, head, head_feature, state]
+        State after the last position.
+    """
     ys = []
     for t in range(x.shape[1]):
         h = h * log_decay[:, t].exp()[..., None, None] + x[:, t, :, :, None] * b[:, t, None, None, :]
@@ -39,7 +60,22 @@ def chunked_scan(
     h: Float[Tensor, "sequence head head_feature state"],
     chunk: int,
 ) -> tuple[Float[Tensor, "sequence token head head_feature"], Float[Tensor, "sequence head head_feature state"]]:
-    """The same in chunks: x is already scaled by dt; padding at the end has decay 1 and no input."""
+    """The same as ``sequential_scan``, in chunks: quadratic inside of a chunk, a loop over carried states between them.
+
+    Parameters
+    ----------
+    x, log_decay, b, c, h
+        As ``sequential_scan``; padding has log_decay 0 and x 0.
+    chunk : int
+        Positions in a chunk.
+
+    Returns
+    -------
+    y : float [sequence, token, head, head_feature]
+        Output.
+    h : float [sequence, head, head_feature, state]
+        State after the last position.
+    """
     length = x.shape[1]
     chunk = min(chunk, length)
     pad = -length % chunk
@@ -89,7 +125,22 @@ class Block(nn.Module):
         self.hook_resid_post = HookPoint()
 
     def initial_state(self, n_sequence: int, device: torch.device) -> tuple[Tensor, Tensor]:
-        """Zeros: convolution buffer (sequence, channel, conv_width - 1) and h (sequence, head, head_feature, state)."""
+        """Zeros.
+
+        Parameters
+        ----------
+        n_sequence : int
+            Size of ``sequence``.
+        device : torch.device
+            Where the tensors are to be.
+
+        Returns
+        -------
+        buffer : float [sequence, channel, conv_width - 1]
+            The last inputs of the convolution.
+        h : float [sequence, head, head_feature, state]
+            SSD state.
+        """
         cfg = self.cfg
         return (
             torch.zeros(n_sequence, self.mixed, cfg.conv_width - 1, device=device),
@@ -102,6 +153,24 @@ class Block(nn.Module):
         valid: Bool[Tensor, "sequence token"],
         state: tuple[Tensor, Tensor],
     ) -> tuple[Float[Tensor, "sequence token feature"], tuple[Tensor, Tensor]]:
+        """Read a segment.
+
+        Parameters
+        ----------
+        x : float [sequence, token, feature]
+            Residual stream.
+        valid : bool [sequence, token]
+            False for padding, which changes no state and stands at the end.
+        state : tuple
+            Convolution buffer and SSD state, as ``initial_state``.
+
+        Returns
+        -------
+        x : float [sequence, token, feature]
+            Residual stream after it.
+        state : tuple
+            To be carried on.
+        """
         cfg = self.cfg
         buffer, h = state
         x = self.hook_resid_pre(x)

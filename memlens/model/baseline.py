@@ -2,7 +2,6 @@
 
 They take the memory model's encoders, its loss and its place in ``memlens.model.run``; a question is answered as a language model
 does: its tokens, <bos> and the answer go on from the stream, which then goes on as if nobody had asked.
-B sequences, S positions of a segment, Q questions, L tokens of a question with <bos> and its answer, La tokens of the answer.
 """
 
 from dataclasses import dataclass
@@ -16,13 +15,14 @@ from torch import Tensor, nn
 
 from memlens.config import BaselineConfig
 from memlens.dims import BOS, PAD, Modality
-from memlens.model.answers import Questions
+from memlens.model.answers import Questions, exact, greedy
 from memlens.model.backbone import Block
 from memlens.model.cache import Axes
 from memlens.model.encoders import Encoders
 from memlens.model.hooks import HookPoint
-from memlens.model.layers import MLP, RMSNorm, take
-from memlens.model.model import answer_loss, exact, greedy, text_loss
+from memlens.model.indexing import take
+from memlens.model.layers import MLP, RMSNorm
+from memlens.model.losses import answer_loss, text_loss
 from memlens.model.segment import Segment
 from memlens.model.stream_model import StreamModel
 from memlens.model.tensors import Tensors
@@ -33,8 +33,15 @@ from memlens.model.window_attention import Sight, WindowAttention, question_sigh
 class ReaderState(Tensors):
     """All that is carried from segment to segment; of constant size.
 
-    segment int64 (B,), segments seen; position int64 (B,), stream position of the next token; blocks, a pair a layer: for "attention" the
-    keys and values of the last window - 1 positions, (B, head, window - 1, head_feature) each; for "ssm" the convolution buffer and h.
+    Attributes
+    ----------
+    segment : int [sequence]
+        Segments read.
+    position : int [sequence]
+        Stream position of the next token.
+    blocks : tuple of pairs
+        A pair a layer: for "attention" keys and values, float [sequence, head, window - 1, head_feature] each; for "ssm" the convolution
+        buffer and the SSD state, as ``backbone.Block`` carries them.
     """
 
     segment: Tensor
@@ -46,8 +53,14 @@ class ReaderState(Tensors):
 class ReaderAnswers(Tensors):
     """Answers to ``Questions``.
 
-    token int64 (B, Q, L) decoded greedily, up to and with <eos>, then 0; correct bool (B, Q), exact match;
-    loss (B, Q) nats per answer token under teacher forcing.
+    Attributes
+    ----------
+    token : int [sequence, question, answer]
+        Decoded greedily, up to and with <eos>, then 0.
+    correct : bool [sequence, question]
+        Exact match.
+    loss : float [sequence, question]
+        Nats per answer token under teacher forcing.
     """
 
     token: Tensor
@@ -57,7 +70,17 @@ class ReaderAnswers(Tensors):
 
 @dataclass(frozen=True)
 class ReaderOutputs(Tensors):
-    """What one step yields: nats and text (B, S) as in ``StepOutputs``, and the answers."""
+    """What one step yields.
+
+    Attributes
+    ----------
+    nats : float [sequence, token]
+        As in ``StepOutputs``.
+    text : bool [sequence, token]
+        As in ``StepOutputs``.
+    answers : ReaderAnswers, optional
+        Where something was asked.
+    """
 
     nats: Tensor
     text: Tensor
@@ -107,7 +130,26 @@ class StreamReader(StreamModel):
     def step(
         self, segment: Segment, state: ReaderState, questions: Questions | None = None, *, predict: bool = True
     ) -> tuple[ReaderOutputs, ReaderState]:
-        """One segment. ``questions`` are asked at its end; ``predict`` computes the loss of the next tokens."""
+        """Read one segment.
+
+        Parameters
+        ----------
+        segment : Segment
+            What is read.
+        state : ReaderState
+            Before it.
+        questions : Questions, optional
+            Asked at its end.
+        predict : bool
+            Whether the loss of the next tokens is computed.
+
+        Returns
+        -------
+        outputs : ReaderOutputs
+            Losses and answers.
+        state : ReaderState
+            After it.
+        """
         self.enter(state.segment)
         hidden, state = self.perceive(segment, state)
         if predict:
@@ -119,7 +161,22 @@ class StreamReader(StreamModel):
     def perceive(
         self, segment: Segment, state: ReaderState
     ) -> tuple[Float[Tensor, "sequence token feature"], ReaderState]:
-        """Hidden vectors of a segment and the state after it; padding changes no state."""
+        """Encoders and layers. Padding changes no state.
+
+        Parameters
+        ----------
+        segment : Segment
+            What is read.
+        state : ReaderState
+            Before it.
+
+        Returns
+        -------
+        hidden : float [sequence, token, feature]
+            Normalised output of the last layer.
+        state : ReaderState
+            After it.
+        """
         where = segment.valid
         if self.cfg.kind == "attention":
             where = segment_sight(self.cfg.window, state.position, segment.valid)
@@ -134,12 +191,38 @@ class StreamReader(StreamModel):
     def answer_logits(
         self, questions: Questions, state: ReaderState
     ) -> Float[Tensor, "sequence question answer vocab"]:
-        """Teacher-forced logits of the answers, from the state after the segment that the questions end."""
+        """Teacher-forced logits of the answers.
+
+        Parameters
+        ----------
+        questions : Questions
+            What is asked, with the right answers.
+        state : ReaderState
+            After the segment that the questions end.
+
+        Returns
+        -------
+        float [sequence, question, answer, vocab]
+            Logits.
+        """
         start = torch.full_like(questions.answer[..., :1], BOS)
         return self.logits_of(self._answering(questions, torch.cat((start, questions.answer[..., :-1]), -1), state))
 
     def answer(self, questions: Questions, state: ReaderState) -> ReaderAnswers:
-        """Greedy answers and their loss."""
+        """Greedy answers and their loss.
+
+        Parameters
+        ----------
+        questions : Questions
+            What is asked, with the right answers.
+        state : ReaderState
+            After the segment that the questions end.
+
+        Returns
+        -------
+        ReaderAnswers
+            Tokens, and how right they are.
+        """
         loss = answer_loss(self.answer_logits(questions, state), questions.answer)
 
         def following(token: Tensor) -> Tensor:
@@ -200,5 +283,20 @@ def count_parameters(cfg: BaselineConfig) -> int:
 
 
 def equal_config(kind: Literal["attention", "ssm"], n_parameter: int, **fixed: Any) -> BaselineConfig:
-    """``BaselineConfig.nearest`` to a number of parameters, counted on the model itself."""
+    """``BaselineConfig.nearest`` to a number of parameters, counted on the model itself.
+
+    Parameters
+    ----------
+    kind : "attention" or "ssm"
+        Of the mixer.
+    n_parameter : int
+        Wanted number of parameters.
+    **fixed
+        Other fields of the config, such as ``n_layers``.
+
+    Returns
+    -------
+    BaselineConfig
+        Within 5 %.
+    """
     return BaselineConfig.nearest(kind, n_parameter, count_parameters, **fixed)

@@ -1,6 +1,5 @@
 """Model folders: model.safetensors, config.json, tokenizer.json. Nothing is unpickled."""
 
-import hashlib
 import json
 from pathlib import Path
 
@@ -13,18 +12,22 @@ from memlens.config import BaselineConfig, ModelConfig
 from memlens.errors import ConfigError, ModelError
 from memlens.model.baseline import StreamReader
 from memlens.model.model import MemoryModel
+from memlens.provenance import file_sha256
+from memlens.resources import model_folder
 
 WEIGHTS, CONFIG, TOKENIZER = "model.safetensors", "config.json", "tokenizer.json"
 
 
-def file_sha256(path: Path) -> str:
-    """Hex digest of a file."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
 def save_model(model: MemoryModel | StreamReader, folder: str | Path) -> None:
-    """Write weights, config and tokenizer, each by rename, so a reader never meets half a file."""
+    """Write weights, config and tokenizer, each by rename, so a reader never meets half a file.
+
+    Parameters
+    ----------
+    model : MemoryModel or StreamReader
+        Its tokenizer is written where it has one.
+    folder : str or Path
+        Made where there is none.
+    """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     partial = folder / f".{WEIGHTS}.partial"
@@ -53,9 +56,10 @@ def _read_config(folder: Path) -> tuple[ModelConfig | BaselineConfig, str]:
         raise ModelError(str(error)) from None
 
 
-def load_config(folder: str | Path) -> ModelConfig:
-    """The configuration of a memory model's folder; ModelError as ``load_memory_model``."""
-    cfg, _ = _read_config(Path(folder))
+def load_config(model: str | Path) -> ModelConfig:
+    """The configuration of a memory model, by folder or name; ModelError as ``load_memory_model``."""
+    folder = model_folder(model)
+    cfg, _ = _read_config(folder)
     if isinstance(cfg, BaselineConfig):
         raise _no_memory(folder)
     return cfg
@@ -67,35 +71,59 @@ def _no_memory(folder: str | Path) -> ModelError:
     )
 
 
-def load_memory_model(folder: str | Path, policy: str | None = None, device: str | torch.device = "cpu") -> MemoryModel:
-    """``load_model`` where a baseline will not do: that is a ModelError as well."""
-    model = load_model(folder, policy, device)
-    if isinstance(model, StreamReader):
-        raise _no_memory(folder)
-    return model
-
-
-def load_model(
-    folder: str | Path, policy: str | None = None, device: str | torch.device = "cpu"
-) -> MemoryModel | StreamReader:
-    """Read a model folder: a memory model's or a baseline's.
+def load_memory_model(model: str | Path, policy: str | None = None, device: str | torch.device = "cpu") -> MemoryModel:
+    """``load_model`` where a baseline will not do.
 
     Parameters
     ----------
-    folder
-        Holds model.safetensors, config.json and tokenizer.json, as ``save_model`` or ``memlens train`` write them.
-    policy
-        Decide by this policy instead of the config's: "learned" or a heuristic (``memlens.model.controller.HEURISTICS``).
+    model, policy, device
+        As ``load_model``.
+
+    Returns
+    -------
+    MemoryModel
+        In evaluation mode.
 
     Raises
     ------
     ModelError
-        If the folder or a file is missing, damaged, foreign, or a weight is not finite, or a policy is asked of a baseline; the
-        message says which.
+        As ``load_model``, and when the model is a baseline.
     """
-    folder = Path(folder)
+    loaded = load_model(model, policy, device)
+    if isinstance(loaded, StreamReader):
+        raise _no_memory(model)
+    return loaded
+
+
+def load_model(
+    model: str | Path, policy: str | None = None, device: str | torch.device = "cpu"
+) -> MemoryModel | StreamReader:
+    """Read a model: a memory model or a baseline.
+
+    Parameters
+    ----------
+    model : str or Path
+        A folder that holds model.safetensors, config.json and tokenizer.json, as ``save_model`` or ``memlens train`` write them, or
+        the name of a trained model that comes with memlens, such as "nano".
+    policy : str, optional
+        Decide by this policy instead of the config's: "learned" or a heuristic (``memlens.model.controller.HEURISTICS``).
+    device : str or torch.device
+        Where the weights are to be.
+
+    Returns
+    -------
+    MemoryModel or StreamReader
+        In evaluation mode.
+
+    Raises
+    ------
+    ModelError
+        If there is no such model, if a file is missing, damaged or foreign, if a weight is not finite, or if a policy is asked of a
+        baseline; the message says which.
+    """
+    folder = model_folder(model)
     if not folder.is_dir():
-        raise ModelError(f"no model folder at '{folder}'; give a folder with {WEIGHTS}, {CONFIG} and {TOKENIZER}")
+        raise ModelError(f"'{folder}' is a file; expected a folder with {WEIGHTS}, {CONFIG} and {TOKENIZER}")
     for name in (WEIGHTS, CONFIG, TOKENIZER):
         if not (folder / name).is_file():
             raise ModelError(f"'{folder}' has no {name}; expected {WEIGHTS}, {CONFIG} and {TOKENIZER}")
@@ -112,16 +140,16 @@ def load_model(
     except (SafetensorError, OSError) as error:
         raise ModelError(f"'{folder / WEIGHTS}' is damaged or no safetensors file: {error}") from None
     if isinstance(cfg, BaselineConfig):
-        model = StreamReader(cfg, tokenizer, name)
+        loaded = StreamReader(cfg, tokenizer, name)
     else:
-        model = MemoryModel(cfg if policy is None else cfg.model_copy(update={"policy": policy}), tokenizer, name)
-    _check(model, weights, folder)
-    model.load_state_dict(weights)
-    model.sha256 = file_sha256(folder / WEIGHTS)
-    return model.to(device).eval()
+        loaded = MemoryModel(cfg if policy is None else cfg.model_copy(update={"policy": policy}), tokenizer, name)
+    _check_weights(loaded, weights, folder)
+    loaded.load_state_dict(weights)
+    loaded.sha256 = file_sha256(folder / WEIGHTS)
+    return loaded.to(device).eval()
 
 
-def _check(model: MemoryModel | StreamReader, weights: dict[str, torch.Tensor], folder: Path) -> None:
+def _check_weights(model: MemoryModel | StreamReader, weights: dict[str, torch.Tensor], folder: Path) -> None:
     """Names, shapes and finiteness of the weights, with one clear error."""
     expected = model.state_dict()
     missing, foreign = sorted(set(expected) - set(weights)), sorted(set(weights) - set(expected))

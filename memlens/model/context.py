@@ -14,7 +14,8 @@ from torch import Tensor, nn
 from memlens.config import ModelConfig
 from memlens.model.entries import Context
 from memlens.model.hooks import HookPoint
-from memlens.model.layers import mask_bias, take
+from memlens.model.indexing import take
+from memlens.model.layers import mask_bias
 
 
 class ContextWriter(nn.Module):
@@ -39,7 +40,24 @@ class ContextWriter(nn.Module):
     def pick(
         self, score: Float[Tensor, "sequence token"], valid: Bool[Tensor, "sequence token"], noise: float
     ) -> tuple[Tensor, Tensor]:
-        """Positions (sequence, slot) of the K highest local maxima, in stream order, and whether each is one."""
+        """Where slots look: the highest local maxima of importance.
+
+        Parameters
+        ----------
+        score : float [sequence, token]
+            Importance, logits.
+        valid : bool [sequence, token]
+            False for padding.
+        noise : float
+            Standard deviation of what is added to the scores, logits.
+
+        Returns
+        -------
+        position : int [sequence, slot]
+            In stream order.
+        picked : bool [sequence, slot]
+            Whether there was a maximum left for it.
+        """
         if noise:
             score = score + noise * torch.randn_like(score)
         score = score.masked_fill(~valid, -torch.inf)
@@ -62,7 +80,28 @@ class ContextWriter(nn.Module):
         tail_valid: Bool[Tensor, "sequence tail"],
         noise: float = 0.0,
     ) -> Context:
-        """Write the slots. ``tail`` is the end of the stream before this segment, ``slot_window - 1`` positions."""
+        """Write the slots.
+
+        Parameters
+        ----------
+        hidden : float [sequence, token, feature]
+            H_t.
+        score : float [sequence, token]
+            Importance, logits.
+        valid : bool [sequence, token]
+            False for padding.
+        tail : float [sequence, tail, feature]
+            The last ``slot_window - 1`` hidden vectors before this segment.
+        tail_valid : bool [sequence, tail]
+            Where there are any.
+        noise : float
+            As ``pick``.
+
+        Returns
+        -------
+        Context
+            M_ctx.
+        """
         cfg = self.cfg
         position, picked = self.pick(score.detach(), valid, noise)
         position = self.hook_position(position)

@@ -49,11 +49,33 @@ def control_features(
     occupancy: Float[Tensor, "sequence level"],
     since_question: Float[Tensor, "sequence"],
 ) -> tuple[Float[Tensor, "sequence agent control"], Float[Tensor, "sequence agent agent"]]:
-    """Features as named by ``control_names``, and the cosine of every agent's key with every other's.
+    """What the controller sees of every agent, named by ``control_names``.
 
-    novelty is 1 - the best match with a store entry other than itself; superseded is the best match with an agent whose source
-    lies later in the stream, so a fact that was stated again shows in both. Unmatched: 1 and 0. hits are the most that any agent
-    was read, times the sixth power of the match with it (1 for itself).
+    novelty is 1 - the best match with a store entry other than itself; superseded is the best match with an agent whose source lies later
+    in the stream, so a fact that was stated again shows in both. Unmatched: 1 and 0. hits are the most that any agent was read, times the
+    sixth power of the match with it (1 for itself).
+
+    Parameters
+    ----------
+    agents : Entries [sequence, agent]
+        Candidates, then residents.
+    keys : float [sequence, agent, feature]
+        Unit vectors.
+    n_candidates : int
+        How many agents are candidates.
+    level : int [sequence, agent]
+        0 for candidates.
+    occupancy : float [sequence, level]
+        Share of each level that is full.
+    since_question : float [sequence]
+        Segments since something was last asked.
+
+    Returns
+    -------
+    control : float [sequence, agent, control]
+        Features.
+    match : float [sequence, agent, agent]
+        Cosine of every agent's key with every other's.
     """
     n = agents.valid.shape[1]
     match = keys @ keys.transpose(-1, -2)
@@ -103,7 +125,22 @@ class QNetwork(nn.Module):
     def forward(
         self, control: Float[Tensor, "*batch control"], content: Float[Tensor, "*batch feature"], noise: float = 0.0
     ) -> Float[Tensor, "*batch action"]:
-        """Q of each action. ``noise`` (std, against a content of RMS 1) keeps training from learning entries by heart."""
+        """Q of each action.
+
+        Parameters
+        ----------
+        control : float [..., control]
+            Features, as ``control_features``.
+        content : float [..., feature]
+            Of the entry.
+        noise : float
+            Standard deviation of what is added to the content of RMS 1: it keeps training from learning entries by heart.
+
+        Returns
+        -------
+        float [..., action]
+            Nats.
+        """
         normed = self.norm(content)
         if noise:
             normed = normed + noise * torch.randn_like(normed)
@@ -159,7 +196,20 @@ class Controller(nn.Module):
         self._policy = name
 
     def values(self, agents: Entries, control: Tensor) -> Float[Tensor, "sequence agent action"]:
-        """Q of every agent and action under the current policy."""
+        """Value of every action for every agent under the current policy, before the mask.
+
+        Parameters
+        ----------
+        agents : Entries [sequence, agent]
+            Candidates, then residents.
+        control : float [sequence, agent, control]
+            Features; heuristics look at the agents alone.
+
+        Returns
+        -------
+        float [sequence, agent, action]
+            Nats for "learned", 0 to 1 for heuristics.
+        """
         if self.policy == "learned":
             return self.q_network(control, agents.content)
         score = HEURISTICS[self.policy](agents)
@@ -169,9 +219,27 @@ class Controller(nn.Module):
     def forward(
         self, agents: Entries, control: Tensor, allowed: Bool[Tensor, "sequence agent action"], explore: Tensor | None
     ) -> tuple[Tensor, Float[Tensor, "sequence agent action"], Tensor]:
-        """Control features, Q (-inf where not allowed) and the action wanted.
+        """Decide what every agent is to do.
 
-        ``explore`` (sequence, agent, action), when given, is added to Q: noise for exploration, or a large number to force.
+        Parameters
+        ----------
+        agents : Entries [sequence, agent]
+            Candidates, then residents.
+        control : float [sequence, agent, control]
+            Features, as ``control_features``.
+        allowed : bool [sequence, agent, action]
+            What it may do.
+        explore : float [sequence, agent, action], optional
+            Added to Q: noise for exploration, or a large number to force an action.
+
+        Returns
+        -------
+        control : float [sequence, agent, control]
+            Features, as the hooks left them.
+        q : float [sequence, agent, action]
+            -inf where not allowed.
+        wanted : int [sequence, agent]
+            Action of highest Q.
         """
         control = self.hook_control(control)
         q = self.values(agents, control)

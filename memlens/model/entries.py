@@ -1,23 +1,29 @@
-"""Entries of the memory: fresh slots, entries of the store, what was decided about them, which came to be.
+"""Entries of the memory: fresh slots, entries of the store, what was decided about them, which came to be."""
 
-Shapes use K context slots, W working slots, E store entries (all levels in one axis), A = K + E agents,
-Q questions, R vectors read, B sequences.
-"""
-
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
-from memlens.model.tensors import Tensors
+from memlens.model.tensors import Items, Tensors
 
 
 @dataclass(frozen=True)
 class Context(Tensors):
     """M_ctx of one segment.
 
-    slot (B, K, d); prior (B, K) log sigmoid(importance), nats; position int64 (B, K), token picked, relative to the segment; valid
-    bool (B, K); entropy (B, K) of the write attention, nats.
+    Attributes
+    ----------
+    slot : float [sequence, slot, feature]
+        Content.
+    prior : float [sequence, slot]
+        log sigmoid(importance), nats.
+    position : int [sequence, slot]
+        Token that it was picked at, counted from the start of the segment.
+    valid : bool [sequence, slot]
+        Where something was picked.
+    entropy : float [sequence, slot]
+        Of the write attention, nats.
     """
 
     slot: Tensor
@@ -28,12 +34,29 @@ class Context(Tensors):
 
 
 @dataclass(frozen=True)
-class Entries(Tensors):
-    """N memory entries of B sequences.
+class Entries(Items):
+    """Entries of the memory.
 
-    content (B, N, d); prior (B, N) importance mass, nats; entry int64 (B, N) id, -1 empty; age, idle (B, N) segments since stored
-    or renewed, since last read; hits (B, N) sum of read weights; position, start,
-    end int64 (B, N) in the stream, end exclusive; entropy (B, N) of what it was written from; valid bool (B, N).
+    Attributes
+    ----------
+    content : float [sequence, entry, feature]
+        What is remembered.
+    prior : float [sequence, entry]
+        Log-prior of being read, nats.
+    entry : int [sequence, entry]
+        Id; -1 where there is none.
+    age, idle : float [sequence, entry]
+        Segments since it was stored or renewed, and since it was last read.
+    hits : float [sequence, entry]
+        Sum of the read weights so far.
+    position : int [sequence, entry]
+        Where in the stream its latest part was picked.
+    start, end : int [sequence, entry]
+        Source span in the stream, end exclusive.
+    entropy : float [sequence, entry]
+        Of the attention that it was written by, nats.
+    valid : bool [sequence, entry]
+        Where there is an entry.
     """
 
     content: Tensor
@@ -48,31 +71,68 @@ class Entries(Tensors):
     entropy: Tensor
     valid: Tensor
 
-    def joined(self, other: "Entries") -> "Entries":
-        """Both, along the entry axis."""
-        return Entries(*(torch.cat((getattr(self, f.name), getattr(other, f.name)), 1) for f in fields(self)))
+    @classmethod
+    def of_context(cls, context: Context, offset: Tensor, first_id: Tensor, slot_window: int) -> "Entries":
+        """Context slots as candidates for the store.
 
-    def at(self, index: Tensor) -> "Entries":
-        """Entries at index (B, M)."""
+        Parameters
+        ----------
+        context : Context
+            M_ctx.
+        offset : int [sequence]
+            Stream position of the first token of the segment.
+        first_id : int [sequence]
+            Id of the first slot; the others count on.
+        slot_window : int
+            Positions that a slot is written from.
 
-        def pick(x: Tensor) -> Tensor:
-            expanded = index.reshape(*index.shape, *(1,) * (x.dim() - 2)).expand(*index.shape, *x.shape[2:])
-            return x.gather(1, expanded)
+        Returns
+        -------
+        Entries [sequence, slot]
+            Not valid where nothing was picked.
+        """
+        zeros = torch.zeros_like(context.prior)
+        position = context.position + offset[:, None]
+        number = torch.arange(position.shape[1], device=position.device)
+        return cls(
+            content=context.slot,
+            prior=context.prior,
+            entry=torch.where(context.valid, first_id[:, None] + number, -1),
+            age=zeros,
+            idle=zeros,
+            hits=zeros,
+            position=position,
+            start=(position - slot_window + 1).clamp_min(0),
+            end=position + 1,
+            entropy=context.entropy,
+            valid=context.valid,
+        )
 
-        return self.map(pick)
-
-    def slice(self, start: int, stop: int) -> "Entries":
-        """Entries start .. stop - 1."""
-        return self.map(lambda x: x[:, start:stop])
+    def credited(self, weight: Tensor) -> "Entries":
+        """With what was read of each added to its hits, float [sequence, entry]; more than a tenth of a read, and it is not idle."""
+        return replace(self, hits=self.hits + weight, idle=torch.where(weight > 0.1, 0.0, self.idle))
 
 
 @dataclass(frozen=True)
 class Decisions(Tensors):
-    """What the controller wanted and what was done, for each of A = K + E agents.
+    """What the controller wanted, and what was done.
 
-    entry int64 (B, A), id or -1 where there is no live agent; level int64 (B, A); wanted and action int64 (B, A), action after
-    capacities; allowed bool (B, A, 4); q (B, A, 4); control (B, A, C); destination int64 (B, A), index of the entry in the
-    store afterwards (of the merge for a compressed agent), -1 when it is gone.
+    Attributes
+    ----------
+    entry : int [sequence, agent]
+        Ids; -1 where there is no live agent.
+    level : int [sequence, agent]
+        Before the decision; 0 for candidates.
+    wanted, action : int [sequence, agent]
+        The action of highest Q, and what was done under the capacities.
+    allowed : bool [sequence, agent, action]
+        Which actions could be wanted.
+    q : float [sequence, agent, action]
+        Nats; NaN where not allowed.
+    control : float [sequence, agent, control]
+        What the controller saw.
+    destination : int [sequence, agent]
+        Place in the store afterwards (of the merge for an agent that was merged), -1 when it is gone.
     """
 
     entry: Tensor
@@ -86,11 +146,23 @@ class Decisions(Tensors):
 
 
 @dataclass(frozen=True)
-class Births(Tensors):
-    """Entries that came to be in a step: the K candidates, then the merges, padded with entry = -1.
+class Births(Items):
+    """Entries that a step made: the candidates, then the merges level by level.
 
-    entry int64 (B, N); level int64 (B, N); slot int64 (B, N), -1 for merges; position, start, end int64 (B, N), stream positions,
-    end exclusive; parent int64 (B, N, 2), ids or -1.
+    Attributes
+    ----------
+    entry : int [sequence, born]
+        Ids; -1 where none was made.
+    level : int [sequence, born]
+        0 for candidates.
+    slot : int [sequence, born]
+        Context slot of a candidate; -1 for merges.
+    position : int [sequence, born]
+        Where in the stream its latest part was picked.
+    start, end : int [sequence, born]
+        Source span in the stream, end exclusive.
+    parent : int [sequence, born, 2]
+        Ids of the entries that it replaced or was merged from; -1 for none.
     """
 
     entry: Tensor
@@ -100,3 +172,33 @@ class Births(Tensors):
     start: Tensor
     end: Tensor
     parent: Tensor
+
+    @classmethod
+    def of(cls, entries: Entries, level: int, slot: Tensor, parent: Tensor) -> "Births":
+        """Entries that came to be.
+
+        Parameters
+        ----------
+        entries : Entries [sequence, born]
+            Not valid where none came to be.
+        level : int
+            Of all of them.
+        slot : int [sequence, born]
+            The context slot that each comes from, -1 for none.
+        parent : int [sequence, born, 2]
+            Ids, -1 for none.
+
+        Returns
+        -------
+        Births [sequence, born]
+            With entry = -1 where none came to be.
+        """
+        return cls(
+            entry=torch.where(entries.valid, entries.entry, -1),
+            level=torch.full_like(slot, level),
+            slot=slot,
+            position=entries.position,
+            start=entries.start,
+            end=entries.end,
+            parent=parent,
+        )

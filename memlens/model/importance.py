@@ -22,6 +22,20 @@ class Importance(nn.Module):
     def forward(
         self, hidden: Float[Tensor, "sequence token feature"], memory: Float[Tensor, "sequence working feature"]
     ) -> Float[Tensor, "sequence token"]:
+        """Score every position.
+
+        Parameters
+        ----------
+        hidden : float [sequence, token, feature]
+            H_t.
+        memory : float [sequence, working, feature]
+            M_{t-1}.
+
+        Returns
+        -------
+        float [sequence, token]
+            s, logits.
+        """
         summary = self.hook_summary(F.rms_norm(memory.mean(1), (memory.shape[-1],)))
         mixed = self.from_hidden(hidden) + self.from_memory(summary)[:, None]
         return self.hook_score(self.score(F.gelu(mixed)).squeeze(-1).float())

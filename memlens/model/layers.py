@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 #: Stands for "never": large enough to vanish in a softmax, small enough to stay finite in half precision.
@@ -36,11 +36,7 @@ class MLP(nn.Module):
 
 
 class Attention(nn.Module):
-    """Multi-head attention of ``query`` over ``source``; queries and keys are RMS-normed, the temperature is fixed.
-
-    ``bias`` (source, or query by source) is added to the logits, so a log-prior of being read goes in here.
-    The pattern passes through the HookPoint that the owner hands over.
-    """
+    """Multi-head attention (Vaswani et al. 2017) with RMS-normed queries and keys (Henry et al. 2020) and a fixed temperature."""
 
     def __init__(self, width: int, n_heads: int):
         super().__init__()
@@ -57,6 +53,25 @@ class Attention(nn.Module):
         bias: Float[Tensor, "batch #query source"],
         hook: Callable[[Tensor], Tensor] | None = None,
     ) -> Float[Tensor, "batch query feature"]:
+        """Attend.
+
+        Parameters
+        ----------
+        query : float [batch, query, feature]
+            Who attends.
+        source : float [batch, source, feature]
+            What is attended to.
+        bias : float [batch, query or 1, source]
+            Added to the logits of every head: a mask, or a log-prior of being read.
+        hook : callable, optional
+            The owner's hook point, which the pattern [batch, head, query, source] passes through.
+
+        Returns
+        -------
+        float [batch, query, feature]
+            What was read.
+        """
+
         def split(x: Tensor) -> Tensor:
             return x.unflatten(-1, (self.n_heads, -1)).transpose(1, 2)
 
@@ -73,14 +88,3 @@ class Attention(nn.Module):
 def mask_bias(valid: Bool[Tensor, "*batch"]) -> Float[Tensor, "*batch"]:
     """0 where valid, NEVER elsewhere."""
     return torch.zeros(valid.shape, device=valid.device).masked_fill(~valid, NEVER)
-
-
-def marked(index: Int[Tensor, "batch k"], which: Bool[Tensor, "batch k"], n: int) -> Bool[Tensor, "batch n"]:
-    """Which of ``n`` places the indices point at, of those that count. (``scatter_reduce`` of bools is not there on a GPU.)"""
-    return torch.zeros(len(index), n, dtype=torch.int, device=index.device).scatter_add(1, index, which.int()) > 0
-
-
-def take(x: Tensor, index: Tensor) -> Tensor:
-    """Gather along axis 1: x (batch, n, ...) at index (batch, m) gives (batch, m, ...)."""
-    expanded = index.reshape(*index.shape, *(1,) * (x.dim() - 2)).expand(*index.shape, *x.shape[2:])
-    return x.gather(1, expanded)

@@ -27,6 +27,22 @@ class LMHead(nn.Module):
         memory: Float[Tensor, "sequence working feature"],
         embedding: nn.Embedding,
     ) -> Float[Tensor, "sequence token vocab"]:
+        """Predict the token after each position.
+
+        Parameters
+        ----------
+        hidden : float [sequence, token, feature]
+            H_t.
+        memory : float [sequence, working, feature]
+            M_{t-1}.
+        embedding : nn.Embedding
+            Of text tokens; tied (Press and Wolf 2017).
+
+        Returns
+        -------
+        float [sequence, token, vocab]
+            Logits.
+        """
         bias = memory.new_zeros(memory.shape[0], 1, memory.shape[1])
         read = self.hook_read(self.attention(hidden, self.norm_memory(memory), bias, self.hook_pattern))
         logits = F.linear(self.norm(hidden + read), embedding.weight) / embedding.embedding_dim**0.5

@@ -14,9 +14,9 @@ from tokenizers import Tokenizer
 from torch import Tensor, nn
 
 from memlens.config import ModelConfig
-from memlens.dims import BOS, EOS, PAD, Action, Modality
+from memlens.dims import BOS, PAD, Action
 from memlens.model import store as stores
-from memlens.model.answers import Answers, Questions
+from memlens.model.answers import Answers, Questions, greedy
 from memlens.model.backbone import Block
 from memlens.model.cache import Axes
 from memlens.model.compressor import Compressor
@@ -28,9 +28,10 @@ from memlens.model.hooks import HookPoint
 from memlens.model.importance import Importance
 from memlens.model.layers import RMSNorm
 from memlens.model.lm_head import LMHead
+from memlens.model.losses import answer_loss, no_prediction, text_loss
 from memlens.model.points import points
 from memlens.model.question_memory import Decoder, QuestionMemory
-from memlens.model.retrieval import Read, Retrieval
+from memlens.model.retrieval import Retrieval, Retrieved, answers_of, hits_of
 from memlens.model.segment import Segment, StepOutputs
 from memlens.model.state import Memory, MemoryState
 from memlens.model.stream_model import StreamModel
@@ -63,6 +64,8 @@ class MemoryModel(StreamModel):
         starts = stores.level_starts(cfg)
         level = torch.cat([torch.full((b - a,), i) for i, (a, b) in enumerate(pairwise(starts))])
         self.register_buffer("entry_level", level, persistent=False)
+        #: ids that a segment can give: one a candidate, one a merge
+        self._n_ids = cfg.n_slots + sum(stores.max_merges(cfg))
         self._axes = {point.name: point.dims for point in points(cfg)}
         self.cfg = cfg.on(self.device)
         self.setup()
@@ -107,30 +110,76 @@ class MemoryModel(StreamModel):
         noise: float = 0.0,
         predict: bool = True,
     ) -> tuple[StepOutputs, MemoryState]:
-        """One segment: the only way in which the state changes.
+        """Read one segment: the only way in which the state changes.
 
-        ``questions`` are asked at its end. ``explore`` (sequence, agent, action) is added to Q; ``noise`` (std) to the importance
-        when slots are picked, for training; ``predict`` computes the loss of the next tokens.
+        Parameters
+        ----------
+        segment : Segment
+            What is read.
+        state : MemoryState
+            Before it.
+        questions : Questions, optional
+            Asked at its end.
+        explore : float [sequence, agent, action], optional
+            Added to Q, nats.
+        noise : float
+            Standard deviation of what is added to importance when slots are picked, for training.
+        predict : bool
+            Whether the loss of the next tokens is computed.
+
+        Returns
+        -------
+        outputs : StepOutputs
+            Losses, slots, decisions, answers.
+        state : MemoryState
+            After it.
         """
         self.enter(state.segment)
         hidden, context, blocks = self.perceive(segment, state, noise)
         answers, decisions, births, after = self.memorise(context, state, questions, explore)
-        nats, text = self.predict(hidden, segment, state) if predict else self._no_prediction(segment)
-        return StepOutputs(nats, text, context.slot, decisions, births, answers), self.carry(
-            after, hidden, segment, blocks
-        )
+        nats, text = self._predict(hidden, segment, state) if predict else no_prediction(segment)
+        outputs = StepOutputs(nats, text, context.slot, decisions, births, answers)
+        return outputs, after.carried(hidden, segment, blocks)
 
     # the parts of a step, in its order
 
     def perceive(
         self, segment: Segment, state: MemoryState, noise: float = 0.0
     ) -> tuple[Tensor, Context, tuple[tuple[Tensor, Tensor], ...]]:
-        """Encoders, backbone, importance and context slots."""
+        """Encoders, backbone, importance and context slots.
+
+        Parameters
+        ----------
+        segment, state, noise
+            As ``step``.
+
+        Returns
+        -------
+        hidden : float [sequence, token, feature]
+            H_t.
+        context : Context
+            M_ctx.
+        blocks : tuple
+            What the backbone carries on, as ``MemoryState.blocks``.
+        """
         hidden, blocks = self.encode(segment, state)
         return hidden, self.write_context(hidden, segment, state, noise), blocks
 
     def encode(self, segment: Segment, state: MemoryState) -> tuple[Tensor, tuple[tuple[Tensor, Tensor], ...]]:
-        """Encoders and backbone: H_t, and what the blocks carry on. No memory goes into it."""
+        """Encoders and backbone. No memory goes into it.
+
+        Parameters
+        ----------
+        segment, state
+            As ``step``.
+
+        Returns
+        -------
+        hidden : float [sequence, token, feature]
+            H_t.
+        blocks : tuple
+            What the backbone carries on, as ``MemoryState.blocks``.
+        """
         x = self.encoders(segment)
         blocks = []
         for block, carried in zip(self.blocks, state.blocks, strict=True):
@@ -139,14 +188,40 @@ class MemoryModel(StreamModel):
         return self.hook_hidden(self.norm(x)), tuple(blocks)
 
     def write_context(self, hidden: Tensor, segment: Segment, state: MemoryState, noise: float = 0.0) -> Context:
-        """Importance, from H_t and M_{t-1}, and the context slots that it allocates."""
+        """Importance, from H_t and M_{t-1}, and the context slots that it allocates.
+
+        Parameters
+        ----------
+        hidden : float [sequence, token, feature]
+            H_t.
+        segment, state, noise
+            As ``step``.
+
+        Returns
+        -------
+        Context
+            M_ctx.
+        """
         score = self.importance(hidden, state.working)
         return self.context(hidden, score, segment.valid, state.tail, state.tail_valid, noise)
 
     def memorise(
         self, context: Context, state: MemoryState, questions: Questions | None = None, explore: Tensor | None = None
     ) -> tuple[Answers | None, Decisions, Births, MemoryState]:
-        """Answers, decisions, and the state with another store and working memory: all of a step that reads and writes memory."""
+        """All of a step that reads and writes memory.
+
+        Parameters
+        ----------
+        context : Context
+            M_ctx.
+        state, questions, explore
+            As ``step``.
+
+        Returns
+        -------
+        tuple of Answers or None, Decisions, Births, MemoryState
+            The state has another store and working memory; ``MemoryState.carried`` does the rest.
+        """
         candidates = self.candidates(context, state)
         memory = self.memory(candidates, state)
         answers, hits = self.answer(questions, memory) if questions is not None else (None, None)
@@ -154,80 +229,111 @@ class MemoryModel(StreamModel):
         since = state.since_question + 1
         if hits is not None and questions is not None:
             keep = torch.cat((hits[:, : self.cfg.n_slots], hits[:, self.cfg.n_slots + self.cfg.working_slots :]), 1)
-            agents = self._credit(agents, keep)
+            agents = agents.credited(keep)
             since = torch.where(questions.valid.any(-1), 0.0, since)
-        decisions, update, recalled = self.decide(agents, state, since, explore)
-        working = self.remember(context, recalled, state)
+        decisions, update, recalled = self._decide(agents, state, since, explore)
+        working = self._remember(context, recalled, state)
         store = replace(update.store, entry=self.store.hook_entry(update.store.entry))
         store = replace(store, content=self.store.hook_content(store.content))
         return answers, decisions, update.births, replace(state, working=working, store=store, since_question=since)
 
-    def carry(
-        self, state: MemoryState, hidden: Tensor, segment: Segment, blocks: tuple[tuple[Tensor, Tensor], ...]
-    ) -> MemoryState:
-        """The state with what is carried on of the stream itself: its place, the backbone's state, the last hidden vectors."""
-        tail = torch.cat((state.tail, hidden.float()), 1)
-        tail_valid = torch.cat((state.tail_valid, segment.valid), 1)
-        n_tail = state.tail.shape[1]
-        return replace(
-            state,
-            segment=state.segment + 1,
-            position=state.position + segment.valid.sum(-1),
-            blocks=blocks,
-            tail=tail[:, tail.shape[1] - n_tail :],
-            tail_valid=tail_valid[:, tail_valid.shape[1] - n_tail :],
-        )
-
     def candidates(self, context: Context, state: MemoryState) -> Entries:
-        """The context slots as entries, with their identity and source span."""
-        n_ids = self.cfg.n_slots + sum(stores.max_merges(self.cfg))
-        zeros = torch.zeros_like(context.prior)
-        position = context.position + state.position[:, None]
-        number = torch.arange(self.cfg.n_slots, device=position.device)
-        return Entries(
-            content=context.slot,
-            prior=context.prior,
-            entry=torch.where(context.valid, state.segment[:, None] * n_ids + number, -1),
-            age=zeros,
-            idle=zeros,
-            hits=zeros,
-            position=position,
-            start=(position - self.cfg.slot_window + 1).clamp_min(0),
-            end=position + 1,
-            entropy=context.entropy,
-            valid=context.valid,
-        )
+        """The context slots as entries, with their identity and source span.
+
+        Parameters
+        ----------
+        context : Context
+            M_ctx.
+        state : MemoryState
+            Before the segment.
+
+        Returns
+        -------
+        Entries [sequence, slot]
+            Not valid where nothing was picked.
+        """
+        return Entries.of_context(context, state.position, state.segment * self._n_ids, self.cfg.slot_window)
 
     def memory(self, candidates: Entries, state: MemoryState) -> Memory:
-        """What can be read at this segment's end: [M_ctx, M_{t-1}, L_{t-1}]."""
-        working = state.working
+        """What can be read at the end of a segment.
 
-        def bundle(e: Entries, level: Tensor, kind: int) -> Memory:
-            first = torch.minimum(e.start + self.cfg.slot_window - 1, e.position)
-            return Memory(
-                e.content, e.prior, level.expand_as(e.entry), e.age, first, e.position, e.entry,
-                torch.full_like(e.entry, kind), e.valid,
-            )  # fmt: skip
+        Parameters
+        ----------
+        candidates : Entries [sequence, slot]
+            Of this segment.
+        state : MemoryState
+            Before it.
 
-        held = working_memory(working)
-        fresh = bundle(candidates, torch.zeros_like(candidates.entry), 0)
-        return fresh.joined(held).joined(bundle(state.store, self.entry_level, 2))
+        Returns
+        -------
+        Memory [sequence, memory]
+            [M_ctx, M_{t-1}, L_{t-1}].
+        """
+        window = self.cfg.slot_window
+        fresh = Memory.of_entries(candidates, torch.zeros_like(self.entry_level[:1]), 0, window)
+        store = Memory.of_entries(state.store, self.entry_level, 2, window)
+        return fresh.joined(Memory.of_working(state.working), store)
 
-    def read(self, questions: Questions, memory: Memory) -> tuple[Read, Tensor, Tensor]:
-        """Encode the questions and fill M_q: what was read, M_q (B, Q, Lq, d), and where there are question tokens."""
+    def read(self, questions: Questions, memory: Memory) -> tuple[Retrieved, Tensor, Tensor]:
+        """Encode questions, retrieve, fill M_q.
+
+        Parameters
+        ----------
+        questions : Questions
+            What is asked.
+        memory : Memory [sequence, memory]
+            What can be read.
+
+        Returns
+        -------
+        read : Retrieved
+            What was read.
+        m_q : float [sequence, question, query, feature]
+            M_q.
+        there : bool [sequence, question, query]
+            Where there are question tokens.
+        """
         there = questions.token != PAD
         x, query = self.question.encode(self.encoders.text(questions.token), there)
         read = self.retrieval(query, memory, self.compressor)
         return read, self.question(x, there, read.content, read.bias), there
 
-    def decode(self, answer: Tensor, read: Read, m_q: Tensor, there: Tensor) -> Tensor:
-        """Teacher-forced logits (B, Q, La, vocab) of ``answer`` (B, Q, La)."""
+    def decode(self, answer: Tensor, read: Retrieved, m_q: Tensor, there: Tensor) -> Tensor:
+        """Teacher-forced logits of answers.
+
+        Parameters
+        ----------
+        answer : int [sequence, question, answer]
+            The right tokens.
+        read, m_q, there
+            As ``read`` gives them.
+
+        Returns
+        -------
+        float [sequence, question, answer, vocab]
+            Logits.
+        """
         start = torch.full_like(answer[..., :1], BOS)
         given = torch.cat((start, answer[..., :-1]), -1)
         return self.decoder(given, self.encoders.text, m_q, there, read.content, read.bias)
 
     def answer(self, questions: Questions, memory: Memory) -> tuple[Answers, Tensor]:
-        """Greedy answers, their loss and what they read; and how much each memory was read, (B, N)."""
+        """Greedy answers, their loss and what they read.
+
+        Parameters
+        ----------
+        questions : Questions
+            What is asked, with the right answers.
+        memory : Memory [sequence, memory]
+            What can be read.
+
+        Returns
+        -------
+        answers : Answers
+            Tokens, and how right they are.
+        hits : float [sequence, memory]
+            How much of each memory was read, summed over the questions.
+        """
         memory = replace(memory, entry=self.retrieval.hook_entry(memory.entry))
         read, m_q, there = self.read(questions, memory)
         logits = self.decode(questions.answer, read, m_q, there)
@@ -237,33 +343,9 @@ class MemoryModel(StreamModel):
             return self.decoder(token, self.encoders.text, m_q, there, read.content, read.bias)[..., -1, :]
 
         token = greedy(following, questions, self.cfg.max_answer)
+        return answers_of(token, loss, read, memory, questions), hits_of(read, memory, questions)
 
-        def chosen(x: Tensor) -> Tensor:
-            return x[:, None].expand(-1, read.index.shape[1], -1).gather(2, read.index)
-
-        empty = ~chosen(memory.valid)
-        weight = read.weight * questions.valid[..., None]
-        hits = torch.zeros_like(memory.prior).scatter_add(
-            1, read.index.flatten(1), weight.flatten(1).to(memory.prior.dtype)
-        )
-        return (
-            Answers(
-                token=token,
-                correct=exact(token, questions),
-                loss=loss,
-                read_entry=chosen(memory.entry).masked_fill(empty, -1),
-                read_weight=read.weight,
-                read_kind=chosen(memory.kind).masked_fill(empty, -1),
-                read_index=read.index,
-            ),
-            hits,
-        )
-
-    def _credit(self, agents: Entries, hits: Tensor) -> Entries:
-        """Count reads: an entry that took more than a tenth of one is no longer idle."""
-        return replace(agents, hits=agents.hits + hits, idle=torch.where(hits > 0.1, 0.0, agents.idle))
-
-    def decide(
+    def _decide(
         self, agents: Entries, state: MemoryState, since: Tensor, explore: Tensor | None
     ) -> tuple[Decisions, stores.Update, Entries]:
         """Control: features, Q, actions; carried out by the store. Also the entries recalled into working memory."""
@@ -277,13 +359,10 @@ class MemoryModel(StreamModel):
         control, match = control_features(agents, keys, cfg.n_slots, level, occupancy, since)
         allowed = stores.allowed_actions(cfg, agents, match, level)
         control, q, wanted = self.controller(agents, control, allowed, explore)
-        # entries are alike that would attend alike to the working memory
-        pattern = (keys @ self.retrieval.keys(state.working).transpose(-1, -2) * 8.0).softmax(-1)
-        pattern = F.normalize(pattern, dim=-1)
-        n_ids = cfg.n_slots + sum(stores.max_merges(cfg))
+        affinity = self.retrieval.affinity(keys, state.working)
         update = stores.update(
-            cfg, agents, q, wanted, match, pattern @ pattern.transpose(-1, -2), self.compressor,
-            state.segment * n_ids + cfg.n_slots,
+            cfg, agents, q, wanted, match, affinity, self.compressor,
+            state.segment * self._n_ids + cfg.n_slots,
         )  # fmt: skip
         decisions = Decisions(
             agents.entry, level, wanted, update.action, allowed, q.masked_fill(~allowed, torch.nan), control,
@@ -295,74 +374,19 @@ class MemoryModel(StreamModel):
         recalled = agents.slice(cfg.n_slots, agents.valid.shape[1]).at(index)
         return decisions, update, replace(recalled, valid=asked.gather(1, index))
 
-    def remember(self, context: Context, recalled: Entries, state: MemoryState) -> Tensor:
+    def _remember(self, context: Context, recalled: Entries, state: MemoryState) -> Tensor:
         """M_t from the context slots and what was recalled, reconstructed (the mean of its parts)."""
         level = torch.zeros_like(recalled.entry)
         content = recalled.content
         if bool(recalled.valid.any()):
             where = (state.store.entry[:, None] == recalled.entry[..., None]).float().argmax(-1)
             level = self.entry_level[where]
-            parts, there = self.compressor.expand_to_level(content, level, int(level.max()))
-            content = (parts * there[..., None]).sum(2) / there.sum(2, keepdim=True)
+            content = self.compressor.mean_of_parts(content, level)
         incoming = torch.cat((context.slot, content), 1)
         prior = torch.cat((context.prior, recalled.prior), 1)
         valid = torch.cat((context.valid, recalled.valid), 1)
         return self.working(state.working, incoming, prior, valid)
 
-    def predict(self, hidden: Tensor, segment: Segment, state: MemoryState) -> tuple[Tensor, Tensor]:
-        """Loss of each next text token given H_t and M_{t-1}, nats (B, S), and where there is one."""
+    def _predict(self, hidden: Tensor, segment: Segment, state: MemoryState) -> tuple[Tensor, Tensor]:
+        """Loss of each text token given H and M_{t-1} before it, nats, and where there is one."""
         return text_loss(self.lm_head(hidden, state.working, self.encoders.text), segment)
-
-    def _no_prediction(self, segment: Segment) -> tuple[Tensor, Tensor]:
-        return torch.zeros(segment.token.shape, device=segment.token.device), torch.zeros_like(segment.valid)
-
-
-def working_memory(working: Tensor) -> Memory:
-    """Working slots (B, W, d) as Memory: no log-prior, no age, no place in the stream."""
-    whole = torch.zeros(working.shape[:2], dtype=torch.long, device=working.device)
-    zeros = whole.to(working.dtype)
-    return Memory(working, zeros, whole, zeros, whole - 1, whole - 1, whole - 1, whole + 1, whole == 0)
-
-
-def next_text(segment: Segment) -> tuple[Tensor, Tensor]:
-    """The next token (B, S - 1) and whether it is text that can be predicted."""
-    text = (segment.modality == int(Modality.TEXT)) & segment.valid
-    return torch.where(text, segment.token, 0)[:, 1:], text[:, 1:]
-
-
-def text_loss(logits: Tensor, segment: Segment) -> tuple[Tensor, Tensor]:
-    """Loss of each text token under the logits (B, S, vocab) of the position before it, nats (B, S), and where there is one."""
-    target, text = next_text(segment)
-    loss = F.cross_entropy(logits[:, :-1].flatten(0, 1), target.flatten(), reduction="none").view_as(target)
-    return F.pad(loss * text, (1, 0)), F.pad(text, (1, 0))
-
-
-def answer_loss(logits: Tensor, answer: Tensor) -> Tensor:
-    """Mean cross-entropy over the answer's tokens, nats, (B, Q); 0 for padding questions."""
-    loss = F.cross_entropy(logits.flatten(0, 2).float(), answer.flatten(), reduction="none").view_as(answer)
-    there = answer != PAD
-    return (loss * there).sum(-1) / there.sum(-1).clamp_min(1)
-
-
-def greedy(following: Callable[[Tensor], Tensor], questions: Questions, max_answer: int) -> Tensor:
-    """Answers (B, Q, L) decoded greedily, up to and with <eos>, then 0.
-
-    ``following`` gives the logits (B, Q, vocab) of what follows tokens (B, Q, l) that start with <bos>.
-    """
-    token = torch.full_like(questions.answer[..., :1], BOS)
-    ended = torch.zeros_like(questions.valid)
-    for _ in range(max_answer):
-        best = torch.where(ended, PAD, following(token).argmax(-1))
-        token = torch.cat((token, best[..., None]), -1)
-        ended = ended | (best == EOS)
-        if bool((ended | ~questions.valid).all()):
-            break
-    return token[..., 1:]
-
-
-def exact(token: Tensor, questions: Questions) -> Tensor:
-    """Which answers (B, Q, L) are the wanted ones, token by token; bool (B, Q), never for padding questions."""
-    answer = questions.answer
-    width = max(token.shape[-1], answer.shape[-1])
-    same = F.pad(token, (0, width - token.shape[-1])) == F.pad(answer, (0, width - answer.shape[-1]))
-    return same.all(-1) & questions.valid

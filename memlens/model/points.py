@@ -8,6 +8,7 @@ decoder's once for teacher forcing and once for each token that it generates.
 
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
+from itertools import chain
 
 from memlens.config import ModelConfig
 from memlens.errors import PointError, closest
@@ -17,7 +18,20 @@ from memlens.errors import PointError, closest
 class Point:
     """One hookable quantity.
 
-    ``dtype`` is "float" or "int"; ``recorded`` says whether a recording keeps it by default.
+    Attributes
+    ----------
+    name : str
+        Of the hook point in the model.
+    group : str
+        Part of the model that it belongs to.
+    dims : tuple of str
+        Axes after ``sequence``.
+    unit, symbol, meaning : str
+        For tables and axis labels.
+    dtype : str
+        "float" or "int".
+    recorded : bool
+        Whether a recording keeps it by default.
     """
 
     name: str
@@ -31,14 +45,26 @@ class Point:
 
 
 def points(config: ModelConfig) -> tuple[Point, ...]:
-    """All points of a model of this configuration, in the order of the design's table."""
-    P = Point
+    """All points of a model of this configuration, in the order of a step; those of questions last."""
+    return (
+        *_backbone(config),
+        *_slots(),
+        *_decisions(),
+        *_store(config),
+        *_prediction(),
+        *_retrieval(),
+        *_question_memory(config),
+        *_decoder(config),
+    )
+
+
+def _backbone(config: ModelConfig) -> tuple[Point, ...]:
+    """Encoders, then the state-space blocks."""
+    token = ("token", "feature")
     blocks = [
-        p
-        for i in range(config.n_layers)
-        for p in (
-            P(f"blocks.{i}.hook_resid_pre", "backbone", ("token", "feature"), "1", "x", "residual stream before it"),
-            P(
+        (
+            Point(f"blocks.{i}.hook_resid_pre", "backbone", token, "1", "x", "residual stream before it"),
+            Point(
                 f"blocks.{i}.hook_state",
                 "backbone",
                 ("head", "head_feature", "state"),
@@ -46,151 +72,133 @@ def points(config: ModelConfig) -> tuple[Point, ...]:
                 "h",
                 "SSD state carried on",
             ),
-            P(f"blocks.{i}.hook_mixer_out", "backbone", ("token", "feature"), "1", "y", "what the SSD scan adds"),
-            P(f"blocks.{i}.hook_resid_post", "backbone", ("token", "feature"), "1", "x", "residual stream after it"),
+            Point(f"blocks.{i}.hook_mixer_out", "backbone", token, "1", "y", "what the SSD scan adds"),
+            Point(f"blocks.{i}.hook_resid_post", "backbone", token, "1", "x", "residual stream after it"),
         )
-    ]
-    question = [
-        p
-        for i in range(config.question_layers)
-        for p in (
-            P(
-                f"question.blocks.{i}.hook_pattern",
-                "question",
-                ("question", "head", "query", "read"),
-                "probability",
-                "A",
-                "attention of question tokens over what was retrieved",
-            ),
-            P(
-                f"question.blocks.{i}.hook_resid_post",
-                "question",
-                ("question", "query", "feature"),
-                "1",
-                "x",
-                "question residual after it",
-            ),
-        )
-    ]
-    decoder = [
-        p
-        for i in range(config.decoder_layers)
-        for p in (
-            P(
-                f"decoder.blocks.{i}.hook_pattern",
-                "decoder",
-                ("question", "head", "answer", "source"),
-                "probability",
-                "A",
-                "attention of answer tokens over M_q and what was retrieved",
-            ),
-            P(
-                f"decoder.blocks.{i}.hook_resid_post",
-                "decoder",
-                ("question", "answer", "feature"),
-                "1",
-                "x",
-                "answer residual after it",
-            ),
-        )
-    ]
-    merged = [
-        P(f"compressor.hook_merged.{i}", "store", ("merge", "feature"), "1", "c", f"what level {i} sends to {i + 1}")
-        for i in range(len(config.capacities) - 1)
+        for i in range(config.n_layers)
     ]
     return (
-        P("encoders.hook_embed", "encoders", ("token", "feature"), "1", "x", "encoded position, one shared width"),
-        *blocks,
-        P("hook_hidden", "backbone", ("token", "feature"), "1", "H_t", "normalised output of the backbone"),
-        P("importance.hook_summary", "importance", ("feature",), "1", "summary(M_{t-1})", "what importance knows of M"),
-        P("importance.hook_score", "importance", ("token",), "logit", "s", "importance", recorded=True),
-        P("context.hook_position", "slots", ("slot",), "token", "i_k", "position a slot was picked at", "int", True),
-        P("context.hook_prior", "slots", ("slot",), "nat", "log sigma(s)", "log-prior of being read", recorded=True),
-        P(
-            "context.hook_pattern",
-            "attention",
-            ("slot", "head", "window"),
-            "probability",
-            "A",
-            "what a slot wrote from, back from its position",
-            recorded=True,
+        Point("encoders.hook_embed", "encoders", token, "1", "x", "encoded position, one shared width"),
+        *chain.from_iterable(blocks),
+        Point("hook_hidden", "backbone", token, "1", "H_t", "normalised output of the backbone"),
+    )
+
+
+def _slots() -> tuple[Point, ...]:
+    """Importance, the context slots that it allocates, working memory."""
+    wrote_from = "what a slot wrote from, back from its position"
+    takes_from = "which context slots, then recalled entries, a working slot takes from"
+    share = "share kept; 1 where nothing is written"
+    return (
+        Point("importance.hook_summary", "importance", ("feature",), "1", "summary(M_{t-1})", "what importance knows of M"),
+        Point("importance.hook_score", "importance", ("token",), "logit", "s", "importance", recorded=True),
+        Point("context.hook_position", "slots", ("slot",), "token", "i_k", "position a slot was picked at", "int", True),
+        Point("context.hook_prior", "slots", ("slot",), "nat", "log sigma(s)", "log-prior of being read", recorded=True),
+        Point("context.hook_pattern", "attention", ("slot", "head", "window"), "probability", "A", wrote_from, recorded=True),
+        Point("context.hook_slot", "slots", ("slot", "feature"), "1", "M_ctx", "context slots", recorded=True),
+        Point("working.hook_pattern", "attention", ("working", "input"), "probability", "A", takes_from, recorded=True),
+        Point("working.hook_candidate", "slots", ("working", "feature"), "1", "candidate", "what M_t could become"),
+        Point("working.hook_gate", "gates", ("working",), "probability", "g", share, recorded=True),
+        Point("working.hook_slot", "slots", ("working", "feature"), "1", "M_t", "working memory", recorded=True),
+    )  # fmt: skip
+
+
+def _decisions() -> tuple[Point, ...]:
+    """What the controller sees of every agent, and what it decides."""
+    ids = "ids of candidates, then residents; -1 none"
+    return (
+        Point("controller.hook_entry", "decisions", ("agent",), "1", "id", ids, "int"),
+        Point("controller.hook_control", "decisions", ("agent", "control"), "1", "s", "what the controller sees"),
+        Point("controller.hook_q", "decisions", ("agent", "action"), "nat", "Q", "value of each action", recorded=True),
+        Point("controller.hook_action", "decisions", ("agent",), "action", "a", "action wanted", "int", True),
+    )
+
+
+def _store(config: ModelConfig) -> tuple[Point, ...]:
+    """Merges, by the level that they leave, and what is held afterwards."""
+    merged = ("merge", "feature")
+    return (
+        *(
+            Point(f"compressor.hook_merged.{i}", "store", merged, "1", "c", f"what level {i} sends to {i + 1}")
+            for i in range(len(config.capacities) - 1)
         ),
-        P("context.hook_slot", "slots", ("slot", "feature"), "1", "M_ctx", "context slots", recorded=True),
-        P(
-            "working.hook_pattern",
-            "attention",
-            ("working", "input"),
-            "probability",
-            "A",
-            "which context slots, then recalled entries, a working slot takes from",
-            recorded=True,
-        ),
-        P("working.hook_candidate", "slots", ("working", "feature"), "1", "candidate", "what M_t could become"),
-        P(
-            "working.hook_gate",
-            "gates",
-            ("working",),
-            "probability",
-            "g",
-            "share kept; 1 where nothing is written",
-            recorded=True,
-        ),
-        P("working.hook_slot", "slots", ("working", "feature"), "1", "M_t", "working memory", recorded=True),
-        P(
-            "controller.hook_entry",
-            "decisions",
-            ("agent",),
-            "1",
-            "id",
-            "ids of candidates, then residents; -1 none",
-            "int",
-        ),
-        P("controller.hook_control", "decisions", ("agent", "control"), "1", "s", "what the controller sees"),
-        P("controller.hook_q", "decisions", ("agent", "action"), "nat", "Q", "value of each action", recorded=True),
-        P("controller.hook_action", "decisions", ("agent",), "action", "a", "action wanted", "int", True),
-        *merged,
-        P("store.hook_entry", "store", ("entry",), "1", "id", "ids of what is held; -1 empty", "int"),
-        P("store.hook_content", "store", ("entry", "feature"), "1", "L_t", "content of the store", recorded=True),
-        P(
-            "lm_head.hook_pattern",
-            "prediction",
-            ("head", "token", "working"),
-            "probability",
-            "A",
-            "what prediction reads from M_{t-1}",
-        ),
-        P("lm_head.hook_read", "prediction", ("token", "feature"), "1", "r", "what it got from there"),
-        P("lm_head.hook_logits", "prediction", ("token", "vocab"), "logit", "", "next token of the stream"),
-        P("question.hook_embed", "question", ("question", "query", "feature"), "1", "x", "question, encoded"),
-        P(
-            "retrieval.hook_entry",
-            "retrieval",
-            ("memory",),
-            "1",
-            "id",
-            "ids of all that can be read; -1 no entry",
-            "int",
-        ),
-        P("retrieval.hook_query", "retrieval", ("question", "feature"), "1", "q", "what retrieval looks for"),
-        P("retrieval.hook_logits", "retrieval", ("question", "memory"), "nat", "", "match of all memory with q"),
-        P("retrieval.hook_weight", "retrieval", ("question", "read"), "probability", "w", "weight of the chosen"),
-        P(
-            "retrieval.hook_read",
-            "retrieval",
-            ("question", "read", "feature"),
-            "1",
-            "r",
-            "the chosen, reconstructed where compressed",
-        ),
-        *question,
-        P("question.hook_slot", "question", ("question", "query", "feature"), "1", "M_q", "question memory"),
-        *decoder,
-        P("decoder.hook_logits", "decoder", ("question", "answer", "vocab"), "logit", "", "answer tokens"),
+        Point("store.hook_entry", "store", ("entry",), "1", "id", "ids of what is held; -1 empty", "int"),
+        Point("store.hook_content", "store", ("entry", "feature"), "1", "L_t", "content of the store", recorded=True),
+    )
+
+
+def _prediction() -> tuple[Point, ...]:
+    """The next token of the stream."""
+    pattern, reads = ("head", "token", "working"), "what prediction reads from M_{t-1}"
+    return (
+        Point("lm_head.hook_pattern", "prediction", pattern, "probability", "A", reads),
+        Point("lm_head.hook_read", "prediction", ("token", "feature"), "1", "r", "what it got from there"),
+        Point("lm_head.hook_logits", "prediction", ("token", "vocab"), "logit", "", "next token of the stream"),
+    )
+
+
+def _retrieval() -> tuple[Point, ...]:
+    """The encoded question, and what it retrieves."""
+    query, read = ("question", "query", "feature"), ("question", "read", "feature")
+    ids, chosen = "ids of all that can be read; -1 no entry", "the chosen, reconstructed where compressed"
+    return (
+        Point("question.hook_embed", "question", query, "1", "x", "question, encoded"),
+        Point("retrieval.hook_entry", "retrieval", ("memory",), "1", "id", ids, "int"),
+        Point("retrieval.hook_query", "retrieval", ("question", "feature"), "1", "q", "what retrieval looks for"),
+        Point("retrieval.hook_logits", "retrieval", ("question", "memory"), "nat", "", "match of all memory with q"),
+        Point("retrieval.hook_weight", "retrieval", ("question", "read"), "probability", "w", "weight of the chosen"),
+        Point("retrieval.hook_read", "retrieval", read, "1", "r", chosen),
+    )
+
+
+def _question_memory(config: ModelConfig) -> tuple[Point, ...]:
+    """Rounds of reading what was retrieved, and M_q."""
+    pattern, query = ("question", "head", "query", "read"), ("question", "query", "feature")
+    attention = "attention of question tokens over what was retrieved"
+    blocks = [
+        (
+            Point(f"question.blocks.{i}.hook_pattern", "question", pattern, "probability", "A", attention),
+            Point(f"question.blocks.{i}.hook_resid_post", "question", query, "1", "x", "question residual after it"),
+        )
+        for i in range(config.question_layers)
+    ]
+    return (
+        *chain.from_iterable(blocks),
+        Point("question.hook_slot", "question", query, "1", "M_q", "question memory"),
+    )
+
+
+def _decoder(config: ModelConfig) -> tuple[Point, ...]:
+    """The answer, token by token."""
+    pattern, answer = ("question", "head", "answer", "source"), ("question", "answer", "feature")
+    attention = "attention of answer tokens over M_q and what was retrieved"
+    blocks = [
+        (
+            Point(f"decoder.blocks.{i}.hook_pattern", "decoder", pattern, "probability", "A", attention),
+            Point(f"decoder.blocks.{i}.hook_resid_post", "decoder", answer, "1", "x", "answer residual after it"),
+        )
+        for i in range(config.decoder_layers)
+    ]
+    return (
+        *chain.from_iterable(blocks),
+        Point("decoder.hook_logits", "decoder", ("question", "answer", "vocab"), "logit", "", "answer tokens"),
     )
 
 
 def select(config: ModelConfig, *patterns: str) -> tuple[Point, ...]:
-    """Points chosen by name, glob, group, ``default`` or ``all``.
+    """Choose points.
+
+    Parameters
+    ----------
+    config : ModelConfig
+        Of the model.
+    *patterns : str
+        Names, globs on names, groups, ``default`` (what a recording keeps) or ``all``.
+
+    Returns
+    -------
+    tuple of Point
+        All that at least one pattern matches, in the order of ``points``.
 
     Raises
     ------

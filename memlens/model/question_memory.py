@@ -31,7 +31,26 @@ class ReadingBlock(nn.Module):
         source_bias: Float[Tensor, "batch source"],
         n_question: int,
     ) -> Float[Tensor, "batch query feature"]:
-        """``batch`` is sequence times question; hooks see the two apart."""
+        """One round. ``batch`` is sequence times question; hooks see the two apart.
+
+        Parameters
+        ----------
+        x : float [batch, query, feature]
+            Tokens of the question or the answer.
+        self_bias : float [batch, query or 1, query]
+            Of the self-attention: a mask.
+        source : float [batch, source, feature]
+            What can be read.
+        source_bias : float [batch, source]
+            Log-weight of each, or a mask.
+        n_question : int
+            Questions of a sequence.
+
+        Returns
+        -------
+        float [batch, query, feature]
+            After the round.
+        """
 
         def apart(hook: HookPoint, y: Tensor) -> Tensor:
             return hook(y.unflatten(0, (-1, n_question))).flatten(0, 1)
@@ -67,7 +86,22 @@ class QuestionMemory(nn.Module):
     def encode(
         self, embedded: Float[Tensor, "sequence question query feature"], there: Bool[Tensor, "sequence question query"]
     ) -> tuple[Float[Tensor, "sequence question query feature"], Float[Tensor, "sequence question feature"]]:
-        """The encoded question and the query it retrieves with (attention pooling, one softmax a head)."""
+        """Encode the questions, and make the query that each retrieves with (attention pooling, one softmax a head).
+
+        Parameters
+        ----------
+        embedded : float [sequence, question, query, feature]
+            Embedded tokens.
+        there : bool [sequence, question, query]
+            False for padding.
+
+        Returns
+        -------
+        x : float [sequence, question, query, feature]
+            The encoded tokens.
+        query : float [sequence, question, feature]
+            What retrieval looks for.
+        """
         x = (embedded + self.place[: embedded.shape[2]]).flatten(0, 1)
         normed = self.norm_self(x)
         x = x + self.attention(normed, normed, mask_bias(there.flatten(0, 1))[:, None])
@@ -84,7 +118,24 @@ class QuestionMemory(nn.Module):
         read: Float[Tensor, "sequence question source feature"],
         bias: Float[Tensor, "sequence question source"],
     ) -> Float[Tensor, "sequence question query feature"]:
-        """M_q: rounds of self-attention and reads."""
+        """M_q: rounds of self-attention and reads.
+
+        Parameters
+        ----------
+        x : float [sequence, question, query, feature]
+            The encoded tokens.
+        there : bool [sequence, question, query]
+            False for padding.
+        read : float [sequence, question, source, feature]
+            What was retrieved.
+        bias : float [sequence, question, source]
+            Its log-weight.
+
+        Returns
+        -------
+        float [sequence, question, query, feature]
+            M_q.
+        """
         n_question = x.shape[1]
         own = mask_bias(there.flatten(0, 1))[:, None]
         source = self.norm_read(read).flatten(0, 1)
@@ -117,7 +168,28 @@ class Decoder(nn.Module):
         read: Float[Tensor, "sequence question source feature"],
         bias: Float[Tensor, "sequence question source"],
     ) -> Float[Tensor, "sequence question answer vocab"]:
-        """Logits of the token after each of ``token`` (which starts with <bos>)."""
+        """Predict the token after each token of an answer.
+
+        Parameters
+        ----------
+        token : int [sequence, question, answer]
+            Begins with <bos>.
+        embedding : nn.Embedding
+            Of text tokens; shared with the stream.
+        question : float [sequence, question, query, feature]
+            M_q.
+        there : bool [sequence, question, query]
+            Where M_q has a token.
+        read : float [sequence, question, source, feature]
+            What was retrieved.
+        bias : float [sequence, question, source]
+            Its log-weight.
+
+        Returns
+        -------
+        float [sequence, question, answer, vocab]
+            Logits.
+        """
         n_question, length = token.shape[1], token.shape[2]
         x = (embedding(token) + self.place[:length]).flatten(0, 1)
         causal = mask_bias(torch.ones(length, length, dtype=torch.bool, device=x.device).tril())

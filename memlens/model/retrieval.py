@@ -14,9 +14,11 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from memlens.config import ModelConfig
+from memlens.model.answers import Answers, Questions, exact
 from memlens.model.compressor import Compressor
 from memlens.model.hooks import HookPoint
-from memlens.model.layers import NEVER, RMSNorm, take
+from memlens.model.indexing import take
+from memlens.model.layers import NEVER, RMSNorm
 from memlens.model.state import Memory
 from memlens.model.tensors import Tensors
 
@@ -29,12 +31,21 @@ LEAST_WEIGHT = 1e-4
 
 
 @dataclass(frozen=True)
-class Read(Tensors):
-    """What Q questions retrieved from Memory.
+class Retrieved(Tensors):
+    """What questions retrieved from ``Memory``.
 
-    logits (B, Q, N) over all memory; index int64 (B, Q, k); weight (B, Q, k); content (B, Q, R, d), the parts of the chosen entries, of
-    RMS 1 before the mark of being superseded is added, R as many as the question with the most parts has; bias (B, Q, R), the log weight
-    of each part or NEVER.
+    Attributes
+    ----------
+    logits : float [sequence, question, memory]
+        Match with all of memory, nats.
+    index : int [sequence, question, chosen]
+        Places of the chosen entries in memory, best first.
+    weight : float [sequence, question, chosen]
+        Sums to 1 over the chosen.
+    content : float [sequence, question, read, feature]
+        Parts of the chosen entries, of RMS 1 before the mark of being superseded is added; as many as the question with the most parts has.
+    bias : float [sequence, question, read]
+        Log-weight of each part, or NEVER.
     """
 
     logits: Tensor
@@ -65,9 +76,46 @@ class Retrieval(nn.Module):
         """Unit keys: what a query, or another entry, is matched with."""
         return F.normalize(self.key(self.norm(content)).float(), dim=-1)
 
+    def affinity(
+        self, keys: Float[Tensor, "sequence agent feature"], working: Float[Tensor, "sequence working feature"]
+    ) -> Float[Tensor, "sequence agent agent"]:
+        """How alike entries are: those that would attend alike to the working memory. The cosine of their patterns softmax(8 cos).
+
+        Parameters
+        ----------
+        keys : float [sequence, agent, feature]
+            Of the entries, as ``keys``.
+        working : float [sequence, working, feature]
+            M_{t-1}.
+
+        Returns
+        -------
+        float [sequence, agent, agent]
+            0 to 1.
+        """
+        pattern = (keys @ self.keys(working).transpose(-1, -2) * 8.0).softmax(-1)
+        pattern = F.normalize(pattern, dim=-1)
+        return pattern @ pattern.transpose(-1, -2)
+
     def forward(
         self, query: Float[Tensor, "sequence question feature"], memory: Memory, compressor: Compressor
-    ) -> Read:
+    ) -> Retrieved:
+        """Retrieve.
+
+        Parameters
+        ----------
+        query : float [sequence, question, feature]
+            What each question looks for.
+        memory : Memory [sequence, memory]
+            What can be read.
+        compressor : Compressor
+            Reconstructs the parts of compressed entries.
+
+        Returns
+        -------
+        Retrieved
+            The chosen entries, by their parts.
+        """
         query = self.hook_query(query)
         depth = int(memory.level.max())
         parts, there = compressor.expand_to_level(memory.content, memory.level, depth)
@@ -95,4 +143,64 @@ class Retrieval(nn.Module):
         mark = (later / (later + SUPERSEDED))[..., None] * self.superseded
         content = take(parts.flatten(1, 2), place.flatten(1)).unflatten(1, place.shape[1:])
         content = F.rms_norm(content, (content.shape[-1],)) + mark
-        return Read(logits, index, weight, self.hook_read(content), bias)
+        return Retrieved(logits, index, weight, self.hook_read(content), bias)
+
+
+def answers_of(token: Tensor, loss: Tensor, read: Retrieved, memory: Memory, questions: Questions) -> Answers:
+    """Answers, and where they come from.
+
+    Parameters
+    ----------
+    token : int [sequence, question, answer]
+        Decoded.
+    loss : float [sequence, question]
+        Of the right answers, nats.
+    read : Retrieved
+        What they were decoded from.
+    memory : Memory [sequence, memory]
+        What it was retrieved from.
+    questions : Questions
+        What was asked, with the right answers.
+
+    Returns
+    -------
+    Answers
+        With -1 for what was read of empty places.
+    """
+
+    def chosen(x: Tensor) -> Tensor:
+        return x[:, None].expand(-1, read.index.shape[1], -1).gather(2, read.index)
+
+    empty = ~chosen(memory.valid)
+    return Answers(
+        token=token,
+        correct=exact(token, questions),
+        loss=loss,
+        read_entry=chosen(memory.entry).masked_fill(empty, -1),
+        read_weight=read.weight,
+        read_kind=chosen(memory.kind).masked_fill(empty, -1),
+        read_index=read.index,
+    )
+
+
+def hits_of(read: Retrieved, memory: Memory, questions: Questions) -> Float[Tensor, "sequence memory"]:
+    """How much of each memory was read.
+
+    Parameters
+    ----------
+    read : Retrieved
+        By each question.
+    memory : Memory [sequence, memory]
+        What it was retrieved from.
+    questions : Questions
+        Padding counts for nothing.
+
+    Returns
+    -------
+    float [sequence, memory]
+        Read weights, summed over the questions.
+    """
+    weight = read.weight * questions.valid[..., None]
+    return torch.zeros_like(memory.prior).scatter_add(
+        1, read.index.flatten(1), weight.flatten(1).to(memory.prior.dtype)
+    )

@@ -1,8 +1,4 @@
-"""What goes into a step, and what comes out of it.
-
-Shapes use K context slots, W working slots, E store entries (all levels in one axis), A = K + E agents,
-Q questions, R vectors read, B sequences.
-"""
+"""What goes into a step, and what comes out of it."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -18,9 +14,18 @@ from memlens.model.tensors import Tensors
 
 @dataclass(frozen=True)
 class Segment(Tensors):
-    """S positions of B sequences.
+    """A run of positions of each sequence.
 
-    modality int64 (B, S); token int64 (B, S); payload float (B, S, PAYLOAD_WIDTH); valid bool (B, S), padding only at the end.
+    Attributes
+    ----------
+    modality : int [sequence, token]
+        ``dims.Modality``.
+    token : int [sequence, token]
+        Token id of text, class of what else there is.
+    payload : float [sequence, token, PAYLOAD_WIDTH]
+        What the other modalities carry, padded with 0.
+    valid : bool [sequence, token]
+        False for padding, which stands only at the end.
     """
 
     modality: Tensor
@@ -30,7 +35,20 @@ class Segment(Tensors):
 
     @classmethod
     def stack(cls, rows: list[Mapping[str, np.ndarray]], device: torch.device | str = "cpu") -> "Segment":
-        """Batch of what ``EncodedStream.segment`` gives, one row a sequence."""
+        """Batch of what ``EncodedStream.segment`` gives.
+
+        Parameters
+        ----------
+        rows : list of mapping
+            Columns by name, one mapping a sequence.
+        device : torch.device or str
+            Where the tensors are to be.
+
+        Returns
+        -------
+        Segment
+            With one row a sequence.
+        """
 
         def column(name: str, dtype: torch.dtype) -> Tensor:
             return torch.from_numpy(np.stack([row[name] for row in rows])).to(device=device, dtype=dtype)
@@ -47,8 +65,20 @@ class Segment(Tensors):
 class StepOutputs(Tensors):
     """What one step yields.
 
-    nats (B, S): loss of each text token given what stood before it, 0 where there is none or it opens the segment; text bool (B, S)
-    says where there is one; slot (B, K, d), M_ctx.
+    Attributes
+    ----------
+    nats : float [sequence, token]
+        Loss of each text token given what stood before it; 0 where there is none, and at the first position of the segment.
+    text : bool [sequence, token]
+        Where there is a loss.
+    slot : float [sequence, slot, feature]
+        M_ctx.
+    decisions : Decisions
+        Of every agent.
+    births : Births
+        Entries that the step made.
+    answers : Answers, optional
+        Where something was asked.
     """
 
     nats: Tensor

@@ -4,10 +4,15 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields, is_dataclass, replace
 from typing import Any, TypeVar
 
+import torch
+from jaxtyping import Int
 from torch import Tensor
 
-#: A type variable and not Self: run-time checks decorate methods one by one.
+from memlens.model.indexing import take
+
+#: Type variables and not Self: run-time checks decorate methods one by one.
 Bundle = TypeVar("Bundle", bound="Tensors")
+Listed = TypeVar("Listed", bound="Items")
 
 
 @dataclass(frozen=True)
@@ -29,7 +34,18 @@ class Tensors:
         return replace(self, **{f.name: apply(getattr(self, f.name)) for f in fields(self)})
 
     def to(self: Bundle, *args: Any, **kwargs: Any) -> Bundle:
-        """Move to a device. Dtypes are kept."""
+        """Move to a device. Dtypes are kept.
+
+        Parameters
+        ----------
+        *args, **kwargs
+            As ``torch.Tensor.to`` takes them.
+
+        Returns
+        -------
+        Tensors
+            A bundle of the same kind.
+        """
         return self.map(lambda x: x.to(*args, **kwargs))
 
     def clone(self: Bundle) -> Bundle:
@@ -58,7 +74,20 @@ class Tensors:
         return named
 
     def filled(self: Bundle, named: Mapping[str, Tensor], prefix: str = "") -> Bundle:
-        """The same bundle with the tensors of ``flat(prefix)`` put back by name."""
+        """The same bundle with other tensors, such as those that ``flat`` named.
+
+        Parameters
+        ----------
+        named : mapping of str to Tensor
+            By dotted name.
+        prefix : str
+            The one that ``flat`` was given.
+
+        Returns
+        -------
+        Tensors
+            A bundle of the same kind. What is no tensor is kept.
+        """
 
         def fill(name: str, value: Any) -> Any:
             if isinstance(value, Tensor):
@@ -71,3 +100,36 @@ class Tensors:
 
         dotted = f"{prefix}." if prefix else ""
         return replace(self, **{f.name: fill(dotted + f.name, getattr(self, f.name)) for f in fields(self)})
+
+
+@dataclass(frozen=True)
+class Items(Tensors):
+    """A bundle whose tensors, also those of nested bundles, all begin with the axes sequence and item."""
+
+    def joined(self: Listed, *others: Listed) -> Listed:
+        """This and others of its kind, along the axis of items."""
+
+        def join(parts: list[Any]) -> Any:
+            return torch.cat(parts, 1) if isinstance(parts[0], Tensor) else parts[0].joined(*parts[1:])
+
+        bundles = (self, *others)
+        return replace(self, **{f.name: join([getattr(bundle, f.name) for bundle in bundles]) for f in fields(self)})
+
+    def at(self: Listed, index: Int[Tensor, "sequence chosen"]) -> Listed:
+        """The items at an index into them, int [sequence, chosen]."""
+        return self.map(lambda x: take(x, index))
+
+    def slice(self: Listed, start: int, stop: int) -> Listed:
+        """Some consecutive items.
+
+        Parameters
+        ----------
+        start, stop : int
+            The first, and the first that is left out.
+
+        Returns
+        -------
+        Items [sequence, item]
+            Views of the tensors.
+        """
+        return self.map(lambda x: x[:, start:stop])

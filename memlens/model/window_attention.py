@@ -38,9 +38,18 @@ LOOK_BACK, LOOK_PAIRS, LOOK_BIAS, LOOK_TEMPERATURE = (1, 2, 3), 5, 8.0, 4.0
 class Sight:
     """Which keys each token sees; the same in every layer.
 
-    seen bool (B, 1, token, key); place int64 (key,), positions from the segment's start; n_cached, how many keys are of the cache; blocks,
-    slices (of token, of key) that are attended one after the other; kept int64 (B, cached), the keys of the next cache, negative
-    where there is none yet.
+    Attributes
+    ----------
+    seen : bool [sequence, 1, token, key]
+        Whether it sees the key.
+    place : int [key]
+        Positions, counted from the start of the segment.
+    n_cached : int
+        How many keys are of the cache.
+    blocks : tuple of (slice, slice)
+        Of token and of key: what is attended at once.
+    kept : int [sequence, cached]
+        The keys of the next cache; negative where there is none yet.
     """
 
     seen: Tensor
@@ -80,13 +89,45 @@ def _sight(
 
 
 def segment_sight(window: int, position: Int[Tensor, "sequence"], valid: Bool[Tensor, "sequence token"]) -> Sight:
-    """Of a segment that begins at stream position ``position``; padding comes last and is never cached."""
+    """What the positions of a segment see. Padding comes last and is never cached.
+
+    Parameters
+    ----------
+    window : int
+        How many positions a token sees, itself among them.
+    position : int [sequence]
+        Stream position of the segment's first token.
+    valid : bool [sequence, token]
+        False for padding.
+
+    Returns
+    -------
+    Sight
+        For all layers.
+    """
     place = torch.arange(valid.shape[1], device=valid.device)
     return _sight(window, position, place, torch.zeros_like(place), valid.sum(-1), QUERY_BLOCK)
 
 
 def question_sight(window: int, position: Int[Tensor, "sequence"], n_question: int, length: int) -> Sight:
-    """Of questions of ``length`` tokens, one after the other on the token axis; each goes on from ``position`` by itself."""
+    """What the tokens of questions see, one question after the other on the token axis; each goes on from the stream by itself.
+
+    Parameters
+    ----------
+    window : int
+        How many positions a token sees, itself among them.
+    position : int [sequence]
+        Stream position that the questions go on from.
+    n_question : int
+        Questions of a sequence.
+    length : int
+        Tokens of each.
+
+    Returns
+    -------
+    Sight
+        For all layers.
+    """
     number = torch.arange(n_question * length, device=position.device)
     # places do not rise along the axis: all tokens attend at once
     return _sight(window, position, number % length, number // length, torch.zeros_like(position), n_question * length)
@@ -95,7 +136,20 @@ def question_sight(window: int, position: Int[Tensor, "sequence"], n_question: i
 def rotate(
     x: Float[Tensor, "sequence head token head_feature"], place: Int[Tensor, "token"]
 ) -> Float[Tensor, "sequence head token head_feature"]:
-    """Turn feature pair i by place * ROTARY_BASE^(-2i / head_feature)."""
+    """Turn feature pair i by place * ROTARY_BASE^(-2i / head_feature) radians (Su et al. 2021, eq. 34).
+
+    Parameters
+    ----------
+    x : float [sequence, head, token, head_feature]
+        Queries or keys; feature i and i + head_feature / 2 are a pair.
+    place : int [token]
+        Positions.
+
+    Returns
+    -------
+    float [sequence, head, token, head_feature]
+        Turned.
+    """
     half = x.shape[-1] // 2
     # in double: at 512 radians float32 is 3e-5 off
     frequency = ROTARY_BASE ** (-torch.arange(half, device=x.device, dtype=torch.float64) / half)
@@ -138,13 +192,44 @@ class WindowAttention(nn.Module):
             query[head] = turned.view(1, 2, -1)
 
     def initial_state(self, n_sequence: int, device: torch.device) -> tuple[Tensor, Tensor]:
-        """Zeros: keys before the turn and values, (sequence, head, cached, head_feature) each."""
+        """Zeros.
+
+        Parameters
+        ----------
+        n_sequence : int
+            Size of ``sequence``.
+        device : torch.device
+            Where the tensors are to be.
+
+        Returns
+        -------
+        key, value : float [sequence, head, cached, head_feature]
+            Keys before they are turned, and values.
+        """
         shape = n_sequence, self.n_heads, self.n_cached, self.out.in_features // self.n_heads
         return torch.zeros(shape, device=device), torch.zeros(shape, device=device)
 
     def forward(
         self, x: Float[Tensor, "sequence token feature"], sight: Sight, cached: tuple[Tensor, Tensor]
     ) -> tuple[Float[Tensor, "sequence token feature"], tuple[Tensor, Tensor]]:
+        """Read a segment, or questions.
+
+        Parameters
+        ----------
+        x : float [sequence, token, feature]
+            Residual stream.
+        sight : Sight
+            What each token sees.
+        cached : tuple
+            Keys and values, as ``initial_state``.
+
+        Returns
+        -------
+        x : float [sequence, token, feature]
+            Residual stream after it.
+        cached : tuple
+            To be carried on.
+        """
         x = self.hook_resid_pre(x)
         mixed = self.project(self.norm(x)).unflatten(-1, (3, self.n_heads, -1))
         query, key, value = mixed.permute(2, 0, 3, 1, 4).unbind(0)

@@ -48,7 +48,24 @@ class WorkingMemory(nn.Module):
         prior: Float[Tensor, "sequence input"],
         valid: Bool[Tensor, "sequence input"],
     ) -> Float[Tensor, "sequence working feature"]:
-        """Write what comes in (context slots and recalled entries, with their log-priors)."""
+        """Write what comes in.
+
+        Parameters
+        ----------
+        memory : float [sequence, working, feature]
+            M_{t-1}.
+        incoming : float [sequence, input, feature]
+            Context slots, then recalled entries.
+        prior : float [sequence, input]
+            Their log-priors, nats.
+        valid : bool [sequence, input]
+            Which of them are there.
+
+        Returns
+        -------
+        float [sequence, working, feature]
+            M_t.
+        """
         normed = self.norm(incoming)
         d = memory.shape[-1]
         q = F.rms_norm(self.query(self.norm(memory)), (d,))

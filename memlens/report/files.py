@@ -1,6 +1,5 @@
 """Results as plain files, and the manifest that lists every file of a report."""
 
-import hashlib
 import json
 import math
 from collections.abc import Sequence
@@ -9,16 +8,32 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from memlens import __version__
+from memlens.provenance import file_sha256
 from memlens.report.section import Section
 
 if TYPE_CHECKING:
     import xarray as xr
 
-    from memlens.recording import Recording
+    from memlens.recording.protocol import RecordingLike
 
 
 def write_data(dataset: "xr.Dataset", name: str, folder: Path) -> list[Path]:
-    """Write a result as JSON, and as one CSV for each set of variables that share their dims."""
+    """Write a result as JSON, and as one CSV for each set of variables that share their dims.
+
+    Parameters
+    ----------
+    dataset : xarray.Dataset
+        The result.
+    name : str
+        Of the analysis; the files' names begin with it.
+    folder : Path
+        Made if missing.
+
+    Returns
+    -------
+    list[Path]
+        The files, the JSON first.
+    """
     folder.mkdir(exist_ok=True)
     whole = folder / f"{name}.json"
     whole.write_text(json.dumps(_plain(dataset.to_dict()), indent=1, allow_nan=False), encoding="utf-8")
@@ -51,24 +66,31 @@ def _plain(value: Any) -> Any:
     return _plain(value.item()) if hasattr(value, "item") else str(value)
 
 
-def sha256(path: Path) -> str:
-    """Digest of a file, read in pieces."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
 def write_manifest(
-    folder: Path, recording: "Recording", sections: Sequence[Section], made: dict[str, str], seconds: float
+    folder: Path, recording: "RecordingLike", sections: Sequence[Section], made: dict[str, str], seconds: float
 ) -> Path:
     """Write manifest.json: each file with its digest and analysis, each analysis with its parameters and time.
 
     Parameters
     ----------
-    made
-        File, relative to the folder, -> the analysis it shows ("" for the report itself).
+    folder : Path
+        Of the report.
+    recording : RecordingLike
+        That was analysed.
+    sections : Sequence[Section]
+        In the order of the report.
+    made : dict[str, str]
+        Each file, relative to the folder -> the analysis that it shows, "" for the report itself.
+    seconds : float
+        That the report took.
+
+    Returns
+    -------
+    Path
+        The manifest.
     """
     manifest = {
-        "recording": str(recording.attrs.get("id", "")),
+        "recording": recording.id,
         "memlens_version": __version__,
         "versions": {name: version(name) for name in ("numpy", "xarray", "scikit-learn", "plotly", "matplotlib")},
         "seconds": round(seconds, 3),
@@ -86,7 +108,7 @@ def write_manifest(
             {
                 "file": name,
                 "analysis": analysis,
-                "sha256": sha256(folder / name),
+                "sha256": file_sha256(folder / name),
                 "bytes": (folder / name).stat().st_size,
             }
             for name, analysis in sorted(made.items())

@@ -4,44 +4,12 @@ from collections.abc import Sequence
 from html import escape
 from typing import TYPE_CHECKING
 
-from memlens.figures import drawing
+from memlens import figures
 from memlens.report.section import Section
 from memlens.report.summary import Row, accuracy_table, facts, limits, provenance
 
 if TYPE_CHECKING:
-    from memlens.recording import Recording
-
-TITLES = {
-    "retention": "Retention",
-    "occupancy": "The long-term store",
-    "survival": "How long entries are held",
-    "lineage": "Lineage of what was written",
-    "answer_sources": "Sources of the answers",
-    "attention": "Write and read attention",
-    "decisions": "The controller's decisions",
-    "decision_factors": "On what decisions depend",
-    "margins": "Near misses",
-    "q_network": "What the controller looks at",
-    "calibration": "Calibration of Q",
-    "q_fidelity": "Q against forced actions",
-    "regret": "Regret against other policies",
-    "effects": "What answers lose without each cause",
-    "mediation": "How facts reach their answers",
-    "attribution": "Attribution of answers to tokens",
-    "agreement": "Agreement of measures of importance",
-    "clusters": "Clusters of slots",
-    "slot_map": "Map of slots",
-    "geometry": "Geometry of slots",
-    "similarity": "Similarity of representations",
-    "alignment": "Alignment of two runs",
-    "drift": "Drift",
-    "dictionary": "A sparse dictionary",
-    "probe": "Probe",
-    "probe_profile": "Where and when it can be read",
-    "compression": "What compression lost",
-    "slot_history": "One slot",
-    "efficiency": "What the run cost",
-}
+    from memlens.recording.protocol import RecordingLike
 
 #: plotly.js builds WebGL shaders with Function, hence unsafe-eval; nothing may be fetched from anywhere.
 POLICY = "default-src 'none'; script-src 'unsafe-inline' 'unsafe-eval'; style-src 'unsafe-inline'; img-src data: blob:"
@@ -54,7 +22,7 @@ body { margin: 0 auto; padding: 3rem 1.5rem 5rem; max-width: 68rem; color: var(-
 h1 { font-size: 2rem; line-height: 1.2; margin: 0 0 .25rem; letter-spacing: -.01em; }
 h2 { font-size: 1.35rem; margin: 3rem 0 .25rem; padding-top: 1rem; border-top: 1px solid var(--line); }
 p { max-width: 46rem; margin: .5rem 0; }
-.lead, .asks { color: var(--soft); }
+.lead, .question { color: var(--soft); }
 nav { margin: 1rem 0 2rem; display: flex; flex-wrap: wrap; gap: .2rem 1.1rem; }
 a { color: var(--accent); text-decoration-thickness: 1px; text-underline-offset: 2px; }
 table { border-collapse: collapse; font-size: .92rem; margin: 1rem 0; font-variant-numeric: tabular-nums; }
@@ -71,18 +39,27 @@ li { max-width: 46rem; }
 """
 
 
-def build_page(recording: "Recording", sections: Sequence[Section], files: dict[str, list[str]]) -> str:
-    """Compose the page.
+def build_html(recording: "RecordingLike", sections: Sequence[Section], files: dict[str, list[str]]) -> str:
+    """Compose report.html.
 
     Parameters
     ----------
-    files
-        Analysis -> the data files beside the page, as relative paths.
+    recording : RecordingLike
+        That was analysed.
+    sections : Sequence[Section]
+        In the order of the report.
+    files : dict[str, list[str]]
+        Analysis -> its data files, as paths relative to the report's folder.
+
+    Returns
+    -------
+    str
+        The whole page.
     """
     from plotly.offline import get_plotlyjs
 
-    model, ident = (escape(str(recording.attrs.get(name, ""))) for name in ("model", "id"))
-    links = "".join(f'<a href="#{escape(s.name)}">{escape(TITLES[s.name])}</a>' for s in sections)
+    model, ident = (escape(name) for name in (recording.info.model, recording.id))
+    links = "".join(f'<a href="#{escape(s.name)}">{escape(s.title)}</a>' for s in sections)
     body = "".join(_section(section, files.get(section.name, [])) for section in sections)
     cautions = "".join(f"<li>{escape(text)}</li>" for text in limits(recording, sections))
     return (
@@ -130,13 +107,12 @@ def _cell(cell: str) -> str:
 
 def _section(section: Section, files: Sequence[str]) -> str:
     head = (
-        f'<section><h2 id="{escape(section.name)}">{escape(TITLES[section.name])}</h2>'
-        f'<p class="asks">{escape(section.answers)}</p>'
+        f'<section><h2 id="{escape(section.name)}">{escape(section.title)}</h2>'
+        f'<p class="question">{escape(section.question)}</p>'
     )
     if section.dataset is None:
         return f'{head}<p class="note">This analysis could not run: {escape(section.note)}</p></section>'
-    draw = drawing(section.name)
-    figure = draw.plot(section.dataset).to_html(
+    figure = figures.plot(section.name, section.dataset).to_html(
         full_html=False,
         include_plotlyjs=False,
         include_mathjax=False,
@@ -145,6 +121,6 @@ def _section(section: Section, files: Sequence[str]) -> str:
     )
     links = ", ".join(f'<a href="{escape(path)}">{escape(path)}</a>' for path in files)
     return (
-        f"{head}<figure>{figure}<figcaption>{escape(draw.caption(section.dataset))}</figcaption></figure>"
+        f"{head}<figure>{figure}<figcaption>{escape(figures.caption(section.name, section.dataset))}</figcaption></figure>"
         f'<p class="files">Data: {links}. Computed in {section.seconds:.1f} s.</p></section>'
     )

@@ -1,4 +1,4 @@
-"""The analyses of a report, one after the other or some at a time, each in a process of its own."""
+"""The analyses of a report: one after the other, or several at a time in processes of their own."""
 
 import pickle
 from collections.abc import Generator, Mapping
@@ -10,13 +10,29 @@ from memlens.processes import kill, pool
 from memlens.report.section import Section, analyse
 
 if TYPE_CHECKING:
-    from memlens.recording import Recording
+    from memlens.recording.protocol import RecordingLike
 
 
 def analyse_all(
-    recording: "Recording", chosen: Mapping[str, dict[str, Any]], model: Any = None, workers: int = 1
+    recording: "RecordingLike", chosen: Mapping[str, dict[str, Any]], model: Any = None, workers: int = 1
 ) -> Generator[Section]:
-    """Run analyses, by names with their parameters; the sections come in that order. To be closed where it is left before its end.
+    """Run analyses one by one, or several at a time. Close the generator if you stop before its end: that ends the processes.
+
+    Parameters
+    ----------
+    recording : RecordingLike
+        What they are run on.
+    chosen : Mapping[str, dict]
+        Names of analyses, with their parameters.
+    model
+        The model that made the recording, for analyses that run it.
+    workers : int
+        Processes; with 1, analyses run in this one.
+
+    Yields
+    ------
+    Section
+        In the order of ``chosen``.
 
     Raises
     ------
@@ -39,8 +55,8 @@ def analyse_all(
             yield section.result()
     except BrokenProcessPool:
         raise AnalysisError(
-            "a process that analyses has ended before its time: it was killed, memory ran out, or the script that asks for the report does "
-            f"so when imported; take fewer workers than {n}, and write the report under if __name__ == '__main__'"
+            "a process that ran an analysis ended early: it was killed, memory ran out, or the script that asks for the report also does "
+            f"so when it is imported; take fewer workers than {n}, and write the report under if __name__ == '__main__'"
         ) from None
     except BaseException:
         kill(others)

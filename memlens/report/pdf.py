@@ -6,42 +6,55 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from memlens.figures import drawing
+from memlens import figures
 from memlens.figures.style import INK, visible
-from memlens.report.html import TITLES
 from memlens.report.section import Section
 from memlens.report.summary import Row, accuracy_table, facts, limits, provenance
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure as Sheet
 
-    from memlens.recording import Recording
+    from memlens.recording.protocol import RecordingLike
 
 A4 = (11.69, 8.27)
 #: Provenance that is too long for a page; the HTML has it in full.
 LONG = ("model config", "versions", "stream", "command")
 
 
-def write_paper(recording: "Recording", sections: Sequence[Section], folder: Path) -> dict[str, str]:
-    """Write report.pdf and figures/<analysis>.png; return file -> analysis."""
+def write_pdf(recording: "RecordingLike", sections: Sequence[Section], folder: Path) -> dict[str, str]:
+    """Write report.pdf and figures/<analysis>.png.
+
+    Parameters
+    ----------
+    recording : RecordingLike
+        That was analysed.
+    sections : Sequence[Section]
+        In the order of the report.
+    folder : Path
+        Of the report.
+
+    Returns
+    -------
+    dict[str, str]
+        Each file, relative to the folder -> the analysis that it shows, "" for the report itself.
+    """
     from matplotlib.backends.backend_pdf import PdfPages
 
     made = {"report.pdf": ""}
     (folder / "figures").mkdir()
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Glyph")  # recorded text may hold signs that the font lacks
-        title = {"Title": f"memlens report: {recording.attrs.get('model', '')}"}
+        title = {"Title": f"memlens report: {recording.info.model}"}
         with PdfPages(folder / "report.pdf", metadata=title) as pdf:
             pdf.savefig(_front(recording, sections))
             for section in sections:
                 if section.dataset is None:
                     continue
-                draw = drawing(section.name)
-                page = draw.print(section.dataset)
+                page = figures.plot(section.name, section.dataset, backend="matplotlib")
                 name = f"figures/{section.name}.png"
                 page.savefig(folder / name, dpi=150)
                 made[name] = section.name
-                pdf.savefig(_captioned(page, TITLES[section.name], draw.caption(section.dataset)))
+                pdf.savefig(_captioned(page, section.title, figures.caption(section.name, section.dataset)))
             pdf.savefig(_text("Limits and provenance", _back(recording, sections)))
     return made
 
@@ -52,13 +65,13 @@ def _blank() -> "Sheet":
     return Sheet(figsize=A4, facecolor="white")
 
 
-def _front(recording: "Recording", sections: Sequence[Section]) -> "Sheet":
+def _front(recording: "RecordingLike", sections: Sequence[Section]) -> "Sheet":
     page = _blank()
-    page.text(0.07, 0.90, f"What {visible(recording.attrs.get('model', ''))} remembered", fontsize=22, color=INK)
+    page.text(0.07, 0.90, f"What {visible(recording.info.model)} remembered", fontsize=22, color=INK)
     page.text(
         0.07,
         0.865,
-        f"memlens report on recording {visible(recording.attrs.get('id', ''))}",
+        f"memlens report on recording {visible(recording.id)}",
         fontsize=11,
         color="#57606a",
     )
@@ -80,7 +93,7 @@ def _front(recording: "Recording", sections: Sequence[Section]) -> "Sheet":
         bottom -= 0.065 + 0.028 * (len(table[1]) + 1)
     missing = [section for section in sections if section.dataset is None]
     if missing:
-        lines = [f"{TITLES[section.name]}: {section.note}" for section in missing]
+        lines = [f"{section.title}: {section.note}" for section in missing]
         page.text(0.07, bottom - 0.02, "Could not run", fontsize=11, weight="bold", va="top")
         page.text(0.07, bottom - 0.05, "\n".join(_wrap(line, 130) for line in lines), fontsize=9, va="top")
     return page
@@ -107,7 +120,7 @@ def _captioned(page: "Sheet", title: str, caption: str) -> "Sheet":
     return page
 
 
-def _back(recording: "Recording", sections: Sequence[Section]) -> list[str]:
+def _back(recording: "RecordingLike", sections: Sequence[Section]) -> list[str]:
     known = [f"{name}: {value}" for name, value in provenance(recording) if name not in LONG]
     return [*limits(recording, sections), "", *known, "Config, versions, stream and command: see report.html."]
 

@@ -5,27 +5,40 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from memlens.catalogue import CATALOGUE, find, run
+from memlens.catalogue import CATALOGUE, MODEL, find, run
 from memlens.errors import AnalysisError, PointError, RecordingError
 
 if TYPE_CHECKING:
     import xarray as xr
 
-    from memlens.recording import Recording
+    from memlens.recording.protocol import RecordingLike
 
 #: Analyses by name, with parameters where they are not the defaults; None takes all that need no more than a recording and its model.
 Choice = Sequence[str] | Mapping[str, Mapping[str, Any]] | None
-#: Of an analysis that needs the model, it is given beside the parameters: a model is no value that a manifest could hold.
-MODEL = "model"
 Progress = Callable[[int, int, str], None]
 
 
 @dataclass(frozen=True)
 class Section:
-    """``dataset`` is None where the analysis could not run; ``note`` then says why."""
+    """One analysis of a report.
+
+    Attributes
+    ----------
+    name, title, question : str
+        As in `memlens.catalogue`.
+    params : dict
+        That were asked for; without the model, which no manifest could hold.
+    dataset : xarray.Dataset or None
+        The result; None where the analysis could not run.
+    note : str
+        Why it could not run, else empty.
+    seconds : float
+        That it took.
+    """
 
     name: str
-    answers: str
+    title: str
+    question: str
     params: dict[str, Any]
     dataset: "xr.Dataset | None"
     note: str
@@ -48,13 +61,31 @@ def choose(analyses: Choice) -> dict[str, dict[str, Any]]:
     return {name: dict(params) for name, params in chosen.items()}
 
 
-def analyse(recording: "Recording", name: str, params: dict[str, Any], model: Any = None) -> Section:
-    """Run one analysis; what the recording cannot support becomes a note, anything else is raised."""
+def analyse(recording: "RecordingLike", name: str, params: dict[str, Any], model: Any = None) -> Section:
+    """Run one analysis; what the recording cannot support becomes a note, any other error is raised.
+
+    Parameters
+    ----------
+    recording : RecordingLike
+        What it is run on.
+    name : str
+        Of the analysis.
+    params : dict
+        Of the analysis, without the model.
+    model
+        The model that made the recording, for an analysis that runs it.
+
+    Returns
+    -------
+    Section
+        With the result, or with the reason why there is none.
+    """
+    analysis = find(name)
     begin = time.perf_counter()
-    given = {MODEL: model} if MODEL in find(name).needs else {}
+    given = {MODEL: model} if MODEL in analysis.needs else {}
     dataset, note = None, ""
     try:
         dataset = run(name, recording, **(given | params))
     except (AnalysisError, RecordingError, PointError) as error:
         note = str(error)
-    return Section(name, find(name).answers, params, dataset, note, time.perf_counter() - begin)
+    return Section(name, analysis.title, analysis.question, params, dataset, note, time.perf_counter() - begin)

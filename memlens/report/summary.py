@@ -1,7 +1,6 @@
 """The facts at the head of a report: what was recorded, how well it remembered, what it cost."""
 
-import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -10,53 +9,56 @@ from memlens.figures.style import percent, several, spans
 from memlens.report.section import Section
 
 if TYPE_CHECKING:
-    from memlens.recording import Recording
+    from memlens.recording.protocol import RecordingLike
+    from memlens.recording.reading.info import StreamInfo
 
 Row = tuple[str, str]
 
 
-def _decoded(value: Any) -> Any:
-    if isinstance(value, str) and value[:1] in "[{":
-        try:
-            return json.loads(value)
-        except json.JSONDecodeError:
-            return value
-    return value
-
-
 def _short(value: Any) -> str:
-    """One line for an attribute that may hold JSON."""
-    value = _decoded(value)
-    if isinstance(value, dict):
+    """One line for a value that may hold others."""
+    if isinstance(value, Mapping):
         return ", ".join(f"{key} {_short(item)}" for key, item in value.items()) or "none"
     if isinstance(value, list | tuple):
         return ", ".join(_short(item) for item in value) or "none"
     return str(value) if value not in ("", None) else "not recorded"
 
 
-def _stream(value: Any) -> str:
-    value = _decoded(value)
-    if not isinstance(value, dict):
-        return _short(value)
-    return ", ".join(f"{'' if key == 'name' else key + ' '}{value[key]}" for key in ("name", "seed") if key in value)
+def _stream(stream: "StreamInfo") -> str:
+    parts = [stream.name] if stream.name else []
+    return ", ".join([*parts, f"seed {stream.seed}"] if stream.seed is not None else parts) or "not recorded"
 
 
-def facts(recording: "Recording", sections: Sequence[Section]) -> list[Row]:
-    """Label and value of each fact, ready to be shown as text."""
-    attrs = recording.attrs
-    seconds, n_token = float(attrs.get("wall_seconds", 0) or 0), int(attrs.get("n_token", 0) or 0)
-    peak = float(attrs.get("peak_rss_bytes", 0) or 0)
-    segments = recording.segments.sizes
+def facts(recording: "RecordingLike", sections: Sequence[Section]) -> list[Row]:
+    """What was recorded, how well it remembered and what it cost.
+
+    Parameters
+    ----------
+    recording : RecordingLike
+        That was analysed.
+    sections : Sequence[Section]
+        Of the report.
+
+    Returns
+    -------
+    list[tuple[str, str]]
+        Label and value, to be shown as text.
+    """
+    info, segments = recording.info, recording.segments.sizes
+    seconds, peak = info.wall_seconds, info.peak_rss_bytes
     rows = [
-        ("Model", _short(attrs.get("model", ""))),
-        ("Stream", _stream(attrs.get("stream", "")) or "not recorded"),
-        ("Policy", _short(attrs.get("policy", ""))),
+        ("Model", _short(info.model)),
+        ("Stream", _stream(info.stream)),
+        ("Policy", _short(info.policy)),
         (
             "Tokens",
-            f"{n_token:,} in {several(segments.get('sequence', 1), 'sequence')} of "
+            f"{info.n_token:,} in {several(segments.get('sequence', 1), 'sequence')} of "
             f"{several(segments.get('segment', 0), 'segment')}",
         ),
-        ("Speed", f"{n_token / seconds:,.0f} tokens/s ({seconds:,.1f} s, recording)" if seconds else "not recorded"),
+        (
+            "Speed",
+            f"{info.n_token / seconds:,.0f} tokens/s ({seconds:,.1f} s, recording)" if seconds else "not recorded",
+        ),
         ("Peak memory", f"{peak / 2**20:,.0f} MiB" if peak else "not recorded"),
     ]
     if "bits_per_byte" in recording.segments:
@@ -73,8 +75,7 @@ def facts(recording: "Recording", sections: Sequence[Section]) -> list[Row]:
                 f"{100 * float(whole['overall_low']):.1f} to {100 * float(whole['overall_high']):.1f} %)",
             )
         )
-    interventions = _decoded(attrs.get("interventions", "[]")) or []
-    rows.append(("Interventions", _short(interventions) if interventions else "none"))
+    rows.append(("Interventions", _short(info.interventions)))
     return rows
 
 
@@ -83,8 +84,7 @@ def accuracy_table(sections: Sequence[Section]) -> tuple[list[str], list[list[st
     retention = next((s.dataset for s in sections if s.name == "retention" and s.dataset is not None), None)
     if retention is None:
         return None
-    kept = np.flatnonzero(retention["n"].sel(modality="all").values)
-    data = retention.isel(bin=kept)
+    data = retention.isel(bin=np.flatnonzero(retention["n"].sel(modality="all").values))
     head = ["modality", *spans(data["bin_low"].values, data["bin_high"].values), "all distances"]
     body = []
     for name in (str(name) for name in data["modality"].values):
@@ -119,16 +119,30 @@ PROVENANCE = (
 )
 
 
-def provenance(recording: "Recording") -> list[Row]:
+def provenance(recording: "RecordingLike") -> list[Row]:
     """What it takes to make this recording again."""
-    rows = [(name.replace("_", " "), _short(recording.attrs[name])) for name in PROVENANCE if name in recording.attrs]
+    told = recording.info.to_dict()
+    rows = [(name.replace("_", " "), _short(told[name])) for name in PROVENANCE if name in recording.attrs]
     return [(name, "none" if name == "parent" and value == "not recorded" else value) for name, value in rows]
 
 
-def limits(recording: "Recording", sections: Sequence[Section]) -> list[str]:
-    """What this report cannot show, from what it holds."""
+def limits(recording: "RecordingLike", sections: Sequence[Section]) -> list[str]:
+    """What this report cannot show, judged by what it holds.
+
+    Parameters
+    ----------
+    recording : RecordingLike
+        That was analysed.
+    sections : Sequence[Section]
+        Of the report.
+
+    Returns
+    -------
+    list[str]
+        One sentence each.
+    """
     out = []
-    if not recording.attrs.get("complete", True):
+    if not recording.info.complete:
         out.append("The recording is incomplete: the run stopped before the end of its stream.")
     for section in sections:
         if section.dataset is not None:

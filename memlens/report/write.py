@@ -7,19 +7,20 @@ from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from memlens.catalogue import as_recording
 from memlens.errors import RecordingError
 from memlens.report.files import write_data, write_manifest
-from memlens.report.html import build_page
+from memlens.report.html import build_html
 from memlens.report.parallel import analyse_all
-from memlens.report.pdf import write_paper
+from memlens.report.pdf import write_pdf
 from memlens.report.section import Choice, Progress, choose
 
 if TYPE_CHECKING:
-    from memlens.recording import Recording
+    from memlens.recording.protocol import RecordingLike
 
 
 def write_report(
-    recording: "Recording",
+    recording: "RecordingLike",
     directory: str | Path,
     *,
     analyses: Choice = None,
@@ -31,16 +32,18 @@ def write_report(
 
     Parameters
     ----------
-    directory
+    recording : RecordingLike
+        What is analysed.
+    directory : str or Path
         Folder to make. It must not exist; it appears only when the report is complete.
-    analyses
+    analyses : str, Sequence[str] or Mapping[str, Mapping]
         Names, or names with parameters; None takes every analysis that needs no more than the recording and its model. An analysis that the
         recording cannot support becomes a note in the report.
     model
         The model that the recording was made with, for analyses that run it; without it these become notes.
-    workers
-        Analyses that run side by side, each in a process of its own that loads what it needs.
-    progress
+    workers : int
+        Analyses that run at the same time, each in a process of its own that loads what it needs.
+    progress : Callable
         Called before each step as ``progress(done, total, what)``.
 
     Returns
@@ -51,11 +54,11 @@ def write_report(
     Raises
     ------
     RecordingError
-        When the folder exists already or cannot be made.
+        When the folder exists already or cannot be made, or what was given is no recording.
     AnalysisError
         For a name that is no analysis.
     """
-    directory = Path(directory)
+    directory, recording = Path(directory), as_recording(recording)
     chosen = choose(analyses)
     if directory.exists():
         raise RecordingError(f"'{directory}' exists already; give a folder that does not exist, or move that one away")
@@ -68,7 +71,7 @@ def write_report(
         _fill(recording, made, chosen, model, workers, progress or (lambda done, total, what: None))
         made.chmod(0o755)
         if directory.exists():
-            raise RecordingError(f"'{directory}' was made by someone else meanwhile; choose another folder")
+            raise RecordingError(f"'{directory}' was made by another process meanwhile; choose another folder")
         made.rename(directory)
     except BaseException:
         shutil.rmtree(made, ignore_errors=True)
@@ -77,7 +80,7 @@ def write_report(
 
 
 def _fill(
-    recording: "Recording",
+    recording: "RecordingLike",
     folder: Path,
     chosen: dict[str, dict[str, Any]],
     model: Any,
@@ -98,8 +101,8 @@ def _fill(
                 files[name] = [path.relative_to(folder).as_posix() for path in written]
                 made |= dict.fromkeys(files[name], name)
     progress(total - 2, total, "report: report.html")
-    (folder / "report.html").write_text(build_page(recording, sections, files), encoding="utf-8")
+    (folder / "report.html").write_text(build_html(recording, sections, files), encoding="utf-8")
     progress(total - 1, total, "report: report.pdf")
-    made |= {"report.html": ""} | write_paper(recording, sections, folder)
+    made |= {"report.html": ""} | write_pdf(recording, sections, folder)
     write_manifest(folder, recording, sections, made, time.perf_counter() - begin)
     progress(total, total, "report: done")

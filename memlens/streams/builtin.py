@@ -24,7 +24,7 @@ SMALLEST = 1_000
 
 @dataclass(frozen=True, eq=False)
 class _Plan:
-    """When one fact is stated (positions), in which words, and how long after its last statement it is asked."""
+    """When one fact is stated (positions), in which words, and how long after its last statement it is asked for."""
 
     fact: Fact
     statements: tuple[tuple[float, Fact], ...]
@@ -32,7 +32,7 @@ class _Plan:
 
 
 def distance_targets(n_token: int) -> list[int]:
-    """Log-spaced distances between statement and question: 512, 2048, 8192, ... and, last, 0.9 of the stream."""
+    """Distances between statement and question, in positions: 512, 2048, 8192, ... and finally 0.9 of the stream."""
     targets = [512]
     while targets[-1] * 4 < 0.6 * n_token:
         targets.append(targets[-1] * 4)
@@ -40,7 +40,7 @@ def distance_targets(n_token: int) -> list[int]:
 
 
 def _assign(rng: np.random.Generator, depths: np.ndarray, n_token: int) -> np.ndarray:
-    """Draw a distance for each depth; the longest first, from among the facts that lie early enough."""
+    """Draw a distance for each depth; the longest first, for facts that lie early enough."""
     targets = distance_targets(n_token)
     share = -(-len(depths) // len(targets))
     distances = np.zeros(len(depths))
@@ -86,7 +86,7 @@ def _plan(
 
 
 def _write(stream: Stream, plans: list[_Plan], lines: tuple[str, ...], start: int, n_token: int) -> None:
-    """Lay prose, statements and questions out until the stream has ``n_token`` positions and all are asked."""
+    """Write prose, statements and questions until the stream has ``n_token`` positions and every fact has been asked for."""
     tokenizer = default_tokenizer()
     lengths: dict[int, int] = {}
     stated = [(at, i, nth) for i, plan in enumerate(plans) for nth, (at, _) in enumerate(plan.statements)]
@@ -125,27 +125,33 @@ def make_builtin(
     repeats: float = 0.25,
     prose: str = "test",
 ) -> Stream:
-    """Make the built-in stream.
+    """Make the stream called "builtin".
 
-    Real prose starts at a seeded sentence and wraps round when the stream is longer. Each fact's last statement lies
-    at a uniformly random depth, between two sentences. ``repeats`` of the facts are stated once before, anywhere
-    earlier, in another phrasing. Each fact is asked for once, at a distance near one of ``distance_targets`` after its
-    last statement; what is left is asked for before the end. The same arguments give the same stream, bit for bit.
+    Real prose starts at a seeded sentence and starts over when the stream is longer. The last statement of each fact lies at a
+    uniformly random depth, between two sentences. A share ``repeats`` of the facts is stated once before that, anywhere earlier, in
+    another phrasing. Each fact is asked for once, at a distance near one of ``distance_targets`` after its last statement; questions
+    that are still open are asked at the end. The same arguments give the same stream, bit for bit.
 
     Parameters
     ----------
     n_token : int
         Positions with the default tokenizer; the stream ends with the sentence that reaches it.
     seed : int
+        Seed of every random choice.
     n_text, n_image, n_audio, n_dna : int
-        Facts of each modality. Where they would fill more than 0.4 of the stream all are scaled down alike; the counts
-        that were planted are in the stream's ``config["planted"]``.
+        Facts of each modality. Where they would fill more than 0.4 of the stream, all are scaled down alike; the counts that were
+        planted are in the stream's ``config["planted"]``.
     split : {"train", "validation", "test"}
-        Whose keys, images and voices.
+        Split that keys, images and voices are drawn from.
     repeats : float
-        Share of the facts stated twice, 0 to 1.
+        Share of the facts that is stated twice, 0 to 1.
     prose : {"train", "validation", "test"}
-        Whose prose.
+        Split that the prose is taken from.
+
+    Returns
+    -------
+    Stream
+        Facts have the ids 0, 1, ... in the order of the modalities.
 
     Raises
     ------

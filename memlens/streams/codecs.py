@@ -32,8 +32,8 @@ class Encoding:
     ----------
     modality : int8 [position]
     token : int32 [position]
-        Token id for text, base code (A0 C1 G2 T3 N4) for DNA, else 0.
-    payload : float32 [position, PAYLOAD_WIDTH]
+        Token id for text, base code (A 0, C 1, G 2, T 3, N 4) for DNA, else 0.
+    payload : float32 [position, payload]
         Zeros for text.
     """
 
@@ -43,6 +43,10 @@ class Encoding:
 
     def __len__(self) -> int:
         return len(self.token)
+
+    def __repr__(self) -> str:
+        kinds = ", ".join(Modality(int(m)).name.lower() for m in np.unique(self.modality))
+        return f"<Encoding: {len(self):,} positions ({kinds or 'nothing'})>"
 
 
 def _encoding(modality: Modality, token: np.ndarray | None, payload: np.ndarray | None, n: int) -> Encoding:
@@ -54,7 +58,7 @@ def _encoding(modality: Modality, token: np.ndarray | None, payload: np.ndarray 
 
 
 def concatenate(parts: Sequence[Encoding]) -> Encoding:
-    """Join columns in order."""
+    """Join encodings in order."""
     return Encoding(
         np.concatenate([part.modality for part in parts]),
         np.concatenate([part.token for part in parts]),
@@ -63,12 +67,22 @@ def concatenate(parts: Sequence[Encoding]) -> Encoding:
 
 
 def text_ids(tokenizer: Tokenizer, text: str) -> np.ndarray:
-    """Give the token ids of ``text``, int32 [position].
+    """Tokenize ``text``.
+
+    Parameters
+    ----------
+    tokenizer : tokenizers.Tokenizer
+    text : str
+
+    Returns
+    -------
+    int32 [position]
+        Token ids, without special tokens.
 
     Raises
     ------
     StreamError
-        When ``text`` is not a string or holds lone surrogates.
+        When ``text`` is not a string, or cannot be written as UTF-8 (it holds lone surrogates).
     """
     if not isinstance(text, str):
         raise StreamError(f"text is a {type(text).__name__}, expected a str")
@@ -80,7 +94,23 @@ def text_ids(tokenizer: Tokenizer, text: str) -> np.ndarray:
 
 
 def encode_text(tokenizer: Tokenizer, text: str) -> Encoding:
-    """Encode ``text`` with a byte-level tokenizer; one token is one position."""
+    """Encode ``text`` with a byte-level tokenizer; one token is one position.
+
+    Parameters
+    ----------
+    tokenizer : tokenizers.Tokenizer
+    text : str
+
+    Returns
+    -------
+    Encoding
+        Its arrays may be shared between calls: those of a short text cannot be written to.
+
+    Raises
+    ------
+    StreamError
+        As ``text_ids``.
+    """
     if isinstance(text, str) and len(text) <= SHORT_TEXT:
         return _short_text(tokenizer, text)
     ids = text_ids(tokenizer, text)
@@ -89,7 +119,7 @@ def encode_text(tokenizer: Tokenizer, text: str) -> Encoding:
 
 @lru_cache(maxsize=2**14)
 def _short_text(tokenizer: Tokenizer, text: str) -> Encoding:
-    """Streams of symbols say the same few words again and again. Arrays that are shared cannot be written to."""
+    """Encode a short text once: streams of symbols repeat the same few words. Shared arrays cannot be written to."""
     ids = text_ids(tokenizer, text)
     columns = _encoding(Modality.TEXT, ids, None, len(ids))
     for array in (columns.modality, columns.token, columns.payload):
@@ -97,9 +127,16 @@ def _short_text(tokenizer: Tokenizer, text: str) -> Encoding:
     return columns
 
 
+def _array(values: object, what: str) -> np.ndarray:
+    try:
+        return np.asarray(values)
+    except ValueError as error:
+        raise StreamError(f"{what} is no array: {error}; give rows of equal length") from None
+
+
 def _grey(image: np.ndarray) -> np.ndarray:
-    """Check an image and give it as greys in [0, 1], float32 [row, column]."""
-    array = np.asarray(image)
+    """Check an image and return its grey values in [0, 1], float32 [row, column]."""
+    array = _array(image, "image")
     if array.ndim not in (2, 3) or (array.ndim == 3 and array.shape[2] != 3) or 0 in array.shape:
         raise StreamError(
             f"image has shape {array.shape}, expected (height, width) or (height, width, 3), none of them 0"
@@ -128,9 +165,9 @@ def _shrink(grey: np.ndarray) -> np.ndarray:
 
 
 def encode_image(image: np.ndarray) -> Encoding:
-    """Encode an image as grey 8x8 patches, row by row; one patch is one position.
+    """Encode an image as grey 8 x 8 patches, row by row; one patch is one position.
 
-    An image larger than 64 x 64 is shrunk, its aspect kept; sides are padded with black to a multiple of 8.
+    An image larger than 64 x 64 is shrunk, its aspect kept; its sides are padded with black to a multiple of 8.
 
     Parameters
     ----------
@@ -138,7 +175,7 @@ def encode_image(image: np.ndarray) -> Encoding:
 
     Returns
     -------
-    Columns
+    Encoding
         Payload: 64 numbers in [-1, 1], -1 is black.
 
     Raises
@@ -166,8 +203,8 @@ def _mel_bank() -> np.ndarray:
 
 
 def _wave(wave: np.ndarray, rate: int) -> np.ndarray:
-    """Check a wave and give it mono at 8 kHz, float64 [sample]."""
-    array = np.asarray(wave)
+    """Check a wave and return it as mono at 8 kHz, float64 [sample]."""
+    array = _array(wave, "audio")
     if array.ndim not in (1, 2) or 0 in array.shape:
         raise StreamError(
             f"audio has shape {array.shape}, expected (sample,) or (sample, channel) with at least 1 sample"
@@ -192,7 +229,10 @@ def _wave(wave: np.ndarray, rate: int) -> np.ndarray:
 
 
 def log_mel(wave: np.ndarray) -> np.ndarray:
-    """Log-mel energies of an 8 kHz wave: 16 bins, 25 ms Hann window, 10 ms hop, [frame, mel], normalised."""
+    """Log-mel energies of an 8 kHz wave [sample], normalised, float64 [frame, mel].
+
+    16 mel bins, a Hann window of 25 ms, a hop of 10 ms.
+    """
     n_frame = max(1, -(-(len(wave) - WINDOW) // HOP) + 1)
     padded = np.zeros((n_frame - 1) * HOP + WINDOW)
     padded[: min(len(wave), len(padded))] = wave[: len(padded)]
@@ -212,12 +252,12 @@ def encode_audio(wave: np.ndarray, rate: int) -> Encoding:
     wave : int16 or float (-1 to 1), [sample] or [sample, channel]
         Channels are averaged.
     rate : int
-        Samples a second; anything but 8,000 is resampled.
+        Samples per second; anything but 8,000 is resampled.
 
     Returns
     -------
-    Columns
-        Payload: 128 numbers, frame-major (8 frames of 16 mel bins); the last position is padded with silence.
+    Encoding
+        Payload: 128 numbers, frame by frame (8 frames of 16 mel bins); the last position is padded with silence.
 
     Raises
     ------
@@ -232,7 +272,7 @@ def encode_audio(wave: np.ndarray, rate: int) -> Encoding:
 
 
 def check_dna(letters: str) -> str:
-    """Give the letters in upper case; raise StreamError on the first that is not A, C, G, T or N."""
+    """Return the letters in upper case; raise StreamError at the first that is not A, C, G, T or N."""
     if not isinstance(letters, str) or not letters:
         raise StreamError(f"DNA is {letters!r}, expected a text of the letters {', '.join(BASES)}")
     upper = letters.upper()
@@ -252,14 +292,14 @@ def encode_dna(letters: str) -> Encoding:
 
     Returns
     -------
-    Columns
-        Token: A0 C1 G2 T3 N4. Payload: one-hot of the last 8 bases of this strand, oldest first (8 x 4 numbers);
-        zeros before its start and for N.
+    Encoding
+        Token: A 0, C 1, G 2, T 3, N 4. Payload: one-hot of the last 8 bases of this strand, oldest first (8 x 4 numbers); zeros before
+        its start and for N.
 
     Raises
     ------
     StreamError
-        Naming the first letter that is none of A, C, G, T, N, and its index.
+        For the first letter that is not A, C, G, T or N, with its index.
     """
     codes = _CODE[np.frombuffer(check_dna(letters).encode("ascii"), dtype=np.uint8)]
     hot = np.zeros((len(codes) + BASE_WINDOW - 1, 4), dtype=np.float32)

@@ -17,7 +17,7 @@ from memlens.errors import StreamError
 
 
 class AskedQuestion(NamedTuple):
-    """A question, where it is asked and what is right.
+    """A question, where it is asked, and its right answer.
 
     Attributes
     ----------
@@ -27,7 +27,7 @@ class AskedQuestion(NamedTuple):
     fact : int
         Id of the fact it asks for, -1 when unknown.
     fact_modality : Modality or None
-        What kind of thing the fact's value is, None when unknown.
+        Modality of the fact's value, None when unknown.
     distance : int
         Positions between the end of the fact's last statement before the question and the question; -1 when unknown.
     group : str
@@ -82,6 +82,12 @@ class EncodedStream:
     seed: int | None = None
     config: dict[str, Any] = field(default_factory=dict)
 
+    def __repr__(self) -> str:
+        n_position = np.bincount(self.modality, minlength=len(Modality))
+        kinds = ", ".join(f"{n_position[m]:,} {m.name.lower()}" for m in Modality if n_position[m])
+        sizes = f"{self.n_token:,} positions ({kinds}), {len(self.facts):,} facts, {len(self.questions):,} questions"
+        return f"<EncodedStream {self.name!r}: {sizes}, seed {self.seed}>"
+
     def __len__(self) -> int:
         return self.n_token
 
@@ -101,24 +107,42 @@ class EncodedStream:
         return digest.hexdigest()
 
     def n_segment(self, segment_length: int) -> int:
-        """How many segments of ``segment_length`` positions hold the stream; the last may be padded."""
-        if segment_length < 1:
-            raise StreamError(f"segment length is {segment_length}, expected at least 1")
+        """How many segments of ``segment_length`` positions hold the stream; the last may be padded.
+
+        Raises
+        ------
+        StreamError
+            When ``segment_length`` is not a whole number from 1.
+        """
+        if not isinstance(segment_length, int | np.integer) or segment_length < 1:
+            raise StreamError(f"segment length is {segment_length!r}, expected a whole number from 1")
         return -(-self.n_token // segment_length)
 
     def _check(self, t: int, segment_length: int) -> None:
         n = self.n_segment(segment_length)
-        if not 0 <= t < n:
-            raise StreamError(f"segment {t} is outside the stream; it has segments 0 to {n - 1}")
+        if not isinstance(t, int | np.integer) or not 0 <= t < n:
+            raise StreamError(f"segment {t!r} is outside the stream; it has segments 0 to {n - 1}")
 
     def segment(self, t: int, segment_length: int) -> dict[str, np.ndarray]:
         """Cut out one segment, padded at the end when the stream ends inside it.
 
+        Parameters
+        ----------
+        t : int
+            Number of the segment, from 0.
+        segment_length : int
+            Positions in a segment.
+
         Returns
         -------
         dict
-            modality int8 [token], token int32 [token], payload float32 [token, PAYLOAD_WIDTH], valid bool [token],
-            fact int32 [token]; where ``valid`` is False the others hold 0 (text, ``<pad>``), zeros and -1.
+            modality int8 [token], token int32 [token], payload float32 [token, payload], valid bool [token], fact int32 [token]; where
+            ``valid`` is False the others hold 0 (text, ``<pad>``), zeros and -1.
+
+        Raises
+        ------
+        StreamError
+            When the stream has no such segment.
         """
         self._check(t, segment_length)
         span = slice(t * segment_length, min((t + 1) * segment_length, self.n_token))
@@ -134,9 +158,26 @@ class EncodedStream:
         return {"modality": modality, "token": token, "payload": payload, "valid": valid, "fact": fact}
 
     def questions_in(self, t: int, segment_length: int) -> list[AskedQuestion]:
-        """List the questions asked at the end of segment ``t``: those with t S < position <= (t + 1) S.
+        """List the questions that are asked at the end of segment ``t``: those with t S < position <= (t + 1) S.
 
-        One asked before anything (position 0) counts to segment 0.
+        A question before the first position belongs to segment 0.
+
+        Parameters
+        ----------
+        t : int
+            Number of the segment, from 0.
+        segment_length : int
+            Positions in a segment, S.
+
+        Returns
+        -------
+        list of AskedQuestion
+            In the order of their positions.
+
+        Raises
+        ------
+        StreamError
+            When the stream has no such segment.
         """
         self._check(t, segment_length)
         positions = [question.position for question in self.questions]

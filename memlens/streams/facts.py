@@ -126,17 +126,17 @@ class Fact:
     key : str
         What the fact is about, "adjective noun".
     modality : Modality
-        What kind of thing the value is.
+        Modality of its value.
     pieces : tuple of (kind, value)
-        What stands in the stream, in order; kind is "text", "image", "audio" (8 kHz) or "dna".
+        What is written into the stream, in order; kind is "text", "image", "audio" (8 kHz) or "dna".
     question, answer : str
-        What is asked, and what is right.
+        What is asked, and the right answer.
     attribute : str
         Which of ``STATEMENTS`` it is.
     phrasing : int
-        Which phrasing of that attribute states it.
+        Which phrasing of that attribute states it; -1 for one that is held out from training.
     value : object
-        The text, image [8, 8] in [0, 1], wave or strand that was placed into the phrasing.
+        The text, image [row, column] in [0, 1], wave [sample] or strand that was put into the phrasing.
     """
 
     key: str
@@ -148,10 +148,14 @@ class Fact:
     phrasing: int
     value: Any
 
+    def __repr__(self) -> str:
+        said = f"{describe_pieces(self.pieces)}; {self.question!r} -> {self.answer!r}"
+        return f"<Fact {self.key!r}, {self.attribute} ({self.modality.name.lower()}): {said}>"
+
 
 @cache
 def keys(split: str) -> tuple[str, ...]:
-    """List all keys of a split; a hash of the pair decides (70 % train, 10 % validation, 20 % test)."""
+    """List all keys of a split; a hash of the key decides (70 % train, 10 % validation, 20 % test)."""
     check_split(split)
     low, high = {"train": (0, 70), "validation": (70, 80), "test": (80, 100)}[split]
     pairs = (f"{adjective} {noun}" for adjective in ADJECTIVES for noun in NOUNS)
@@ -160,6 +164,16 @@ def keys(split: str) -> tuple[str, ...]:
 
 def sample_keys(rng: np.random.Generator, n: int, split: str) -> list[str]:
     """Draw ``n`` different keys of a split.
+
+    Parameters
+    ----------
+    rng : numpy.random.Generator
+    n : int
+    split : {"train", "validation", "test"}
+
+    Returns
+    -------
+    list of str
 
     Raises
     ------
@@ -187,7 +201,7 @@ def _strand(rng: np.random.Generator, site: str) -> str:
 
 
 def _value(rng: np.random.Generator, modality: Modality, split: str) -> tuple[str, Any, str]:
-    """Draw (attribute, value, answer)."""
+    """Draw (attribute, value, answer) of a fact."""
     if modality == Modality.TEXT:
         if rng.random() < 0.5:
             code = "".join(str(d) for d in rng.integers(10, size=3))
@@ -219,18 +233,26 @@ def make_fact(rng: np.random.Generator, modality: Modality, split: str, key: str
         All randomness comes from here: the same state gives the same fact.
     modality : Modality
     split : {"train", "validation", "test"}
-        Whose keys, images and voices to use.
+        Split that key, image and voice are drawn from.
     key : str, optional
-        What it is about; drawn from the split's keys when not given.
+        What the fact is about; drawn from the split's keys when not given.
+
+    Returns
+    -------
+    Fact
 
     Raises
     ------
     StreamError
-        For an unknown split.
+        For an unknown split or modality.
     """
     pool = keys(split)
     key = pool[int(rng.integers(len(pool)))] if key is None else key
-    modality = Modality(modality)
+    try:
+        modality = Modality(modality)
+    except ValueError:
+        allowed = ", ".join(f"{int(m)} ({m.name})" for m in Modality)
+        raise StreamError(f"modality is {modality!r}, expected one of {allowed}") from None
     attribute, value, answer = _value(rng, modality, split)
     phrasing = int(rng.integers(len(STATEMENTS[attribute])))
     asked = QUESTIONS[attribute][int(rng.integers(len(QUESTIONS[attribute])))].format(k=key)
@@ -239,7 +261,17 @@ def make_fact(rng: np.random.Generator, modality: Modality, split: str, key: str
 
 
 def restate(rng: np.random.Generator, fact: Fact) -> Fact:
-    """State the same fact (same key, same value) in another phrasing."""
+    """State the same fact (same key, same value) in another phrasing.
+
+    Parameters
+    ----------
+    rng : numpy.random.Generator
+    fact : Fact
+
+    Returns
+    -------
+    Fact
+    """
     n = len(STATEMENTS[fact.attribute])
     phrasing = (fact.phrasing + 1 + int(rng.integers(n - 1))) % n
     pieces = _pieces(fact.modality, STATEMENTS[fact.attribute][phrasing], fact.key, fact.value)
@@ -247,7 +279,19 @@ def restate(rng: np.random.Generator, fact: Fact) -> Fact:
 
 
 def rewrite(rng: np.random.Generator, fact: Fact, split: str) -> Fact:
-    """Give the same key another value of the same attribute, and state that."""
+    """Give the same key another value of the same attribute, and state that.
+
+    Parameters
+    ----------
+    rng : numpy.random.Generator
+    fact : Fact
+    split : {"train", "validation", "test"}
+        Split that the new value is drawn from.
+
+    Returns
+    -------
+    Fact
+    """
     while True:
         attribute, value, answer = _value(rng, fact.modality, split)
         if attribute == fact.attribute and answer != fact.answer:
@@ -257,7 +301,18 @@ def rewrite(rng: np.random.Generator, fact: Fact, split: str) -> Fact:
 
 
 def rephrase(rng: np.random.Generator, fact: Fact) -> Fact:
-    """State the same fact, and ask for it, in phrasings that are held out from training."""
+    """State a fact, and ask for it, in phrasings that are held out from training.
+
+    Parameters
+    ----------
+    rng : numpy.random.Generator
+    fact : Fact
+
+    Returns
+    -------
+    Fact
+        ``phrasing`` is -1.
+    """
     said, asked = HELD_STATEMENTS[fact.attribute], HELD_QUESTIONS[fact.attribute]
     statement = said[int(rng.integers(len(said)))]
     question = asked[int(rng.integers(len(asked)))].format(k=fact.key)
@@ -265,7 +320,23 @@ def rephrase(rng: np.random.Generator, fact: Fact) -> Fact:
 
 
 def encode_pieces(tokenizer: Tokenizer, pieces: Iterable[tuple[str, Any]]) -> Encoding:
-    """Encode pieces of (kind, value), in order, as one stretch."""
+    """Encode pieces, in order, as one run of positions.
+
+    Parameters
+    ----------
+    tokenizer : tokenizers.Tokenizer
+    pieces : iterable of (kind, value)
+        Kind "text", "image", "audio" (8 kHz) or "dna".
+
+    Returns
+    -------
+    Encoding
+
+    Raises
+    ------
+    StreamError
+        For a value that cannot be encoded.
+    """
     encoded = []
     for kind, value in pieces:
         if kind == "text":
@@ -279,6 +350,25 @@ def encode_pieces(tokenizer: Tokenizer, pieces: Iterable[tuple[str, Any]]) -> En
     return encoded[0] if len(encoded) == 1 else concatenate(encoded)
 
 
+def describe_pieces(pieces: Iterable[tuple[str, Any]]) -> str:
+    """Pieces in a few words: texts and strands as they are, images and sounds by their sizes."""
+    said = []
+    for kind, value in pieces:
+        size = value if isinstance(value, str) else " x ".join(str(n) for n in np.shape(value))
+        said.append(repr(value) if kind == "text" else f"({kind} {size})")
+    return " ".join(said)
+
+
 def encode_fact(tokenizer: Tokenizer, fact: Fact) -> Encoding:
-    """Encode a fact's pieces as one stretch of at most 44 positions."""
+    """Encode a fact's pieces as one run of at most 44 positions.
+
+    Parameters
+    ----------
+    tokenizer : tokenizers.Tokenizer
+    fact : Fact
+
+    Returns
+    -------
+    Encoding
+    """
     return encode_pieces(tokenizer, fact.pieces)

@@ -10,9 +10,48 @@ from memlens.errors import StreamError
 MOST_PIXELS = 100_000_000
 
 
+def as_path(path: str | Path, what: str) -> Path:
+    """Turn ``path`` into a Path.
+
+    Parameters
+    ----------
+    path : str or Path
+    what : str
+        What the path should lead to, for the message: "image".
+
+    Returns
+    -------
+    Path
+
+    Raises
+    ------
+    StreamError
+        When it is not a path.
+    """
+    if not isinstance(path, str | Path):
+        raise StreamError(f"the path of the {what} is {path!r}, expected a str or Path")
+    return Path(path)
+
+
 def existing(path: str | Path, what: str) -> Path:
-    """Give ``path`` when it is a file; raise StreamError when it is missing or a folder."""
-    path = Path(path)
+    """Check that ``path`` is a file.
+
+    Parameters
+    ----------
+    path : str or Path
+    what : str
+        What the file should be, for the message: "image".
+
+    Returns
+    -------
+    Path
+
+    Raises
+    ------
+    StreamError
+        When it is missing, a folder, or not a path.
+    """
+    path = as_path(path, what)
     try:
         if path.is_file():
             return path
@@ -23,7 +62,13 @@ def existing(path: str | Path, what: str) -> Path:
 
 
 def read_text(path: str | Path) -> str:
-    """Read a UTF-8 text file that is not empty."""
+    """Read a UTF-8 text file that is not empty.
+
+    Raises
+    ------
+    StreamError
+        When it is missing, empty or not UTF-8.
+    """
     path = existing(path, "text file")
     try:
         text = path.read_text(encoding="utf-8-sig")
@@ -37,7 +82,13 @@ def read_text(path: str | Path) -> str:
 
 
 def read_image(path: str | Path) -> np.ndarray:
-    """Read a PNG or JPEG as uint8 [row, column, 3]."""
+    """Read a PNG or JPEG as uint8 [row, column, 3].
+
+    Raises
+    ------
+    StreamError
+        When it is missing, damaged, of another format, or has more than ``MOST_PIXELS`` pixels.
+    """
     import warnings
 
     from PIL import Image
@@ -58,7 +109,13 @@ def read_image(path: str | Path) -> np.ndarray:
 
 
 def read_audio(path: str | Path) -> tuple[np.ndarray, int]:
-    """Read a WAV (or FLAC) file as float32 [sample, channel] and its rate."""
+    """Read a WAV (or FLAC) file as float32 [sample, channel], with its rate in samples per second.
+
+    Raises
+    ------
+    StreamError
+        When it is missing, damaged or empty.
+    """
     import soundfile
 
     path = existing(path, "audio file")
@@ -72,7 +129,13 @@ def read_audio(path: str | Path) -> tuple[np.ndarray, int]:
 
 
 def read_fasta(path: str | Path) -> list[tuple[str, str]]:
-    """Read a FASTA file of one or more records as (header without '>', letters)."""
+    """Read a FASTA file of one or more records as (header without ">", letters).
+
+    Raises
+    ------
+    StreamError
+        When it is missing, or is not a FASTA file with letters under every header.
+    """
     records: list[tuple[str, list[str]]] = []
     for number, line in enumerate(read_text(path).splitlines(), start=1):
         bare = line.strip()

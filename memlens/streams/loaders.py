@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from memlens.errors import StreamError, closest
-from memlens.streams.files import existing, read_fasta, read_text
+from memlens.streams.files import as_path, existing, read_fasta, read_text
 from memlens.streams.stream import Stream
 
 
@@ -132,18 +132,22 @@ def load_stream(path: str | Path) -> Stream:
     Parameters
     ----------
     path : str or Path
-        ``.txt`` and ``.md`` (UTF-8), ``.png``, ``.jpg`` and ``.jpeg``, ``.wav``, ``.fasta`` and ``.fa`` (each header as
-        text, then its strand), ``.npz`` (what ``Stream.save`` wrote), or ``.jsonl``: one object a line, one of
-        ``{"text": ..}``, ``{"text_file": path}``, ``{"image": path}``, ``{"audio": path}``, ``{"dna": ..}``,
-        ``{"dna_file": path}``, ``{"question": .., "answer": ..}``, each with an optional ``"fact": id``; paths are
-        relative to that file. Of a folder, the files with these suffixes are read in sorted order.
+        ``.txt`` and ``.md`` (UTF-8), ``.png``, ``.jpg`` and ``.jpeg``, ``.wav``, ``.fasta`` and ``.fa`` (each header as text, then its
+        strand), ``.npz`` (what ``Stream.save`` wrote), or ``.jsonl``: one object per line, with one of ``{"text": ..}``,
+        ``{"text_file": path}``, ``{"image": path}``, ``{"audio": path}``, ``{"dna": ..}``, ``{"dna_file": path}``,
+        ``{"question": .., "answer": ..}``, each with an optional ``"fact": id``; paths are relative to that file. Of a folder, the
+        files with these suffixes are read in sorted order.
+
+    Returns
+    -------
+    Stream
 
     Raises
     ------
     StreamError
-        When something is missing, of the wrong kind or damaged; for a ``.jsonl`` with the line's number.
+        When something is missing, of the wrong kind or damaged; for a ``.jsonl`` with the number of the line.
     """
-    path = Path(path)
+    path = as_path(path, "stream")
     stream = Stream(path.stem or "stream", config={"loaded_from": path.name})
     try:
         if path.is_dir():

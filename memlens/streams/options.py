@@ -1,27 +1,26 @@
-"""What a named stream can be told besides length, seed and split: its options, their defaults, and values given as text."""
+"""Options of built-in streams besides length, seed and split: names, defaults, and values given as text."""
 
 import inspect
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from memlens.errors import StreamError, closest
-from memlens.streams.registry import BUILTIN_STREAMS
+from memlens.streams.registry import BUILTIN_STREAMS, check_stream_name
 from memlens.streams.tasks import TASKS
+from memlens.streams.tasks.checks import check_option
 
 _WORDS = {"true": True, "false": False}
-_KINDS = {bool: "true or false", int: "a whole number", float: "a number", str: "a text"}
 
 
 def options(name: str) -> dict[str, Any]:
-    """Options of a named stream and their defaults.
+    """Options of a built-in stream and their defaults.
 
     Raises
     ------
     StreamError
         For an unknown name; the closest right ones are listed.
     """
-    if name not in BUILTIN_STREAMS:
-        raise StreamError(f"no task '{name}'; {closest(str(name), BUILTIN_STREAMS)}")
+    check_stream_name(name)
     if name in TASKS:
         return {"n_fact": TASKS[name].n_fact, "filler": TASKS[name].filler, **TASKS[name].options}
     parameters = inspect.signature(BUILTIN_STREAMS[name]).parameters.values()
@@ -29,7 +28,7 @@ def options(name: str) -> dict[str, Any]:
 
 
 def default_length(name: str) -> int:
-    """Positions that a named stream has unless told otherwise; StreamError as ``options``."""
+    """Positions that a built-in stream has when no length is given; StreamError as ``options``."""
     options(name)
     return (
         TASKS[name].n_token if name in TASKS else inspect.signature(BUILTIN_STREAMS[name]).parameters["n_token"].default
@@ -37,19 +36,44 @@ def default_length(name: str) -> int:
 
 
 def resolve(name: str, given: Mapping[str, Any]) -> dict[str, Any]:
-    """All options of a named stream: those given, checked, and the defaults of the others.
+    """All options of a built-in stream: those given, checked, and the defaults of the others.
+
+    Parameters
+    ----------
+    name : str
+    given : mapping of str to object
+
+    Returns
+    -------
+    dict
 
     Raises
     ------
     StreamError
-        For an unknown name or option, or a value that is not of the kind of the option's default.
+        For an unknown name or option, or a value of another type than the option's default.
     """
     known = options(name)
-    return {**known, **{key: _checked(name, key, value, _default(name, key, known)) for key, value in given.items()}}
+    if not isinstance(given, Mapping):
+        raise StreamError(f"options are {given!r}, expected a dict; names: {', '.join(known)}")
+    return {
+        **known,
+        **{key: check_option(_owner(name), key, value, _default(name, key, known)) for key, value in given.items()},
+    }
 
 
 def parse(name: str, texts: Sequence[str]) -> dict[str, Any]:
-    """Options given as ``key=value`` texts: numbers, true or false, and lists as ``0.4,0.2,0.2,0.2``.
+    """Read options from ``key=value`` texts: numbers, true or false, and lists as ``0.4,0.2,0.2,0.2``.
+
+    Parameters
+    ----------
+    name : str
+        Name of a built-in stream.
+    texts : sequence of str
+
+    Returns
+    -------
+    dict
+        Only the options that were given.
 
     Raises
     ------
@@ -65,18 +89,22 @@ def parse(name: str, texts: Sequence[str]) -> dict[str, Any]:
         default = _default(name, key, known)
         if key in parsed:
             raise StreamError(f"option '{key}' is given twice; give it once")
-        parsed[key] = _checked(name, key, _read(value, default), default)
+        parsed[key] = check_option(_owner(name), key, _read(value, default), default)
     return parsed
+
+
+def _owner(name: str) -> str:
+    return f"task '{name}'" if name in TASKS else f"stream '{name}'"
 
 
 def _default(name: str, key: str, known: Mapping[str, Any]) -> Any:
     if key not in known:
-        raise StreamError(f"task '{name}' has no option '{key}'; {closest(str(key), known)}")
+        raise StreamError(f"{_owner(name)} has no option '{key}'; {closest(str(key), known)}")
     return known[key]
 
 
 def _read(text: str, default: Any) -> Any:
-    """The value that ``text`` spells, of the kind of ``default``; the text itself where it spells none."""
+    """The value that ``text`` spells, of the type of ``default``; the text itself where it spells none."""
     if isinstance(default, tuple):
         return tuple(_read(part, default[0]) for part in text.split(","))
     if isinstance(default, bool):
@@ -87,18 +115,3 @@ def _read(text: str, default: Any) -> Any:
         except ValueError:
             return text
     return text
-
-
-def _checked(name: str, key: str, value: Any, default: Any) -> Any:
-    """``value``, of the type of ``default``."""
-    if isinstance(default, tuple):
-        if not isinstance(value, tuple | list) or len(value) != len(default):
-            raise StreamError(
-                f"option '{key}' of task '{name}' is {value!r}, expected {len(default)} values, as {default}"
-            )
-        return tuple(_checked(name, key, part, default[0]) for part in value)
-    kind = type(default)
-    wide = (int, float) if kind is float else kind
-    if not isinstance(value, wide) or (isinstance(value, bool) and kind is not bool):
-        raise StreamError(f"option '{key}' of task '{name}' is {value!r}, expected {_KINDS[kind]}, such as {default!r}")
-    return kind(value)

@@ -22,8 +22,8 @@ _BOUNDARY = re.compile(r"(?<=[.!?])\s+(?=[A-Z\"'(`])")
 
 def check_split(split: str) -> None:
     """Raise StreamError when ``split`` is not train, validation or test."""
-    if split not in get_args(Split):
-        raise StreamError(f"no split '{split}'; {closest(str(split), get_args(Split))}")
+    if not isinstance(split, str) or split not in get_args(Split):
+        raise StreamError(f"no split {split!r}; {closest(str(split), get_args(Split))}")
 
 
 def split_sentences(text: str) -> list[str]:
@@ -44,16 +44,20 @@ def split_sentences(text: str) -> list[str]:
 
 @cache
 def sentences(split: str) -> tuple[str, ...]:
-    """Give the sentences of a split, in their order in the source.
+    """List the sentences of a split, in the order of their source.
 
     Parameters
     ----------
     split : {"train", "validation", "test"}
 
+    Returns
+    -------
+    tuple of str
+
     Raises
     ------
     StreamError
-        For another split.
+        For an unknown split.
     """
     check_split(split)
     path = DATA / ("prose_test.txt.xz" if split == "test" else "prose_train.txt.xz")
@@ -66,5 +70,5 @@ def sentences(split: str) -> tuple[str, ...]:
 
 
 def prose(split: str) -> str:
-    """Give a split's prose as one text, sentences separated by single spaces."""
+    """Join a split's prose into one text, sentences separated by single spaces."""
     return " ".join(sentences(split))

@@ -1,4 +1,4 @@
-"""Streams by name: the built-in stream, and one of each task."""
+"""Built-in streams by name: the one called "builtin", and one of each task."""
 
 import inspect
 from collections.abc import Callable
@@ -15,16 +15,32 @@ BUILTIN_STREAMS: dict[str, Callable[..., Stream]] = {
 }
 
 
+def check_stream_name(name: str) -> None:
+    """Raise StreamError when there is no built-in stream of that name; the closest right ones are listed."""
+    if not isinstance(name, str) or name not in BUILTIN_STREAMS:
+        raise StreamError(f"no built-in stream or task {name!r}; {closest(str(name), BUILTIN_STREAMS)}")
+
+
 def builtin_stream(name: str, **options: Any) -> Stream:
-    """Make a stream by its name.
+    """Make a built-in stream: the one called "builtin", or one of a task.
+
+    Parameters
+    ----------
+    name : str
+        One of ``BUILTIN_STREAMS``.
+    **options
+        ``n_token``, ``seed``, ``split`` and the options of that stream (``memlens.streams.options``).
+
+    Returns
+    -------
+    Stream
 
     Raises
     ------
     StreamError
         For an unknown name or option; the closest right ones are listed.
     """
-    if name not in BUILTIN_STREAMS:
-        raise StreamError(f"no stream named '{name}'; {closest(str(name), BUILTIN_STREAMS)}")
+    check_stream_name(name)
     allowed = [k for k in inspect.signature(BUILTIN_STREAMS[name]).parameters if k != "options"]
     allowed += list(TASKS[name].options) if name in TASKS else []
     for option in options:

@@ -13,14 +13,14 @@ _SHARES = {"train": (0.0, 0.7), "validation": (0.7, 0.8), "test": (0.8, 1.0)}
 
 @cache
 def digit_images(split: str) -> tuple[tuple[np.ndarray, ...], ...]:
-    """Give scikit-learn's handwritten digits of a split.
+    """Load scikit-learn's handwritten digits of a split.
 
-    The 1,797 images are cut by index (70/10/20), so that mostly other people wrote the test images.
+    The 1,797 images are cut by index (70 % train, 10 % validation, 20 % test), so that mostly other people wrote the test images.
 
     Returns
     -------
-    tuple of tuple of ndarray
-        For each digit 0 to 9 its images, [8, 8] float32 in [0, 1].
+    tuple of tuple of float32 [row, column]
+        For each digit 0 to 9 its images, 8 x 8, in [0, 1].
     """
     from sklearn.datasets import load_digits
 
@@ -34,12 +34,12 @@ def digit_images(split: str) -> tuple[tuple[np.ndarray, ...], ...]:
 
 @cache
 def spoken_digits(split: str) -> tuple[tuple[np.ndarray, ...], ...]:
-    """Give the shipped spoken digits of a split; voices never cross splits.
+    """Load the shipped spoken digits of a split; no voice is in two splits.
 
     Returns
     -------
-    tuple of tuple of ndarray
-        For each digit 0 to 9 its waves, int16 at 8 kHz, at most 0.6 s.
+    tuple of tuple of int16 [sample]
+        For each digit 0 to 9 its waves at 8 kHz, at most 0.6 s.
     """
     import soundfile
 

@@ -13,7 +13,7 @@ from tokenizers import Tokenizer
 
 from memlens.errors import StreamError, closest
 from memlens.streams.codecs import check_dna
-from memlens.streams.facts import encode_pieces
+from memlens.streams.facts import describe_pieces, encode_pieces
 from memlens.streams.files import read_fasta
 from memlens.streams.prose import sentences
 from memlens.streams.stream import Stream
@@ -29,9 +29,12 @@ Piece = tuple[str, Any]
 
 @dataclass(frozen=True, eq=False)
 class Statement:
-    """What is said in one go: ``pieces`` of (kind, value), kind "text", "image", "audio" (8 kHz) or "dna"."""
+    """What is said at once: ``pieces`` of (kind, value), kind "text", "image", "audio" (8 kHz) or "dna"."""
 
     pieces: tuple[Piece, ...]
+
+    def __repr__(self) -> str:
+        return f"<Statement: {describe_pieces(self.pieces)}>"
 
 
 @dataclass(frozen=True)
@@ -59,6 +62,9 @@ class Scene:
 
     statements: tuple[Statement, ...]
     queries: tuple[Query, ...]
+
+    def __repr__(self) -> str:
+        return f"<Scene: {len(self.statements):,} statements, {len(self.queries):,} queries>"
 
 
 # what stands between statements
@@ -95,12 +101,23 @@ def _markov(rng: np.random.Generator, split: str) -> Iterator[Piece]:
 
 
 def free_strand(rng: np.random.Generator, n: int) -> str:
-    """``n`` random bases without a restriction site of ``SITES``: one base of each site is drawn again."""
+    """Draw random bases without a restriction site: one base of each site is drawn again.
+
+    Parameters
+    ----------
+    rng : numpy.random.Generator
+    n : int
+        How many bases.
+
+    Returns
+    -------
+    str
+    """
     strand = "".join("ACGT"[i] for i in rng.integers(4, size=n))
-    return break_sites(rng, strand)
+    return _break_sites(rng, strand)
 
 
-def break_sites(rng: np.random.Generator, strand: str, fixed: int = 0) -> str:
+def _break_sites(rng: np.random.Generator, strand: str, fixed: int = 0) -> str:
     """Change one base of every restriction site in ``strand`` until none is left; the first ``fixed`` bases stay."""
     found = True
     while found:
@@ -115,10 +132,10 @@ def break_sites(rng: np.random.Generator, strand: str, fixed: int = 0) -> str:
 
 
 def _joined(rng: np.random.Generator, strands: Iterator[str]) -> Iterator[Piece]:
-    """Strands one after the other, without a restriction site within one or across two of them."""
+    """Strands one after the other, without a restriction site inside or across them."""
     tail = ""
     for strand in strands:
-        fresh = break_sites(rng, tail + strand, len(tail))[len(tail) :]
+        fresh = _break_sites(rng, tail + strand, len(tail))[len(tail) :]
         tail = (tail + fresh)[-5:]
         yield "dna", fresh
 
@@ -128,7 +145,7 @@ def _bases(rng: np.random.Generator, split: str) -> Iterator[Piece]:
 
 
 def _fasta(path: str) -> "Filler":
-    """The records of a FASTA file, one after the other and round again, from a random base on; its sites are broken."""
+    """The records of a FASTA file one after the other, again and again, from a random base on; its sites are broken."""
     letters = check_dna("".join(sequence for _, sequence in read_fasta(path)))
 
     def strands(at: int) -> Iterator[str]:
@@ -160,26 +177,26 @@ FILLERS: dict[str, Filler] = {
 
 
 def find_filler(name: str) -> Filler:
-    """Give the filler of that name; "fasta:PATH" gives the bases of a FASTA file.
+    """Find a filler by its name; "fasta:PATH" gives the bases of a FASTA file.
 
-    The records follow one another, start at a random base and go round when the stream is longer. Letters are upper-cased; every
-    restriction site of ``SITES`` is broken by changing one base, so that nothing but a statement holds one.
+    The records of the file follow one another, start at a random base and start over when the stream is longer. Letters become upper
+    case; every restriction site of ``SITES`` is broken by changing one base, so that only statements hold one.
 
     Raises
     ------
     StreamError
-        For an unknown name, a file that is no FASTA, or letters other than A, C, G, T, N.
+        For an unknown name, a file that is not FASTA, or letters other than A, C, G, T, N.
     """
     if isinstance(name, str) and name.startswith("fasta:"):
         return _fasta(name.removeprefix("fasta:"))
-    if name not in FILLERS:
+    if not isinstance(name, str) or name not in FILLERS:
         raise StreamError(f"no filler '{name}'; {closest(str(name), [*FILLERS, 'fasta:PATH'])}")
     return FILLERS[name]
 
 
 @lru_cache(maxsize=2**14)
 def _text_length(text: str) -> int:
-    """Positions that ``text`` takes. Long streams say the same sentences again and again."""
+    """Positions that ``text`` takes. Long streams repeat the same sentences."""
     return len(encode_pieces(default_tokenizer(), (("text", text),)))
 
 
@@ -207,15 +224,36 @@ def lay_out(
 ) -> Stream:
     """Lay a scene out over ``n_token`` positions of the default tokenizer; all queries are asked at the end, in random order.
 
-    The statements keep their order; the i-th of n lies at a uniformly random depth in the i-th n-th of the stream. A scene that
-    fills ``n_token`` by itself stands without filler.
+    The statements keep their order; the i-th of n lies at a uniformly random depth in the i-th n-th of the stream. A scene that is
+    longer than ``n_token`` gets no filler.
+
+    Parameters
+    ----------
+    scene : Scene
+    n_token : int
+    rng : numpy.random.Generator
+    name : str
+        Name of the stream.
+    seed : int
+        Seed that the stream is said to come from.
+    filler : str or iterator of (kind, value)
+        What lies between statements: a name (``find_filler``), or pieces.
+    split : {"train", "validation", "test"}
+        Split that the filler's prose is taken from.
+    config : dict, optional
+        What the stream was made with.
+
+    Returns
+    -------
+    Stream
+        The id of a fact is the index of its statement.
 
     Raises
     ------
     StreamError
         For an unknown filler (``find_filler``).
     """
-    if isinstance(filler, str):
+    if not isinstance(filler, Iterator):
         filler = find_filler(filler)(rng, split)
     tokenizer = default_tokenizer()
     costs = [len(encode_pieces(tokenizer, statement.pieces)) for statement in scene.statements]

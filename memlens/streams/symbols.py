@@ -14,7 +14,7 @@ N_NOISE = 64
 
 @cache
 def _all() -> tuple[str, ...]:
-    """Lower-case tokens of at least two letters with a leading space, without it, by token id."""
+    """Lower-case words of at least two letters that are one token with a leading space, ordered by token id."""
     tokenizer = default_tokenizer()
     tokens = [tokenizer.decode([i], skip_special_tokens=False) for i in range(tokenizer.get_vocab_size())]
     words = [token[1:] for token in tokens if token.startswith(" ") and token[1:].isascii()]
@@ -22,12 +22,12 @@ def _all() -> tuple[str, ...]:
 
 
 def symbols(n: int) -> tuple[str, ...]:
-    """The first ``n`` symbols that are not noise.
+    """List the first ``n`` symbols that are not noise.
 
     Raises
     ------
     StreamError
-        When there are fewer.
+        When the tokenizer has fewer.
     """
     most = len(_all()) - N_NOISE
     if not 0 <= n <= most:
@@ -36,5 +36,5 @@ def symbols(n: int) -> tuple[str, ...]:
 
 
 def noise_symbols() -> tuple[str, ...]:
-    """Symbols that mean nothing in any task: what stands between those that do."""
+    """List the symbols that mean nothing in any task: they lie between those that do."""
     return _all()[-N_NOISE:]

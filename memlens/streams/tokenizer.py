@@ -35,29 +35,59 @@ def load_tokenizer(path: str | Path) -> Tokenizer:
 
 @cache
 def default_tokenizer() -> Tokenizer:
-    """Load the shipped tokenizer (once; every caller gets the same object)."""
+    """Load the tokenizer that ships with memlens (once; every caller gets the same object)."""
     return load_tokenizer(PATH)
 
 
 def token_bytes(tokenizer: Any) -> np.ndarray:
-    """How many bytes each token spells: one a character in byte-level BPE, none for special tokens."""
+    """How many bytes each token spells, int64 [vocab]: one per character in byte-level BPE, none for special tokens."""
     special = {i for i, token in tokenizer.get_added_tokens_decoder().items() if token.special}
     names = [tokenizer.id_to_token(i) or "" for i in range(tokenizer.get_vocab_size())]
     return np.array([0 if i in special else len(name) for i, name in enumerate(names)])
 
 
 def encode_question(tokenizer: Tokenizer, question: str) -> list[int]:
-    """Encode a question as it would stand in running text: with a leading space."""
+    """Tokenize a question as it would appear in running text: with a leading space.
+
+    Parameters
+    ----------
+    tokenizer : tokenizers.Tokenizer
+    question : str
+
+    Returns
+    -------
+    list of int
+    """
     return tokenizer.encode(" " + question.strip(), add_special_tokens=False).ids
 
 
 def encode_answer(tokenizer: Tokenizer, answer: str) -> list[int]:
-    """Encode an answer with a leading space, as it stands in the stream, closed by ``<eos>``."""
+    """Tokenize an answer with a leading space, as it appears in the stream, and end it with ``<eos>``.
+
+    Parameters
+    ----------
+    tokenizer : tokenizers.Tokenizer
+    answer : str
+
+    Returns
+    -------
+    list of int
+    """
     return [*tokenizer.encode(" " + answer.strip(), add_special_tokens=False).ids, EOS]
 
 
 def decode_answer(tokenizer: Tokenizer, ids: list[int]) -> str:
-    """Read an answer back from its ids: up to the first ``<eos>``, without surrounding space."""
+    """Turn the ids of an answer into text: up to the first ``<eos>``, without surrounding space.
+
+    Parameters
+    ----------
+    tokenizer : tokenizers.Tokenizer
+    ids : list of int
+
+    Returns
+    -------
+    str
+    """
     kept = list(ids)
     if EOS in kept:
         kept = kept[: kept.index(EOS)]

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import xarray as xr
@@ -20,17 +21,31 @@ def planted_q(
     uses: Mapping[str, float] | None = None,
     noise: float = 0.3,
     n_segment: int = 40,
-    births: int = 6,
+    new_entries: int = 6,
     seed: int = 0,
 ) -> Recording:
     """Make a recording whose Q-values follow from known features.
 
     Entries live geometric times and are decided on in every segment. importance and novelty belong to an entry, log_age grows with it,
-    hits are noise, occupancy_0 is of the segment. Q(STORE) - Q(DISCARD) is the sum of ``uses`` (weight by feature, standardised), plus
-    ``noise`` times a number that belongs to the entry, as its content does. ``uses`` of {} plants nothing, None takes
-    {"importance": 1, "novelty": -0.5}.
+    hits are noise, occupancy_0 belongs to the segment. Q(STORE) - Q(DISCARD) is a weighted sum of features, plus noise of the entry.
 
-    ``truth`` has ``uses`` and ``explained``, the part of the variance that is not the entry's own.
+    Parameters
+    ----------
+    path : str, Path or None
+        Folder to make; None keeps the recording in memory.
+    uses : mapping of str to float, optional
+        Weight by feature, standardised; {} plants nothing. Default: {"importance": 1, "novelty": -0.5}.
+    noise : float
+        Standard deviation of the part that belongs to the entry, as its content does.
+    n_segment, new_entries : int
+        Segments, and new entries in each.
+    seed : int
+        Of all that is drawn.
+
+    Returns
+    -------
+    Recording
+        ``truth`` has ``uses`` and ``explained``, the part of the variance that is not the entry's own.
 
     Raises
     ------
@@ -39,7 +54,7 @@ def planted_q(
     """
     weights = {"importance": 1.0, "novelty": -0.5} if uses is None else dict(uses)
     random = np.random.default_rng(seed)
-    born = np.repeat(np.arange(n_segment), births)
+    born = np.repeat(np.arange(n_segment), new_entries)
     died = np.minimum(born + random.geometric(0.25, born.size), n_segment)
     entry = np.repeat(np.arange(born.size), died - born)
     segment = np.concatenate([np.arange(a, b) for a, b in zip(born, died, strict=True)])
@@ -77,86 +92,120 @@ def planted_calibration(
     *,
     knows: float = 0.8,
     n_segment: int = 40,
-    births: int = 3,
+    new_entries: int = 3,
     merges: bool = False,
     seed: int = 0,
 ) -> Recording:
     """Make a recording whose entries are read at known rates, and whose Q knows them in part.
 
     Every entry has a worth, exponential; each of a segment's 1 to 8 questions reads two held entries, drawn by worth, with weights 0.75 and
-    0.25. Q(STORE) is ``knows`` times the standardised worth plus (1 - knows) times noise of the entry, and half of the number of questions
-    that the next segment asks: what all entries share is not knowledge of any. With ``knows`` 0 nothing is planted. With ``merges``,
-    two entries at a time become one, whose worth is the sum.
+    0.25. Q(STORE) is ``knows`` times the standardised worth, plus (1 - knows) times noise of the entry, plus half of the number of
+    questions that the next segment asks: what all entries share is no knowledge of any of them.
 
-    ``truth`` has ``knows`` and ``returns``: reads to come within 5 segments at a discount of 0.9, by decision.
+    Parameters
+    ----------
+    path : str, Path or None
+        Folder to make; None keeps the recording in memory.
+    knows : float
+        0 plants nothing.
+    n_segment, new_entries : int
+        Segments, and new entries in each.
+    merges : bool
+        Whether two entries at a time become one, whose worth is the sum.
+    seed : int
+        Of all that is drawn.
+
+    Returns
+    -------
+    Recording
+        ``truth`` has ``knows`` and ``returns``: reads to come within 5 segments at a discount of 0.9, by decision.
 
     Raises
     ------
     RecordingError
         When ``path`` exists.
     """
-    random = np.random.default_rng(seed)
-    n_question = random.integers(1, 9, n_segment + 1)
-    worth: list[float] = []
-    noise: list[float] = []
-    born: list[dict[str, object]] = []
-    held: list[int] = []
-    decisions: list[dict[str, object]] = []
-    questions: list[dict[str, object]] = []
-    read: dict[tuple[int, int], float] = {}
-
-    def birth(t: int, value: float, parent: list[int]) -> int:
-        worth.append(value)
-        noise.append(random.normal())
-        level = 1 if parent[0] >= 0 else 0
-        slot = -1 if level else len(born)
-        born.append(
-            {"segment": t, "entry": len(born), "level": level, "slot": slot, "parent": parent, "died": -1, "fate": -1}
-        )
-        return len(born) - 1
-
+    memory = _ReadMemory(np.random.default_rng(seed), n_segment, knows)
     for t in range(n_segment):
-        for _ in range(n_question[t] if len(held) >= 2 else 0):
-            p = np.array([worth[entry] for entry in held])
-            pair = [int(entry) for entry in random.choice(held, 2, replace=False, p=p / p.sum())]
-            questions.append({"segment": t, "read_entry": pair, "read_weight": [0.75, 0.25]})
-            for entry, weight in zip(pair, (0.75, 0.25), strict=True):
-                read[entry, t] = read.get((entry, t), 0.0) + weight
-        merging = [int(entry) for entry in random.permutation(held)[:2]] if merges and len(held) > 8 else []
-        fresh = [birth(t, random.exponential(), [-1, -1]) for _ in range(births)]
-        for entry in [*held, *fresh]:
-            action = Action.COMPRESS if entry in merging else Action.DISCARD if random.random() < 0.1 else Action.STORE
-            value = knows * (worth[entry] - 1) + (1 - knows) * noise[entry] + 0.5 * n_question[t + 1]
-            kind = CANDIDATE if entry in fresh else RESIDENT
-            decisions.append(
-                {"segment": t, "entry": entry, "kind": kind, "executed": int(action), "q": [value, value, -9.0, 0.0]}
-            )
-            if action != Action.STORE:
-                born[entry] |= {"died": t, "fate": int(action)}
-        held = [entry for entry in [*held, *fresh] if born[entry]["died"] == -1]
-        held += [birth(t, worth[merging[0]] + worth[merging[1]], merging)] if merging else []
-
-    def to_come(entry: int, t: int, left: int) -> float:
-        """The return by its definition, one segment after the other."""
-        share, row = 1.0, born[entry]
-        if row["died"] == t:
-            child = [at for at, other in enumerate(born) if entry in other["parent"]]  # pyright: ignore[reportOperatorIssue]
-            if not child:
-                return 0.0
-            entry, share = child[0], 0.5
-        if left == 0 or t + 1 >= n_segment:
-            return 0.0
-        return 0.9 * share * (read.get((entry, t + 1), 0.0) + to_come(entry, t + 1, left - 1))
-
-    returns = [to_come(int(row["entry"]), int(row["segment"]), 5) for row in decisions]  # pyright: ignore[reportArgumentType]
+        memory.ask(t)
+        memory.decide(t, new_entries, merges)
+    returns = [memory.to_come(row["entry"], row["segment"], 5) for row in memory.decisions]
     return write_recording(
         path,
-        entries=_columns(born), decisions=_columns(decisions), questions=_columns(questions), n_segment=n_segment,
-        capacities=(births * n_segment,) * 2, truth={"knows": knows, "returns": returns},
+        entries=_columns(memory.entries), decisions=_columns(memory.decisions), questions=_columns(memory.questions),
+        n_segment=n_segment, capacities=(new_entries * n_segment,) * 2, truth={"knows": knows, "returns": returns},
     )  # fmt: skip
 
 
-def _columns(rows: list[dict[str, object]]) -> dict[str, np.ndarray]:
+class _ReadMemory:
+    """A memory whose entries are read by their worth: rows of the three tables, and what each entry gave to each segment's questions."""
+
+    def __init__(self, random: np.random.Generator, n_segment: int, knows: float):
+        self.random, self.n_segment, self.knows = random, n_segment, knows
+        self.n_question = random.integers(1, 9, n_segment + 1)
+        self.worth: list[float] = []
+        self.noise: list[float] = []
+        self.held: list[int] = []
+        self.entries: list[dict[str, Any]] = []
+        self.decisions: list[dict[str, Any]] = []
+        self.questions: list[dict[str, Any]] = []
+        self.read: dict[tuple[int, int], float] = {}
+
+    def ask(self, t: int) -> None:
+        """The questions of a segment, which read held entries."""
+        for _ in range(self.n_question[t] if len(self.held) >= 2 else 0):
+            p = np.array([self.worth[entry] for entry in self.held])
+            pair = [int(entry) for entry in self.random.choice(self.held, 2, replace=False, p=p / p.sum())]
+            self.questions.append({"segment": t, "read_entry": pair, "read_weight": [0.75, 0.25]})
+            for entry, weight in zip(pair, (0.75, 0.25), strict=True):
+                self.read[entry, t] = self.read.get((entry, t), 0.0) + weight
+
+    def decide(self, t: int, new_entries: int, merges: bool) -> None:
+        """The decisions of a segment: a tenth is dropped, two may be merged, the others are kept."""
+        pair = self.random.permutation(self.held)[:2] if merges and len(self.held) > 8 else []
+        merging = [int(entry) for entry in pair]
+        fresh = [self._born(t, self.random.exponential(), [-1, -1]) for _ in range(new_entries)]
+        for entry in [*self.held, *fresh]:
+            dropped = entry not in merging and self.random.random() < 0.1
+            action = Action.COMPRESS if entry in merging else Action.DISCARD if dropped else Action.STORE
+            value = (
+                self.knows * (self.worth[entry] - 1)
+                + (1 - self.knows) * self.noise[entry]
+                + 0.5 * self.n_question[t + 1]
+            )
+            kind = CANDIDATE if entry in fresh else RESIDENT
+            self.decisions.append(
+                {"segment": t, "entry": entry, "kind": kind, "executed": int(action), "q": [value, value, -9.0, 0.0]}
+            )
+            if action != Action.STORE:
+                self.entries[entry] |= {"died": t, "fate": int(action)}
+        self.held = [entry for entry in [*self.held, *fresh] if self.entries[entry]["died"] == -1]
+        self.held += [self._born(t, self.worth[merging[0]] + self.worth[merging[1]], merging)] if merging else []
+
+    def _born(self, t: int, worth: float, parent: list[int]) -> int:
+        self.worth.append(worth)
+        self.noise.append(self.random.normal())
+        entry, level = len(self.entries), 1 if parent[0] >= 0 else 0
+        slot = -1 if level else entry
+        self.entries.append(
+            {"segment": t, "entry": entry, "level": level, "slot": slot, "parent": parent, "died": -1, "fate": -1}
+        )
+        return entry
+
+    def to_come(self, entry: int, t: int, left: int) -> float:
+        """The return of keeping an entry, by its definition: one segment after the other, at most ``left`` of them."""
+        share, row = 1.0, self.entries[entry]
+        if row["died"] == t:
+            child = [at for at, other in enumerate(self.entries) if entry in other["parent"]]
+            if not child:
+                return 0.0
+            entry, share = child[0], 0.5
+        if left == 0 or t + 1 >= self.n_segment:
+            return 0.0
+        return 0.9 * share * (self.read.get((entry, t + 1), 0.0) + self.to_come(entry, t + 1, left - 1))
+
+
+def _columns(rows: list[dict[str, Any]]) -> dict[str, np.ndarray]:
     return {name: np.array([row[name] for row in rows]) for name in rows[0]}
 
 
@@ -165,8 +214,24 @@ def planted_margins(
 ) -> Recording:
     """Make a recording in which the best action beats the next by an exponential margin, ``scale`` nats on average.
 
-    With ``tied`` the two move together from decision to decision, by far more than their margin; else every action's value is drawn
-    by itself and nothing is planted. ``truth`` has ``scale``.
+    Parameters
+    ----------
+    path : str, Path or None
+        Folder to make; None keeps the recording in memory.
+    scale : float
+        Nats.
+    tied : bool
+        Whether the two best values move together from decision to decision, by far more than their margin. Else every action's value is
+        drawn independently, and nothing is planted.
+    n_segment : int
+        Segments, of 10 decisions each.
+    seed : int
+        Of all that is drawn.
+
+    Returns
+    -------
+    Recording
+        ``truth`` has ``scale``.
 
     Raises
     ------
@@ -185,8 +250,24 @@ def planted_margins(
 def planted_policies(*, better: float = 0.2, n_segment: int = 60, seed: int = 0) -> tuple[Recording, list[Recording]]:
     """Make recordings of one stream under three policies: "learned", right at a rate of 0.6, an "oracle" and "random".
 
-    The oracle turns a part ``better`` of the wrong answers right, "random" the same number wrong; with 0 each of them swaps answers at
-    random, and nothing is planted. Questions of a segment are hard together. ``truth`` of the first has ``regret`` by policy.
+    Questions of a segment are hard together.
+
+    Parameters
+    ----------
+    better : float
+        The oracle answers this part of the wrong answers right, and "random" answers the same number wrong. With 0, each swaps right and
+        wrong answers at random, and nothing is planted.
+    n_segment : int
+        Segments, of 4 questions each.
+    seed : int
+        Of all that is drawn.
+
+    Returns
+    -------
+    learned : Recording
+        ``truth`` has ``regret`` by policy.
+    others : list of Recording
+        The oracle and "random".
     """
     random = np.random.default_rng(seed)
     segment = np.repeat(np.arange(n_segment), 4)
@@ -213,8 +294,24 @@ def planted_policies(*, better: float = 0.2, n_segment: int = 60, seed: int = 0)
 def planted_sweep(*, knows: float = 1.0, n_segment: int = 30, seed: int = 0) -> tuple[Recording, xr.Dataset]:
     """Make a recording and a sweep of it, in the format of `memlens.sweep`, whose effects Q knows in part.
 
-    In each segment 4 entries were stored, and each is dropped by force. That costs its worth, exponential, at one later question; Q(STORE)
-    is ``knows`` times the discounted worth and (1 - knows) times the worth of another entry; Q(DISCARD) is 0. ``truth`` has ``knows``.
+    In each segment 4 entries were stored, and the sweep drops each of them. That costs its worth, exponential, at one later question.
+    Q(STORE) is ``knows`` times the discounted worth and (1 - knows) times the worth of another entry; Q(DISCARD) is 0.
+
+    Parameters
+    ----------
+    knows : float
+        0 plants nothing.
+    n_segment : int
+        Segments in which entries are stored.
+    seed : int
+        Of all that is drawn.
+
+    Returns
+    -------
+    recording : Recording
+        ``truth`` has ``knows``.
+    sweep : xarray.Dataset
+        With the variables that `memlens.analysis.q_fidelity` reads.
     """
     random = np.random.default_rng(seed)
     length, gamma = 64, 0.995
@@ -237,11 +334,11 @@ def planted_sweep(*, knows: float = 1.0, n_segment: int = 30, seed: int = 0) -> 
     position = (asked + 1) * length
     sweep = xr.Dataset(
         {
-            "loss_change": (("place", "question"), change), "factual": ("place", ["STORE"] * n), "executed": ("place", ["DISCARD"] * n),
+            "loss_change": (("target", "question"), change), "factual": ("target", ["STORE"] * n), "executed": ("target", ["DISCARD"] * n),
         },
         {
-            "position": ("question", position), "segment": ("place", segment), "slot": ("place", np.full(n, -1)),
-            "entry": ("place", np.arange(n)), "action": ("place", ["DISCARD"] * n),
+            "position": ("question", position), "segment": ("target", segment), "slot": ("target", np.full(n, -1)),
+            "entry": ("target", np.arange(n)), "action": ("target", ["DISCARD"] * n),
         },
     )  # fmt: skip
     return recording, sweep

@@ -8,6 +8,7 @@ import numpy as np
 
 from memlens.dims import Action
 from memlens.recording import Recording
+from memlens.testing.layout import LENGTH, WINDOW
 from memlens.testing.write import write_recording
 
 
@@ -17,23 +18,36 @@ def planted_lifetimes(
     rate: Sequence[float] = (0.1, 0.3),
     by: str = "level",
     n_segment: int = 40,
-    births: int = 10,
+    new_entries: int = 10,
     seed: int = 0,
 ) -> Recording:
-    """Make a recording whose entries die at a known rate a segment, by level, modality or fact (-1 and up).
+    """Make a recording whose entries die at known rates, by level, modality or fact.
 
-    ``births`` entries a segment, each in a random group.
+    Parameters
+    ----------
+    path : str, Path or None
+        Folder to make; None keeps the recording in memory.
+    rate : sequence of float
+        Share of each group's entries that die in a segment. Equal rates plant no difference.
+    by : str
+        What the groups are: "level", "modality" or "fact" (from -1 on). An entry's group is random.
+    n_segment, new_entries : int
+        Segments, and new entries in each.
+    seed : int
+        Of all that is drawn.
 
-    ``truth`` has ``rate``, ``by`` and ``half_life``, the least whole age with (1 - rate) ** age <= 1/2. Rates that are all one plant
-    no difference.
+    Returns
+    -------
+    Recording
+        ``truth`` has ``rate``, ``by`` and ``half_life``, the least whole age with (1 - rate) ** age <= 1/2.
 
     Raises
     ------
     RecordingError
         When ``path`` exists.
     """
-    random, n = np.random.default_rng(seed), n_segment * births
-    segment = np.repeat(np.arange(n_segment), births)
+    random, n = np.random.default_rng(seed), n_segment * new_entries
+    segment = np.repeat(np.arange(n_segment), new_entries)
     group = random.integers(0, len(rate), n)
     died = segment + random.geometric(np.asarray(rate)[group])
     entries = {
@@ -46,7 +60,8 @@ def planted_lifetimes(
     return write_recording(path, entries=entries, n_segment=n_segment, capacities=(n,) * 4, truth=truth)
 
 
-SLOT, LENGTH, WINDOW, HEAD = 4, 64, 8, 2
+#: Slots a segment, and heads of their write attention.
+SLOT, HEAD = 4, 2
 
 
 def planted_lineage(
@@ -54,13 +69,28 @@ def planted_lineage(
 ) -> Recording:
     """Make a recording whose merges, reads and source tokens are known.
 
-    Segment t writes 4 slots; the first is written from fact t (``positions.fact``), which ends at the position it was picked at. Slots
-    with a fact are stored with chance 0.9, others with 0.3, or all with 0.6 without ``prefers_facts``. At every segment an entry is
-    dropped with chance 0.05, and two of a level are merged with chance 0.3. A question a segment asks for a fact that was stored, while
-    anything of it is held: with ``knows`` it reads the entry that holds it with weight 0.75, else two entries at random.
+    Segment t writes 4 slots; the first is written from fact t (``positions.fact``), which ends at the position it was picked at. In every
+    segment an entry is dropped with chance 0.05, and two of a level are merged with chance 0.3. A question a segment asks for a fact that
+    was stored and of which something is held.
 
-    ``truth`` has ``parents`` (merge to the two merged), ``holder`` (the entry read for each question), ``on_fact`` (part of each answer's
-    attribution on the fact's own positions) and ``held`` (facts held at the end).
+    Parameters
+    ----------
+    path : str, Path or None
+        Folder to make; None keeps the recording in memory.
+    prefers_facts : bool
+        Whether slots with a fact are stored with chance 0.9 and others with 0.3; else all with 0.6.
+    knows : bool
+        Whether a question reads the entry that holds its fact with weight 0.75; else it reads two random entries.
+    n_segment : int
+        Segments.
+    seed : int
+        Of all that is drawn.
+
+    Returns
+    -------
+    Recording
+        ``truth`` has ``parents`` (from a merge to the two merged), ``holder`` (the entry that each question reads most), ``on_fact`` (part
+        of each answer's attribution on the fact's own positions) and ``held`` (facts held at the end).
 
     Raises
     ------
@@ -68,32 +98,49 @@ def planted_lineage(
         When ``path`` exists.
     """
     random = np.random.default_rng(seed)
-    pick = np.sort(random.permuted(np.tile(np.arange(WINDOW, LENGTH), (n_segment, 1)), axis=1)[:, :SLOT], axis=1)
+    pick = _picked(random, n_segment)
     pattern = random.dirichlet(np.ones(WINDOW), (n_segment, SLOT, HEAD))
-    positions = {"fact": np.full((1, n_segment * LENGTH), -1)}
+    fact = np.full((1, n_segment * LENGTH), -1)
     for t in range(n_segment):
-        positions["fact"][0, t * LENGTH + pick[t, 0] - 3 : t * LENGTH + pick[t, 0] + 1] = t
-    world = _World(random)
-    questions = []
+        fact[0, t * LENGTH + pick[t, 0] - 3 : t * LENGTH + pick[t, 0] + 1] = t
+    world, questions = _World(random), []
     for t in range(n_segment):
         questions += world.ask(t, knows)
         world.live(t)
         for k in range(SLOT):
             chance = (0.9 if k == 0 else 0.3) if prefers_facts else 0.6
             world.write(t, k, t * LENGTH + int(pick[t, k]), t if k == 0 else -1, random.random() < chance)
-    weight = pattern.mean(2)  # (segment, slot, window)
+    return write_recording(
+        path,
+        points={"context.hook_position": pick[None], "context.hook_pattern": pattern[None]},
+        positions={"fact": fact},
+        entries=_table(world.rows),
+        questions=_table(questions),
+        capacities=(SLOT * n_segment, SLOT * n_segment, SLOT * n_segment),
+        truth=_lineage_truth(world, questions, pick, pattern.mean(2), fact[0]),
+    )
+
+
+def _picked(random: np.random.Generator, n_segment: int) -> np.ndarray:
+    """Positions in the segment that slots were picked at, int [segment, slot]."""
+    return np.sort(random.permuted(np.tile(np.arange(WINDOW, LENGTH), (n_segment, 1)), axis=1)[:, :SLOT], axis=1)
+
+
+def _lineage_truth(
+    world: "_World", questions: list[dict[str, Any]], pick: np.ndarray, weight: np.ndarray, fact_at: np.ndarray
+) -> dict[str, Any]:
+    """What `planted_lineage` plants; ``weight`` float [segment, slot, window], ``fact_at`` int [position]."""
     where = {row["entry"]: (row["segment"], row["slot"]) for row in world.rows if row["slot"] >= 0}
 
     def on_fact(entry: int, fact: int) -> float:
-        """Part of an entry's content that was written from the positions of a fact, parents alike."""
+        """Part of an entry's content that was written from the positions of a fact; parents of a merge have equal parts."""
         if entry in where:
             t, k = where[entry]
             at = t * LENGTH + int(pick[t, k]) - np.arange(WINDOW)
-            return float(weight[t, k][positions["fact"][0, at] == fact].sum())
+            return float(weight[t, k][fact_at[at] == fact].sum())
         return float(np.mean([on_fact(parent, fact) for parent in world.parents[entry]]))
 
-    columns = _table(questions)
-    truth: dict[str, Any] = {
+    return {
         "parents": {str(child): both for child, both in world.parents.items()},
         "holder": [row["read_entry"][0] for row in questions],
         "on_fact": [
@@ -102,19 +149,10 @@ def planted_lineage(
         ],
         "held": sorted(fact for fact, entry in world.holder.items() if entry in world.held),
     }
-    return write_recording(
-        path,
-        points={"context.hook_position": pick[None], "context.hook_pattern": pattern[None]},
-        positions=positions,
-        entries=_table(world.rows),
-        questions=columns,
-        capacities=(SLOT * n_segment, SLOT * n_segment, SLOT * n_segment),
-        truth=truth,
-    )
 
 
 class _World:
-    """What is held, row by row of ``/entries``."""
+    """The entries that were made, and those that are held: rows of ``/entries``."""
 
     def __init__(self, random: np.random.Generator):
         self.random, self.next_id = random, 0
@@ -125,6 +163,7 @@ class _World:
         self.holder: dict[int, int] = {}
 
     def write(self, t: int, slot: int, position: int, fact: int, stored: bool) -> None:
+        """Make an entry of a slot, and hold it where it is stored."""
         entry = self._born({"segment": t, "level": 0, "slot": slot, "position": position, "fact": fact})
         if not stored:
             self.row[entry] |= {"died": t, "fate": int(Action.DISCARD)}
@@ -134,6 +173,7 @@ class _World:
             self.holder[fact] = entry
 
     def live(self, t: int) -> None:
+        """Drop some entries and merge others."""
         for entry in [entry for entry in self.held if self.random.random() < 0.05]:
             self._gone(entry, t, Action.DISCARD)
         for level in (1, 0):
@@ -149,6 +189,7 @@ class _World:
                 self.holder = {fact: child if entry in pair else entry for fact, entry in self.holder.items()}
 
     def ask(self, t: int, knows: bool) -> list[dict[str, Any]]:
+        """The question of a segment, none where nothing can be asked."""
         known = [fact for fact, entry in self.holder.items() if entry in self.held]
         if len(self.held) < 2 or not known:
             return []
@@ -178,11 +219,25 @@ def planted_attention(
 ) -> Recording:
     """Make a recording whose heads look at known places and whose questions read known modalities.
 
-    Four heads; a part ``specialised`` of head h's write attention lies evenly on the windows 2h and 2h + 1, the rest is random. Runs of
-    8 positions share a modality; slots are picked evenly. A question of each segment reads an entry of its own modality with weight
-    ``matched``, the rest goes to any entry. Numbers of 0 plant nothing.
+    Runs of 8 positions share a modality; slots are picked evenly. Numbers of 0 plant nothing.
 
-    ``truth`` has ``span``, each head's expected distance in tokens, and ``matched``, the expected part of reads inside a modality.
+    Parameters
+    ----------
+    path : str, Path or None
+        Folder to make; None keeps the recording in memory.
+    specialised : float
+        Part of the write attention of head h, of four, that lies evenly on places 2h and 2h + 1 of the window; the rest is random.
+    matched : float
+        Weight with which the question of each segment reads an entry of its own modality; the rest goes to any entry.
+    n_segment : int
+        Segments.
+    seed : int
+        Of all that is drawn.
+
+    Returns
+    -------
+    Recording
+        ``truth`` has ``span``, each head's expected distance in tokens, and ``matched``, the expected part of reads inside a modality.
 
     Raises
     ------
@@ -191,7 +246,7 @@ def planted_attention(
     """
     random = np.random.default_rng(seed)
     heads = WINDOW // 2
-    pick = np.sort(random.permuted(np.tile(np.arange(WINDOW, LENGTH), (n_segment, 1)), axis=1)[:, :SLOT], axis=1)
+    pick = _picked(random, n_segment)
     own = np.repeat(np.eye(heads), 2, axis=1) / 2
     noise = random.dirichlet(np.ones(WINDOW), (n_segment, SLOT, heads))
     pattern = specialised * own + (1 - specialised) * noise

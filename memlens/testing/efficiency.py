@@ -16,8 +16,29 @@ def planted_times(
 ) -> Recording:
     """Write a run of nano's sizes whose steps take ``seconds`` in the median, times 1 + ``growth`` from start to end.
 
-    Noise is log-normal and slow, as of a machine whose load comes and goes: 0.05 that are each step's own, 0.1 that fade over 2 steps.
+    Noise is log-normal and slow, as on a machine with a varying load: 0.05 of each step by itself, 0.1 that fades over 2 steps.
     The first ten segments hold 100 positions of sound each.
+
+    Parameters
+    ----------
+    path : str, Path or None
+        Folder to make; None keeps the recording in memory.
+    n_segment : int
+        Segments.
+    seconds, growth : float
+        The median, and by what part of it steps become longer from start to end.
+    seed : int
+        Of all that is drawn.
+
+    Returns
+    -------
+    Recording
+        ``truth`` has ``seconds``, ``growth`` and ``audio``, positions of sound.
+
+    Raises
+    ------
+    RecordingError
+        When ``path`` exists.
     """
     random = np.random.default_rng(seed)
     cfg = ModelConfig()
@@ -36,9 +57,23 @@ def planted_times(
 
 
 def counted_run(path: str | Path, *, n_token: int = 3_000, seed: int = 0) -> Recording:
-    """Record a model of nano's sizes and random weights, on prose, images and nobody's questions; torch counts the FLOPs of the same run.
+    """Record a model of nano's sizes with random weights, on prose and images without questions; torch counts the FLOPs of the same run.
 
-    The policy is FIFO, so nothing is recalled and nothing is left to a bound.
+    The policy is FIFO, so that nothing is recalled and the count is exact, not a bound.
+
+    Parameters
+    ----------
+    path : str or Path
+        Folder to make.
+    n_token : int
+        Positions of the stream.
+    seed : int
+        Of the weights and of the stream.
+
+    Returns
+    -------
+    Recording
+        ``truth`` has ``flops`` and ``parameters``.
     """
     import torch
     from torch.utils.flop_counter import FlopCounterMode

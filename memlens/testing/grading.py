@@ -5,11 +5,11 @@ A case plants something, or nothing, and says what a right result is. What comes
 ==============  ==============================================================================================
 outcome         means
 ==============  ==============================================================================================
-right           the result is the planted truth, within the case's tolerance; of a negative case: what was not
-                planted is found no more often than at the stated rate
+right           the result is the planted truth, within the case's tolerance; a negative case: something is
+                found no more often than at the stated rate
 refused         a typed error of memlens said that the data cannot support the analysis
 silently wrong  a result that is not the truth, and no error
-crashed         an error that is none of memlens's
+crashed         an error that is not one of memlens's typed errors
 ==============  ==============================================================================================
 """
 
@@ -63,7 +63,7 @@ class Case:
     rate
         False-positive rate that a negative case states.
     costly
-        Left out of quick runs, and run with the first seed only: it runs a model, say.
+        Left out of quick runs, and run with the first seed only, such as a case that runs a model.
     """
 
     name: str
@@ -102,10 +102,18 @@ class Grade:
 def grade(case: Case, seeds: Sequence[int]) -> Grade:
     """Build, analyse and judge a case for each seed.
 
-    A positive case is silently wrong when any seed is; a negative one when the interval of the found share lies above ``case.rate``. Errors
-    decide a case at once.
+    Parameters
+    ----------
+    case : Case
+        A positive one is silently wrong when any seed is; a negative one when the interval of the share in which something was found lies
+        above its rate. An error decides a case at once.
+    seeds : sequence of int
+        What ``case.build`` is called with.
+
+    Returns
+    -------
+    Grade
     """
-    from memlens.analysis.support.result import attribute
     from memlens.catalogue import run
     from memlens.stats.proportions import wilson
 
@@ -118,11 +126,11 @@ def grade(case: Case, seeds: Sequence[int]) -> Grade:
             params = {"seed": seed, **params}
         try:
             found = run(case.analysis, recording, **case.params, **params)
-            verdict = Verdict(False) if case.judge is None else case.judge(found, attribute(recording, "truth"))
+            verdict = Verdict(False) if case.judge is None else case.judge(found, recording.info.extra.get("truth", {}))
         except MemlensError as error:
             return Grade("refused", len(seeds), 0, 0.0, 0.0, {}, f"{type(error).__name__}: {error}")
         except Exception as error:
-            # a result that its judge cannot read is as bad as none
+            # also where the judge cannot read the result
             return Grade("crashed", len(seeds), 0, 0.0, 0.0, {}, f"{type(error).__name__}: {error}")
         verdicts.append(verdict)
     wrong = [verdict for verdict in verdicts if not verdict.right]
@@ -136,7 +144,7 @@ def grade(case: Case, seeds: Sequence[int]) -> Grade:
 def _seeded(case: Case) -> bool:
     """Whether the analysis draws its null from a seed that the case leaves open.
 
-    It then takes the seed of the recording: with one null for all recordings, how often something is found would be that null's luck.
+    It then takes the seed of the recording. With one null for all recordings, the rate of findings would depend on that single null.
     """
     from memlens.catalogue import find
 
@@ -144,5 +152,17 @@ def _seeded(case: Case) -> bool:
 
 
 def passes(case: Case, found: Grade) -> bool:
-    """Whether a grade is the one that the case wants: a refusal refused, all else right."""
+    """Whether a case came out as it should.
+
+    Parameters
+    ----------
+    case : Case
+        A refusal should be refused, all others right.
+    found : Grade
+        What came of it.
+
+    Returns
+    -------
+    bool
+    """
     return found.outcome == ("refused" if case.kind == "refusal" else "right")

@@ -31,16 +31,26 @@ def merges(
 ) -> Merged:
     """Four slots a segment; the next segment merges them in pairs, the one after merges the two merges; then they are dropped.
 
-    A slot is unit noise plus ``signal`` times the direction of its modality. A merge is the mean of its two
-    parents; of its features only the
-    first share ``kept[level - 1]`` survives, the others are 0.
+    A slot is unit noise plus ``signal`` times the direction of its modality. A merge is the mean of its two parents.
 
     Parameters
     ----------
-    related
+    n_segment, feature : int
+        Segments, and features of a slot.
+    kept : tuple of float
+        Share of the features that a merge of level 1, and of level 2, keeps; the others are 0.
+    signal : float
+        Noise widths.
+    related : bool
         Whether merges hold what went into them; else noise of the same size.
-    consolidated
-        Whether every fresh slot names one of the segment before as its parent, in whose place it stands. It took nothing from it.
+    consolidated : bool
+        Whether every fresh slot names a slot of the segment before as its parent, whose place it takes without any of its content.
+    seed : int
+        Of all that is drawn.
+
+    Returns
+    -------
+    Merged
     """
     rng = np.random.default_rng(seed)
     direction = np.linalg.qr(rng.normal(size=(feature, 2)))[0].T

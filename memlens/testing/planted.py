@@ -12,7 +12,7 @@ import numpy as np
 from memlens.dims import Action
 from memlens.recording import Recording, RecordingWriter, open
 from memlens.recording.format.schema import CANDIDATE, RESIDENT, Variable
-from memlens.testing.fill import CAPACITIES, LENGTH, VOCAB, WINDOW
+from memlens.testing.layout import CAPACITIES, LENGTH, VOCAB, WINDOW
 
 SLOT, WIDTH, HEAD, READ = 16, 24, 2, 4
 CONTROLS = ("importance", "hits")
@@ -48,9 +48,25 @@ def planted_recording(
 ) -> Recording:
     """Write a recording whose structure is known, and open it.
 
-    Every segment is of one modality. With ``clustered`` the slots lie around one centre a modality, ``apart`` noise
-    widths from the origin, else they are noise. ``hook_hidden`` is noise plus ``signal`` times a modality's direction.
-    Residents are merged in pairs, dropped, or kept at known rates. Right answers fall off exponentially with distance.
+    Every segment is of one modality. ``hook_hidden`` is noise plus a modality's direction. Residents are merged in pairs, dropped or kept
+    at known rates. Right answers fall off exponentially with distance.
+
+    Parameters
+    ----------
+    path : str or Path
+        Folder to make.
+    n_segment, n_sequence, seed : int
+        Sizes, and the seed of all that is drawn.
+    clustered : bool
+        Whether slots lie around one centre for each modality; else they are noise.
+    apart, signal : float
+        Distance of the centres from the origin, and length of the directions, in noise widths.
+    commit_every, dtype : int, str
+        As `memlens.record` takes them.
+
+    Returns
+    -------
+    Recording
 
     Raises
     ------
@@ -133,7 +149,7 @@ def _decide(
     """Candidates: a third stored while there is room. Residents: 5 % dropped, 10 % merged in pairs, the rest kept."""
     starts = np.cumsum((0, *CAPACITIES))
     level_of = np.repeat(np.arange(len(CAPACITIES)), CAPACITIES)
-    births, deaths, decisions = [], [], []
+    new_rows, deaths, decisions = [], [], []
 
     def decide(entry: int, agent: int, kind: int, level: int, wanted: Action, executed: Action) -> None:
         q = random.normal(size=len(Action)) * 0.1
@@ -169,7 +185,7 @@ def _decide(
                 born = {**parents[0], "segment": t, "entry": next_id, "level": level + 1, "slot": -1, "parent": ids,
                         "position": max(p["position"] for p in parents), "start": min(p["start"] for p in parents),
                         "end": max(p["end"] for p in parents)}  # fmt: skip
-                births.append(born)
+                new_rows.append(born)
                 store.entry[room[0]], store.content[room[0]] = next_id, store.content[pair].mean(0)
                 store.entry[pair], store.content[pair] = -1, 0
                 next_id += 1
@@ -185,10 +201,10 @@ def _decide(
         decide(entry, k, CANDIDATE, 0, wanted, Action.STORE if stored else Action.DISCARD)
         if stored:
             store.entry[room[0]], store.content[room[0]] = entry, slot[k]
-    births = [*fresh, *births]
-    store.born |= {row["entry"]: row for row in births}
+    new_rows = [*fresh, *new_rows]
+    store.born |= {row["entry"]: row for row in new_rows}
     store.born = {entry: store.born[entry] for entry in store.entry[store.entry >= 0]}
-    return {"decisions": _columns(decisions), "entries": _columns(births), "deaths": _columns(deaths)}
+    return {"decisions": _columns(decisions), "entries": _columns(new_rows), "deaths": _columns(deaths)}
 
 
 def _questions(random: np.random.Generator, t: int, s: int, store: _Store) -> dict[str, Any]:

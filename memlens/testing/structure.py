@@ -1,7 +1,7 @@
 """Vectors with planted structure, to be given to `write_recording`: rank, redundancy, specialisation, drift, another run, clusters, atoms.
 
-Every function gives float64 arrays (sequence, segment, place, feature), and what was planted where that is not an argument.
-With everything at its default the vectors are independent noise: nothing is there to be found.
+Every function returns float64 vectors [sequence, segment, place, feature], and what was planted where that is not an argument. A place is a
+slot, a working slot or a place of the store, whichever the point has.
 """
 
 from typing import NamedTuple
@@ -22,14 +22,22 @@ DEFAULT = Shape()
 
 
 def noise(shape: Shape = DEFAULT, *, seed: int = 0, memory: float = 0.0, shared: float = 0.0) -> np.ndarray:
-    """Gaussian vectors of unit variance that mean nothing.
+    """Gaussian vectors of unit variance, with nothing planted.
 
     Parameters
     ----------
-    memory
-        Correlation of neighbouring segments (an AR(1) process): what slow, meaningless change looks like.
-    shared
+    shape : Shape
+        Sizes.
+    seed : int
+        Of all that is drawn.
+    memory : float
+        Correlation of neighbouring segments (an AR(1) process): slow change without meaning.
+    shared : float
         Share of the variance that all places of a segment have in common.
+
+    Returns
+    -------
+    float [sequence, segment, place, feature]
     """
     rng = np.random.default_rng(seed)
 
@@ -45,14 +53,44 @@ def noise(shape: Shape = DEFAULT, *, seed: int = 0, memory: float = 0.0, shared:
 
 
 def low_rank(shape: Shape = DEFAULT, *, rank: int = 3, floor: float = 0.0, seed: int = 0) -> np.ndarray:
-    """Vectors in ``rank`` directions of equal variance, and noise of standard deviation ``floor`` in all."""
+    """Vectors in ``rank`` directions of equal variance.
+
+    Parameters
+    ----------
+    shape : Shape
+        Sizes.
+    rank : int
+        Directions.
+    floor : float
+        Standard deviation of noise in all directions.
+    seed : int
+        Of all that is drawn.
+
+    Returns
+    -------
+    float [sequence, segment, place, feature]
+    """
     rng = np.random.default_rng(seed)
     axes = np.linalg.qr(rng.normal(size=(shape.feature, rank)))[0].T
     return rng.normal(size=(*shape[:3], rank)) @ axes + floor * rng.normal(size=shape)
 
 
 def specialised(shape: Shape = DEFAULT, *, share: float = 0.5, seed: int = 0) -> np.ndarray:
-    """Each place has a constant of its own, which makes ``share`` of the variance."""
+    """Vectors with a constant for each place.
+
+    Parameters
+    ----------
+    shape : Shape
+        Sizes.
+    share : float
+        Share of the variance that the constants make.
+    seed : int
+        Of all that is drawn.
+
+    Returns
+    -------
+    float [sequence, segment, place, feature]
+    """
     rng = np.random.default_rng(seed)
     constant = rng.normal(size=(shape.place, shape.feature))
     constant -= constant.mean(0)
@@ -61,7 +99,21 @@ def specialised(shape: Shape = DEFAULT, *, share: float = 0.5, seed: int = 0) ->
 
 
 def drifting(shape: Shape = DEFAULT, *, rate: float = 0.1, seed: int = 0) -> np.ndarray:
-    """Noise whose mean moves ``rate`` a segment in one direction."""
+    """Noise whose mean moves in one direction.
+
+    Parameters
+    ----------
+    shape : Shape
+        Sizes.
+    rate : float
+        Noise widths a segment.
+    seed : int
+        Of all that is drawn.
+
+    Returns
+    -------
+    float [sequence, segment, place, feature]
+    """
     rng = np.random.default_rng(seed)
     direction = rng.normal(size=shape.feature)
     direction /= np.linalg.norm(direction)
@@ -69,12 +121,22 @@ def drifting(shape: Shape = DEFAULT, *, rate: float = 0.1, seed: int = 0) -> np.
 
 
 def other_run(value: np.ndarray, *, noise: float = 0.3, seed: int = 1) -> tuple[np.ndarray, np.ndarray]:
-    """The same vectors as another seed would have them: places in another order, axes turned, noise added.
+    """The same vectors as a run with another seed would have them: places permuted, axes rotated, noise added.
+
+    Parameters
+    ----------
+    value : float [sequence, segment, place, feature]
+        Vectors of the first run.
+    noise : float
+        Standard deviation of the noise.
+    seed : int
+        Of the permutation, the rotation and the noise.
 
     Returns
     -------
-    value, match
-        ``match[i]`` is the place of the new run that plays the part of place i.
+    value : float [sequence, segment, place, feature]
+    match : int [place]
+        The place of the new run that corresponds to each place of the first.
     """
     rng = np.random.default_rng(seed)
     order = rng.permutation(value.shape[2])
@@ -85,12 +147,23 @@ def other_run(value: np.ndarray, *, noise: float = 0.3, seed: int = 1) -> tuple[
 def clustered(
     shape: Shape = DEFAULT, *, k: int = 4, apart: float = 6.0, seed: int = 0
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Unit noise around ``k`` centres, ``apart`` from the origin in directions at right angles.
+    """Unit noise around centres in directions at right angles.
+
+    Parameters
+    ----------
+    shape : Shape
+        Sizes.
+    k : int
+        Centres.
+    apart : float
+        Distance of the centres from the origin.
+    seed : int
+        Of all that is drawn.
 
     Returns
     -------
-    value, label
-        ``label`` is (sequence, segment, place).
+    value : float [sequence, segment, place, feature]
+    label : int [sequence, segment, place]
     """
     rng = np.random.default_rng(seed)
     centre = np.linalg.qr(rng.normal(size=(shape.feature, k)))[0].T * apart
@@ -101,12 +174,24 @@ def clustered(
 def sparse(
     shape: Shape = DEFAULT, *, atoms: int = 24, active: int = 2, noise: float = 0.05, seed: int = 0
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Each vector is a sum of ``active`` of ``atoms`` unit directions, with positive weights.
+    """Vectors that are each the sum of a few of many unit directions, with positive weights.
+
+    Parameters
+    ----------
+    shape : Shape
+        Sizes.
+    atoms, active : int
+        Directions in all, and in each vector.
+    noise : float
+        Standard deviation of added noise.
+    seed : int
+        Of all that is drawn.
 
     Returns
     -------
-    value, atom, code
-        ``atom`` (atom, feature), ``code`` (sequence, segment, place, atom).
+    value : float [sequence, segment, place, feature]
+    atom : float [atom, feature]
+    code : float [sequence, segment, place, atom]
     """
     rng = np.random.default_rng(seed)
     atom = rng.normal(size=(atoms, shape.feature))

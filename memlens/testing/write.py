@@ -1,4 +1,4 @@
-"""Make a recording from arrays and tables: plant what you test, the rest is filled in with values that say nothing."""
+"""Make a recording from arrays and tables: plant what you test, the rest is filled in with values that mean nothing."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -13,7 +13,8 @@ from memlens import __version__
 from memlens.dims import Action
 from memlens.recording import Recording, RecordingWriter, open
 from memlens.recording.format import schema
-from memlens.testing.fill import CAPACITIES, VOCAB, Columns, Filled, fill
+from memlens.testing.fill import Filled, fill
+from memlens.testing.layout import CAPACITIES, VOCAB, TableColumns
 
 #: Variables of /segments that all sequences share.
 _SCALARS = {v.name for v in schema.SEGMENTS.variables if v.dims == ("segment",)}
@@ -43,36 +44,33 @@ def write_recording(
 
     Parameters
     ----------
-    path
+    path : str, Path or None
         Folder to make. None keeps the recording in memory: the same `Recording`, in milliseconds, for tests over hundreds of seeds.
-    points
-        Dense arrays by the name of their point, ``(sequence, segment, ...)``. Points of `memlens.testing.fill.AXES` need no more; of any
-        other give ``(axes, array)``, the axes after ``sequence, segment``. With slots (``context.hook_slot``) come, where they are not
-        given, even positions, equal priors and uniform write attention.
-    positions
+    points : mapping, optional
+        Dense arrays by the name of their point, ``(sequence, segment, ...)``. Points of `memlens.testing.layout.AXES` need no more; for any
+        other give ``(axes, array)``, the axes after ``sequence, segment``. With slots (``context.hook_slot``) come, where not given, even
+        positions, equal priors and uniform write attention.
+    positions : mapping, optional
         ``modality``, ``token``, ``fact``, each ``(sequence, position)``. Default: text, words of ``vocab`` in turn, no facts.
-    segments
+    segments : mapping, optional
         Other variables of ``/segments``, ``(sequence, segment, ...)``. ``occupancy`` and ``entry_id`` follow from ``entries``.
-    entries
-        Columns of ``/entries``, with ``died`` and ``fate``; at least ``entry`` and ``segment``. Default: with slots, one birth a slot
-        that is dropped at once; else none. ``died`` is by default -1, alive at the end.
-    decisions
-        Columns of ``/decisions``, at least ``segment``. ``wanted`` is by default the best of ``q``, ``executed`` what is wanted.
-    questions
-        Columns of ``/questions``, at least ``segment``.
-    n_segment, n_sequence
+    entries, decisions, questions : mapping, optional
+        Columns of these tables, at least ``segment``, of entries ``entry`` too. Default: with slots, an entry for each that is dropped at
+        once; else no rows. ``died`` is by default -1 (alive at the end), ``wanted`` the best of ``q``, ``executed`` what is wanted.
+    n_segment, n_sequence : int, optional
         Where no array says how many there are.
-    first
-        Index of the first segment, as in a replay that starts later. Columns ``segment``, ``died`` and ``position`` of the tables count
-        from the stream's start, not from ``first``.
-    capacities
-        Places of each level of the store.
-    control
-        Names of the controller's features.
-    truth
-        What is planted, JSON values: ``json.loads(recording.attrs["truth"])``.
-    attrs
-        Root attributes to set.
+    first : int
+        Index of the first segment, as in a replay that starts later. The tables count from the stream's start, not from ``first``.
+    capacities, control, vocab : sequence
+        Places of each level of the store; names of the controller's features; words.
+    truth, attrs : mapping, optional
+        What is planted, JSON values in the attribute ``truth``; further root attributes.
+    commit_every, dtype : int, str
+        As `memlens.record` takes them.
+
+    Returns
+    -------
+    Recording
 
     Raises
     ------
@@ -91,16 +89,21 @@ def write_recording(
         path, points=filled.points, sizes={"read": filled.n_read, "feature": len(control)}, vocab=vocab,
         commit_every=commit_every, dtype=dtype, attrs=attrs, coordinates=coordinates,
     ) as writer:  # fmt: skip
-        rows = {name: _by_segment(columns, name, filled) for name, columns in filled.tables.items()}
-        for t in range(filled.size.segment):
-            own = {name: array[t] if name in _SCALARS else array[:, t] for name, array in filled.segments.items()}
-            span = slice(t * filled.size.length, (t + 1) * filled.size.length)
-            happened = {name: parts[t] for name, parts in rows.items() if parts[t]}
-            writer.add(own, {name: column[:, span] for name, column in filled.positions.items()}, happened)
+        _write(writer, filled)
     return open(path)
 
 
-def _by_segment(columns: Columns, table: str, filled: Filled) -> list[Columns]:
+def _write(writer: RecordingWriter, filled: Filled) -> None:
+    """Hand a recording to its writer, segment by segment."""
+    rows = {name: _by_segment(columns, name, filled) for name, columns in filled.tables.items()}
+    for t in range(filled.size.segment):
+        own = {name: array[t] if name in _SCALARS else array[:, t] for name, array in filled.segments.items()}
+        span = slice(t * filled.size.length, (t + 1) * filled.size.length)
+        happened = {name: parts[t] for name, parts in rows.items() if parts[t]}
+        writer.add(own, {name: column[:, span] for name, column in filled.positions.items()}, happened)
+
+
+def _by_segment(columns: TableColumns, table: str, filled: Filled) -> list[TableColumns]:
     """The rows of each segment, nothing where there are none; rows keep their order."""
     at = columns["died" if table == "deaths" else "segment"].astype(int) - filled.size.first
     order = np.argsort(at, kind="stable")
@@ -117,6 +120,10 @@ class InMemory(Recording):
         self.tree = xr.DataTree.from_dict(
             {"/": xr.Dataset(attrs=self.attrs), **{f"/{k}": v for k, v in groups.items()}}
         )
+
+    def n_rows(self, group: str) -> int:
+        """Rows of a group."""
+        return int(self.tree[group].sizes[next(g.axis for g in schema.GROUPS if g.name == group)])
 
     def _group(self, name: str) -> xr.Dataset:
         return self.tree[name].to_dataset()

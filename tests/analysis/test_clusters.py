@@ -31,10 +31,10 @@ def test_one_cloud_is_not_called_clusters(plant):
 def test_marking_tokens_come_from_the_windows(recording):
     found = clusters(recording, draws=1, shuffles=1)
     most = found["label_class"].values[found["share"].values.argmax(1)]
-    by_cluster = dict(zip(most.tolist(), found["mark_token"].values, strict=True))
+    by_cluster = dict(zip(most.tolist(), found["cluster_token"].values, strict=True))
     assert by_cluster["image"][0] == "‹image›"
     assert by_cluster["dna"][0] == "‹dna›"
-    assert (found["mark_weight"].values >= 0).all()
+    assert (found["cluster_token_weight"].values >= 0).all()
 
 
 def test_one_modality_has_no_agreement(plant):

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from memlens.analysis import dictionary
-from memlens.analysis.support.sparse_autoencoder import train
+from memlens.analysis.support.sparse_autoencoder import fit_autoencoder
 from memlens.errors import AnalysisError
 from memlens.testing import structure, write_recording
 from memlens.testing.structure import Shape
@@ -35,7 +35,7 @@ def test_planted_atoms_are_found():
 def test_dead_atoms_start_anew():
     rng = np.random.default_rng(0)
     value = np.abs(rng.normal(size=(500, 1))) * np.eye(8)[rng.integers(8, size=500)]
-    model = train(value, 16, 1, 400, 0)
+    model = fit_autoencoder(value, 16, 1, 400, 0)
     assert (model.encode(value) > 0).any(0).sum() >= 8
     assert model.explained(value) > 0.95
 

@@ -28,5 +28,5 @@ def test_what_is_wrong_is_named() -> None:
         q_fidelity(recording, sweep=sweep.drop_vars("loss_change"))
     with pytest.raises(AnalysisError, match="entry 1000 in segment 0, on which this recording decided nothing"):
         q_fidelity(recording, sweep=sweep.assign_coords(entry=sweep["entry"] + 1000))
-    with pytest.raises(AnalysisError, match="0 of 120 places force another action"):
-        q_fidelity(recording, sweep=sweep.assign(executed=("place", ["STORE"] * 120)))
+    with pytest.raises(AnalysisError, match="0 of 120 targets force another action"):
+        q_fidelity(recording, sweep=sweep.assign(executed=("target", ["STORE"] * 120)))

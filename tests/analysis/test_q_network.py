@@ -53,7 +53,8 @@ def test_nothing_planted_is_found_at_the_stated_rate() -> None:
     """Q belongs to the entries and to nothing the controller sees: an entry's features name it, and must not explain it."""
     few = {"folds": 2, "repeats": 1, "shuffles": 39, "grid": 2}
     results = [
-        q_network(planted_q(None, uses={}, noise=1.0, n_segment=12, births=4, seed=seed), **few) for seed in range(200)
+        q_network(planted_q(None, uses={}, noise=1.0, n_segment=12, new_entries=4, seed=seed), **few)
+        for seed in range(200)
     ]
     assert_rate([float(each["explained_p"]) for each in results])
     assert_rate([float(each["p_adjusted"].min()) for each in results])

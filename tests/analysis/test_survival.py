@@ -32,7 +32,7 @@ def test_planted_rates_are_found(planted) -> None:
 
 
 def test_nothing_planted_is_found_at_the_stated_rate() -> None:
-    results = [survival(planted_lifetimes(None, rate=(0.2, 0.2), births=5, seed=seed)) for seed in range(200)]
+    results = [survival(planted_lifetimes(None, rate=(0.2, 0.2), new_entries=5, seed=seed)) for seed in range(200)]
     for factor in ("level", "modality", "fact"):
         assert_rate([float(found["p"].sel(tested=factor)) for found in results])
 

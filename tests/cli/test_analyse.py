@@ -23,7 +23,7 @@ def test_the_list_says_what_each_answers_and_needs(capsys: pytest.CaptureFixture
     assert len(lines) == 2 + len(CATALOGUE)
     for one in CATALOGUE:
         [line] = [line for line in lines if line.split("  ")[0] == one.name]
-        assert one.answers in line and all(point in line for point in one.points)
+        assert one.question in line and all(point in line for point in one.points)
         assert all(need in line for need in one.needs)
 
 

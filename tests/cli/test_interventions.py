@@ -51,20 +51,20 @@ def test_replay_and_compare(folder: Path, capsys: pytest.CaptureFixture[str]) ->
 
 def test_sweep(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     run, model = str(folder / "run"), str(folder / "model")
-    assert main(["sweep", run, "--model", model, "--places", "random:5", "-o", str(folder / "drawn.nc")]) == 0
-    assert "5 places, 4 questions" in capsys.readouterr().out
+    assert main(["sweep", run, "--model", model, "--targets", "random:5", "-o", str(folder / "drawn.nc")]) == 0
+    assert "5 targets, 4 questions" in capsys.readouterr().out
     with xr.open_dataset(folder / "drawn.nc") as found:
-        places = [[int(found["segment"][i]), int(found["entry"][i]), str(found["action"].values[i])] for i in range(5)]
+        targets = [[int(found["segment"][i]), int(found["entry"][i]), str(found["action"].values[i])] for i in range(5)]
         drawn = found["loss_change"].values
-        assert len({tuple(place) for place in places}) == 5
+        assert len({tuple(target) for target in targets}) == 5
         assert (found["factual"].values != found["action"].values).all()
-    (folder / "places.json").write_text(json.dumps(places))
+    (folder / "targets.json").write_text(json.dumps(targets))
     out = str(folder / "given.nc")
-    assert main(["sweep", run, "--model", model, "--places", str(folder / "places.json"), "-o", out]) == 0
+    assert main(["sweep", run, "--model", model, "--targets", str(folder / "targets.json"), "-o", out]) == 0
     with xr.open_dataset(out) as found:
         np.testing.assert_array_equal(found["loss_change"].values, drawn)
     capsys.readouterr()
-    assert main(["sweep", run, "--model", model, "--places", "random:5", "-o", out]) == 2
+    assert main(["sweep", run, "--model", model, "--targets", "random:5", "-o", out]) == 2
     assert "exists already" in capsys.readouterr().err
 
 
@@ -81,10 +81,10 @@ BAD = {
         "of kind 'ablat'; closest: ablate",
     ),
     "no recording": (["compare", "run", "nowhere"], "no recording at 'nowhere'"),
-    "random in words": (["sweep", "run", "--model", "model", "--places", "random:some", "-o", "x"], "give random:N"),
-    "too many": (["sweep", "run", "--model", "model", "--places", "random:100K", "-o", "x"], "give random:N"),
+    "random in words": (["sweep", "run", "--model", "model", "--targets", "random:some", "-o", "x"], "give random:N"),
+    "too many": (["sweep", "run", "--model", "model", "--targets", "random:100K", "-o", "x"], "give random:N"),
     "no triple": (
-        ["sweep", "run", "--model", "model", "--places", "triple.json", "-o", "x"],
+        ["sweep", "run", "--model", "model", "--targets", "triple.json", "-o", "x"],
         "expected [segment, entry",
     ),
 }

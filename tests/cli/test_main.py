@@ -29,7 +29,7 @@ BAD = {
         ["record", "nano", "./file.txt", "-o", "out", "--length", "1K"],
         "--length and --seed are for",
     ),
-    "no task": (["evaluate", "nano", "--task", "nedle"], "no task 'nedle'; closest: needle"),
+    "no task": (["evaluate", "nano", "--task", "nedle"], "no built-in stream or task 'nedle'; closest: needle"),
     "no option": (["evaluate", "nano", "--task", "needle", "--set", "naer=1"], "has no option 'naer'; closest: near"),
     "option in words": (["evaluate", "nano", "--task", "needle", "--set", "near=much"], "expected a number, such as"),
     "option without value": (["evaluate", "nano", "--set", "repeats"], "'repeats' sets nothing; give key=value"),

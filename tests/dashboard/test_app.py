@@ -58,3 +58,27 @@ def test_slots(run: Path) -> None:
     test.number_input(key="slot").set_value(2).run()
     assert not test.exception
     assert not test.error
+
+
+def test_analyses_are_listed_run_and_told_in_words(run: Path) -> None:
+    from memlens.catalogue import CATALOGUE
+
+    test = app(run, "analyses.py")
+    assert not test.exception
+    assert not test.error
+    assert test.title[0].value == "Analyses"
+    assert list(test.dataframe[0].value["analysis"]) == [analysis.name for analysis in CATALOGUE]
+    offered = test.selectbox(key="analysis")
+    assert offered.options == [f"{one.title}: {one.question}" for one in CATALOGUE if not one.needs]
+    offered.set_value("survival").run()
+    assert not test.exception
+    assert len(test.get("plotly_chart")) == 1
+    assert any("entries" in caption.value for caption in test.caption)
+
+
+def test_an_analysis_that_cannot_run_says_why(run: Path) -> None:
+    test = app(run, "analyses.py")
+    test.selectbox(key="analysis").set_value("efficiency").run()
+    assert not test.exception
+    assert len(test.get("plotly_chart")) == 0
+    assert "model" in test.info[0].value

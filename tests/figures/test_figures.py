@@ -3,47 +3,39 @@
 import numpy as np
 import pytest
 
+from memlens import figures
 from memlens.catalogue import CATALOGUE, run
 from memlens.errors import AnalysisError
-from memlens.figures import drawing, plot_slot_map
+from memlens.figures import plot_slot_map
 from memlens.figures.plot_slot_map import _shown
 from memlens.figures.style import ACTION_COLOUR, p_text, plain, visible
-
-from ..planted import inputs
 
 CHEAP = {"draws": 19, "shuffles": 19, "boots": 2}
 NAMES = [analysis.name for analysis in CATALOGUE]
 
 
-@pytest.fixture(scope="session")
-def results(recording):
-    prepared = {name: inputs(name, recording) for name in NAMES}
-    return {name: run(name, held, **params) for name, (held, params) in prepared.items()}
-
-
 @pytest.mark.parametrize("name", NAMES)
 def test_every_analysis_is_drawn_twice_and_told(results, name, tmp_path):
-    draw = drawing(name)
-    figure = draw.plot(results[name])
+    figure = figures.plot(name, results[name])
     assert len(figure.data) > 0
     assert figure.layout.title.text
-    draw.print(results[name]).savefig(tmp_path / "figure.png")
+    figures.plot(name, results[name], backend="matplotlib").savefig(tmp_path / "figure.png")
     assert (tmp_path / "figure.png").stat().st_size > 5000
-    text = draw.caption(results[name])
+    text = figures.caption(name, results[name])
     assert text.endswith(".")
     assert "nan" not in text
 
 
 @pytest.mark.parametrize("name", [name for name in NAMES if name != "slot_history"])
 def test_n_is_in_the_title_and_axes_are_named(results, name):
-    figure = drawing(name).plot(results[name])
+    figure = figures.plot(name, results[name])
     assert f"{results[name].attrs['n']:,}" in figure.layout.title.text
     assert any(axis.title.text for axis in figure.select_xaxes())
     assert any(axis.title.text for axis in figure.select_yaxes())
 
 
 def test_retention_draws_the_accuracies(results):
-    figure, data = drawing("retention").plot(results["retention"]), results["retention"]
+    figure, data = figures.plot("retention", results["retention"]), results["retention"]
     marks = {trace.name: trace for trace in figure.data if trace.xaxis == "x" and trace.mode == "markers"}
     assert set(marks) == {"all", "text", "image"}
     for name, trace in marks.items():
@@ -53,34 +45,34 @@ def test_retention_draws_the_accuracies(results):
 
 
 def test_panels_draw_the_null_beside_what_was_measured(results):
-    figure, data = drawing("attention").plot(results["attention"]), results["attention"]
+    figure, data = figures.plot("attention", results["attention"]), results["attention"]
     null = next(trace for trace in figure.data if trace.name == "null: even attention")
     np.testing.assert_allclose(null.y, data["entropy_null"].values[[0, -1]])
-    page = drawing("attention").print(results["attention"])
+    page = figures.plot("attention", results["attention"], backend="matplotlib")
     assert "null: even attention" in [text.get_text() for text in page.legends[0].get_texts()]
 
 
 def test_clusters_draw_the_null_beside_the_score(results):
-    figure, data = drawing("clusters").plot(results["clusters"]), results["clusters"]
+    figure, data = figures.plot("clusters", results["clusters"]), results["clusters"]
     boxes = [trace for trace in figure.data if trace.type == "box"]
     np.testing.assert_allclose(boxes[0].y, data["silhouette_null"])
     assert sum(np.sum(trace.y) for trace in figure.data if trace.type == "bar") == pytest.approx(data.attrs["n"])
 
 
 def test_actions_have_their_own_colours_and_letters(results):
-    figure = drawing("decisions").plot(results["decisions"])
+    figure = figures.plot("decisions", results["decisions"])
     assert {trace.fillcolor for trace in figure.data if trace.stackgroup} == set(ACTION_COLOUR.values())
     assert {trace.name[0] for trace in figure.data} == set("SCRD")
 
 
 def test_probe_draws_its_control(results):
-    figure, data = drawing("probe").plot(results["probe"]), results["probe"]
+    figure, data = figures.plot("probe", results["probe"]), results["probe"]
     control = next(trace for trace in figure.data if trace.name == "shuffled targets")
     np.testing.assert_allclose(control.y, 100 * data["control"].mean("shuffle"))
 
 
 def test_a_group_that_is_found_is_filled(results):
-    figure, data = drawing("probe_profile").plot(results["probe_profile"]), results["probe_profile"]
+    figure, data = figures.plot("probe_profile", results["probe_profile"]), results["probe_profile"]
     measured = next(trace for trace in figure.data if trace.name and trace.name.startswith("measured"))
     np.testing.assert_allclose(measured.y, data["information"])
     assert [symbol == "diamond" for symbol in measured.marker.symbol] == data["found"].values.tolist()
@@ -97,16 +89,16 @@ def test_a_large_map_is_sampled_and_says_so(results):
 
 def test_captions_say_when_an_effect_is_within_its_null(plant):
     nothing = plant(apart=0.0, accuracy=0.5)
-    assert "no evidence of clusters" in drawing("clusters").caption(run("clusters", nothing, **CHEAP))
-    assert "no evidence that is fact can be read" in drawing("probe").caption(run("probe", nothing, target="is_fact"))
-    assert "no change with distance" in drawing("retention").caption(run("retention", nothing, bins=2))
+    assert "no evidence of clusters" in figures.caption("clusters", run("clusters", nothing, **CHEAP))
+    assert "no evidence that is fact can be read" in figures.caption("probe", run("probe", nothing, target="is_fact"))
+    assert "no change with distance" in figures.caption("retention", run("retention", nothing, bins=2))
 
 
 def test_recorded_text_is_escaped_for_plotly_and_matplotlib(results):
     assert plain("<a href='x'>") == "&lt;a href='x'&gt;"
     assert plain("a\nb\x00") == "a⏎b\N{REPLACEMENT CHARACTER}"
     assert visible("$x$") == r"\$x\$"
-    text = drawing("slot_history").plot(results["slot_history"]).to_json()
+    text = figures.plot("slot_history", results["slot_history"]).to_json()
     assert "script>alert" not in text.replace("&lt;script&gt;alert", "")
 
 
@@ -114,4 +106,11 @@ def test_words():
     assert p_text(1 / 20, 19) == "p ≤ 0.05"
     assert p_text(0.3, 19) == "p = 0.3"
     with pytest.raises(AnalysisError, match="retention"):
-        drawing("retentions")
+        figures.plot("retentions", None)
+
+
+def test_wrong_names_of_figures_and_backends_say_what_there_is(results):
+    with pytest.raises(AttributeError, match="plot_retention"):
+        figures.plot_retentoin  # noqa: B018
+    with pytest.raises(AnalysisError, match="'bokeh'; expected 'plotly', for the screen, or 'matplotlib'"):
+        figures.plot_retention(results["retention"], backend="bokeh")

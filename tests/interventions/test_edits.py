@@ -13,7 +13,7 @@ from torch import Tensor
 from memlens.errors import InterventionError, MemlensError, PointError
 from memlens.interventions import Ablate, Clamp, Noise, Patch, Scale, Swap
 from memlens.interventions.base import Intervention
-from memlens.interventions.edits import AtPoint
+from memlens.interventions.point_edit import PointEdit
 from memlens.model import MemoryModel
 from memlens.model.run import Change, Result
 from memlens.recording import Recording
@@ -192,7 +192,7 @@ WRONG = {
     "axis": (Ablate(point=SLOT, places={"head": 0}), PointError, "no axis 'head'"),
     "index": (Ablate(point=SLOT, places={"feature": 32}), PointError, "outside of its shape"),
     "entry": (Ablate(point=CONTENT, segment=2, entry=999), InterventionError, "entry 999 is not there in segment 2"),
-    "ids": (Noise(point="store.hook_entry", std=1), InterventionError, "whole numbers"),
+    "ids": (Noise(point="store.hook_entry", std=1), InterventionError, "ids or positions, not quantities"),
     "no places": (Ablate(point="importance.hook_summary", by="mean"), InterventionError, "no places to take a mean over"),
     "swap": (Swap(point=SLOT, first=0, second=8), InterventionError, "places 0 to 7"),
 }  # fmt: skip
@@ -200,7 +200,7 @@ WRONG = {
 
 @pytest.mark.parametrize(("change", "error", "message"), WRONG.values(), ids=WRONG.keys())
 def test_places_that_do_not_exist(
-    model: MemoryModel, stream: EncodedStream, change: AtPoint, error: type[MemlensError], message: str
+    model: MemoryModel, stream: EncodedStream, change: PointEdit, error: type[MemlensError], message: str
 ) -> None:
     with pytest.raises(error, match=message):
         list(model.run(stream, changes=[change]))

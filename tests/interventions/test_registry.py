@@ -21,10 +21,10 @@ from memlens.interventions import (
     Scale,
     Swap,
     from_dict,
-    load,
+    load_interventions,
 )
 from memlens.interventions.base import Intervention
-from memlens.interventions.registry import KINDS
+from memlens.interventions.registry import REGISTRY
 
 SOURCE = {"path": "runs/a", "id": "1"}
 ONE_OF_EACH = [
@@ -48,7 +48,7 @@ segments = st.one_of(
 
 
 def test_one_of_each_is_here() -> None:
-    assert {one.kind() for one in ONE_OF_EACH} == set(KINDS)
+    assert {one.kind() for one in ONE_OF_EACH} == set(REGISTRY)
 
 
 @pytest.mark.parametrize("one", ONE_OF_EACH, ids=[one.kind() for one in ONE_OF_EACH])
@@ -78,9 +78,9 @@ def test_which_segments(segment: object, t: int) -> None:
         ({"kind": "ablate", "pont": "x"}, ConfigError, "intervention 'ablate'"),
         ({"kind": "scale", "point": "x", "factr": 2, "factor": 1}, ConfigError, "unknown key 'factr'; closest: factor"),
         ({"kind": "force", "action": "DISCRAD", "segment": 1, "slot": 1}, ConfigError, "closest: DISCARD"),
-        ({"kind": "force", "action": "STORE", "segment": 1}, ConfigError, "give slot or entry: whom to force"),
+        ({"kind": "force", "action": "STORE", "segment": 1}, ConfigError, "give slot or entry: the candidate"),
         ({"kind": "force", "action": "STORE", "slot": 1}, ConfigError, "give segment"),
-        ({"kind": "ablate", "point": "x", "slot": 1, "entry": 2}, ConfigError, "a place is one of them"),
+        ({"kind": "ablate", "point": "x", "slot": 1, "entry": 2}, ConfigError, "give the one or the other"),
         ({"kind": "ablate", "point": "x", "by": "resample"}, ConfigError, "takes a source"),
         ({"kind": "clamp", "point": "x"}, ConfigError, "give low, high or both"),
         ({"kind": "clamp", "point": "x", "low": 2, "high": 1}, ConfigError, "low is 2.0, above high"),
@@ -94,13 +94,61 @@ def test_what_is_wrong_is_named(values: dict, error: type[Exception], message: s
         from_dict(values)
 
 
+WRONG_FIELDS = [
+    (Drop, {"segmnt": 3, "entry": 7}, "'drop': unknown key 'segmnt'; closest: segment"),
+    (Drop, {"entry": 7}, "'drop': 'segment' is missing; give segment, entry"),
+    (Drop, {"segment": 3, "entry": "x"}, "'entry' is 'x', expected a valid integer"),
+    (Drop, {"segment": -3, "entry": 7}, "'segment' is -3, expected a value greater than or equal to 0"),
+    (Noise, {"point": "x", "std": -1}, "'std' is -1, expected a value greater than or equal to 0"),
+    (Noise, {"point": "x", "sdt": 1}, "unknown key 'sdt'; closest: std"),
+    (Scale, {"point": "x", "factor": float("nan")}, "'factor' is nan, expected a finite number"),
+    (Scale, {"point": 3, "factor": 1}, "'point' is 3, expected a valid string"),
+    (Ablate, {"point": "x", "by": "meen"}, "'by' is 'meen', expected zero or mean or resample; closest: mean"),
+    (Ablate, {"point": "x", "segment": "3-5"}, "'segment' is '3-5', expected a segment .*a range or a slice"),
+    (Ablate, {"point": "x", "segment": slice(-2, None)}, "expected a segment .*a range or a slice"),
+    (Ablate, {"point": "x", "segment": [1, -1]}, "expected a segment .*a range or a slice"),
+    (Ablate, {"point": "x", "places": {"feature": -1}}, "'places.feature' is -1, expected a value greater"),
+    (Patch, {"point": "x", "source": 5}, "'source' is 5, expected a Recording, its path, or an object with path and id"),
+    (Patch, {"point": "x", "source": {"pth": "a"}}, "unknown key 'source.pth'; closest: path"),
+    (Freeze, {"memory": "stor"}, "'memory' is 'stor', expected working or store; closest: store"),
+    (Force, {"segment": 1, "slot": 1, "action": 9}, "'action' is 9, expected an action; allowed: COMPRESS, DISCARD"),
+    (Force, {"segment": 1, "slot": 1, "action": None}, "'action' is None, expected an action"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("kind", "values", "message"), WRONG_FIELDS)
+def test_a_wrong_field_is_named_with_the_closest_right_one(
+    kind: type[Intervention], values: dict, message: str
+) -> None:
+    with pytest.raises(ConfigError, match=message):
+        kind(**values)
+    if not isinstance(values.get("segment"), slice):
+        with pytest.raises(ConfigError, match=message):
+            from_dict({"kind": kind.kind(), **values})
+
+
+def test_fields_are_given_by_name() -> None:
+    with pytest.raises(
+        ConfigError, match="'drop': got 3, 7 without a name, expected fields by name, of: segment, entry"
+    ):
+        Drop(3, 7)  # pyright: ignore[reportCallIssue]
+
+
 def test_files(tmp_path: Path) -> None:
     path = tmp_path / "changes.json"
     path.write_text(json.dumps([one.to_dict() for one in ONE_OF_EACH]))
-    assert load(path) == ONE_OF_EACH
-    for text, message in (("{", "is no JSON"), ('{"kind": "drop"}', "expected a list of interventions")):
+    assert load_interventions(path) == ONE_OF_EACH
+    for text, message in (
+        ("{", "is not JSON"),
+        ('{"kind": "drop"}', "holds a dict, expected a list"),
+        ('[{"kind": "drp"}]', "index 0: no intervention is of kind 'drp'; closest: drop"),
+        ('[{"kind": ["drop"]}]', "no intervention is of kind"),
+    ):
         path.write_text(text)
         with pytest.raises(InterventionError, match=message):
-            load(path)
+            load_interventions(path)
+    path.write_text('[{"kind": "forbid", "action": "STORE"}, {"kind": "drop", "segmnt": 3, "entry": 7}]')
+    with pytest.raises(ConfigError, match="index 1: intervention 'drop': unknown key 'segmnt'; closest: segment"):
+        load_interventions(path)
     with pytest.raises(InterventionError, match="no file at"):
-        load(tmp_path / "none.json")
+        load_interventions(tmp_path / "none.json")

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from memlens.dims import Action
-from memlens.errors import InterventionError
+from memlens.errors import ConfigError, InterventionError
 from memlens.interventions import Force, Freeze, sweep
 from memlens.model import MemoryModel
 from memlens.model.run import Result
@@ -28,7 +28,7 @@ def told(results: list[Result]) -> tuple[np.ndarray, np.ndarray]:
 
 
 @pytest.fixture(scope="module")
-def places(results: list[Result]) -> list[tuple[int, int, str]]:
+def targets(results: list[Result]) -> list[tuple[int, int, str]]:
     """Candidates and residents, every action, in segments near and far."""
     found = []
     for t in (1, 4):
@@ -41,20 +41,20 @@ def places(results: list[Result]) -> list[tuple[int, int, str]]:
 
 
 @pytest.fixture(scope="module")
-def by_hand(model: MemoryModel, stream: EncodedStream, places: list[tuple[int, int, str]]) -> list[list[Result]]:
+def by_hand(model: MemoryModel, stream: EncodedStream, targets: list[tuple[int, int, str]]) -> list[list[Result]]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        return [list(model.run(stream, changes=[Force(segment=t, entry=e, action=a)])) for t, e, a in places]
+        return [list(model.run(stream, changes=[Force(segment=t, entry=e, action=a)])) for t, e, a in targets]
 
 
 def test_each_effect_is_that_of_a_run_of_its_own(
     model: MemoryModel, stream: EncodedStream, recorded: Recording, results: list[Result],
-    places: list[tuple[int, int, str]], by_hand: list[list[Result]],
+    targets: list[tuple[int, int, str]], by_hand: list[list[Result]],
 ) -> None:  # fmt: skip
     loss, correct = told(results)
-    found = sweep(model, recorded, places)
+    found = sweep(model, recorded, targets)
     np.testing.assert_allclose(found["loss"].values, loss, atol=TOLERANCE)
-    for i, (t, entry, _) in enumerate(places):
+    for i, (t, entry, _) in enumerate(targets):
         own_loss, own_correct = told(by_hand[i])
         later = np.isfinite(found["loss_change"].values[i])
         np.testing.assert_allclose(found["loss_change"].values[i][later], (own_loss - loss)[later], atol=TOLERANCE)
@@ -69,12 +69,12 @@ def test_each_effect_is_that_of_a_run_of_its_own(
             assert held[0] == held[1]
     assert (np.abs(found["loss_change"].values) > TOLERANCE).any()
     assert (found["stopped"].values >= 0).any() and (found["stopped"].values < 0).any()
-    from_start = sweep(model, stream, places)
+    from_start = sweep(model, stream, targets)
     np.testing.assert_allclose(found["loss_change"].values, from_start["loss_change"].values, atol=TOLERANCE)
 
 
-def test_some_questions(model: MemoryModel, stream: EncodedStream, places: list[tuple[int, int, str]]) -> None:
-    whole, some = sweep(model, stream, places[:3]), sweep(model, stream, places[:3], questions=[4, 2])
+def test_some_questions(model: MemoryModel, stream: EncodedStream, targets: list[tuple[int, int, str]]) -> None:
+    whole, some = sweep(model, stream, targets[:3]), sweep(model, stream, targets[:3], questions=[4, 2])
     assert list(some["question"].values) == [4, 2]
     np.testing.assert_allclose(some["loss_change"].values, whole["loss_change"].values[:, [4, 2]], atol=TOLERANCE)
     assert list(some["distance"].values) == [stream.questions[i].distance for i in (4, 2)]
@@ -83,21 +83,27 @@ def test_some_questions(model: MemoryModel, stream: EncodedStream, places: list[
 def test_a_candidate_by_its_slot(model: MemoryModel, stream: EncodedStream, results: list[Result]) -> None:
     entry = int(results[3].outputs.decisions.entry[0, 2])
     found = sweep(model, stream, [Force(segment=3, slot=2, action="DISCARD"), (3, entry, "DISCARD")])
-    np.testing.assert_array_equal(found["loss_change"].values[0], found["loss_change"].values[1])
+    np.testing.assert_allclose(found["loss_change"].values[0], found["loss_change"].values[1], atol=1e-6)
 
 
 def test_what_cannot_be_swept(model: MemoryModel, stream: EncodedStream, tmp_path: Path) -> None:
     wrong = {
-        "no places": [],
+        "targets are empty": [],
         "entry 999 is not there": [(2, 999, "STORE")],
         "segments 0 to 8": [(9, 1, "STORE")],
         "not in one segment": [Force(segment=[1, 2], slot=1, action="STORE")],
+        r"got \(2, 5\), expected \[segment, entry, action\]": [(2, 5)],
+        "got 7, expected": [7],
     }
-    for message, places in wrong.items():
+    for message, targets in wrong.items():
         with pytest.raises(InterventionError, match=message):
-            sweep(model, stream, places)
+            sweep(model, stream, targets)
     with pytest.raises(InterventionError, match=r"questions are \[6\], expected numbers from 0 to 5"):
         sweep(model, stream, [(2, 22, "STORE")], questions=[6])
+    with pytest.raises(ConfigError, match="'action' is 'STOR', expected an action; closest: STORE"):
+        sweep(model, stream, [(2, 22, "STOR")])
+    with pytest.raises(InterventionError, match=r"got 'runs/a', expected a Recording \(of memlens.open\)"):
+        sweep(model, "runs/a", [(2, 22, "STORE")])  # pyright: ignore[reportArgumentType]
     made = record(model, stream, tmp_path / "run", RecordOptions(interventions=[Freeze(memory="working", segment=2)]))
     with pytest.raises(InterventionError, match="was made with interventions"):
         sweep(model, made, [(2, 22, "STORE")])

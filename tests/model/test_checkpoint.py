@@ -8,6 +8,7 @@ from safetensors.torch import load_file, save_file
 
 from memlens.errors import ModelError
 from memlens.model import load_model, save_model
+from memlens.model.checkpoint import load_config
 
 
 @pytest.fixture
@@ -30,6 +31,18 @@ def test_missing(folder, tmp_path) -> None:
     (folder / "tokenizer.json").unlink()
     with pytest.raises(ModelError, match=r"has no tokenizer\.json"):
         load_model(folder)
+
+
+def test_a_shipped_model_is_found_by_its_name(tmp_path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert load_config("nano").n_slots == 32
+    with pytest.raises(
+        ModelError, match=r"no model folder at 'nan', and no trained model is called 'nan'; closest: nano"
+    ):
+        load_model("nan")
+    (tmp_path / "nano").write_text("")
+    with pytest.raises(ModelError, match=r"'nano' is a file; expected a folder with model\.safetensors"):
+        load_model("nano")
 
 
 def test_damaged(folder) -> None:

@@ -6,6 +6,7 @@ import pytest
 
 from memlens.errors import StreamError
 from memlens.streams import TASKS
+from memlens.streams.builtin import make_builtin
 from memlens.streams.options import default_length, options, parse, resolve
 from memlens.streams.registry import BUILTIN_STREAMS
 
@@ -38,7 +39,7 @@ def test_text_becomes_a_value_of_the_options_kind() -> None:
 @pytest.mark.parametrize(
     ("name", "texts", "message"),
     [
-        ("nedle", [], "no task 'nedle'; closest: needle"),
+        ("nedle", [], "no built-in stream or task 'nedle'; closest: needle"),
         ("needle", ["naer=1"], "task 'needle' has no option 'naer'; closest: near"),
         ("needle", ["near"], "'near' sets nothing; give key=value; keys: n_fact, "),
         ("needle", ["near=much"], "option 'near' of task 'needle' is 'much', expected a number, such as 0.0"),

@@ -8,7 +8,7 @@ import pytest
 
 from memlens.dims import Modality
 from memlens.errors import StreamError
-from memlens.streams import Stream, builtin_stream, default_tokenizer
+from memlens.streams import Stream, builtin_stream, default_tokenizer, find_task, make_fact
 from memlens.streams.builtin import distance_targets
 
 TOKENIZER = default_tokenizer()
@@ -199,3 +199,30 @@ def test_wrong_options_are_stream_errors(options):
 def test_unknown_name_lists_the_closest():
     with pytest.raises(StreamError, match="closest: builtin"):
         builtin_stream("bulitin")
+
+
+def test_a_stream_says_its_sizes():
+    stream = everything()
+    said = "<Stream 'all': 3 text, 1 image, 1 audio, 1 dna parts, 2 facts, 3 questions, seed 3; "
+    assert repr(stream) == said + "positions are counted by encode(tokenizer)>"
+    encoded = stream.encode(TOKENIZER)
+    n_text = int((encoded.modality == Modality.TEXT).sum())
+    said = f"{n_text + 16} positions ({n_text} text, 2 image, 7 audio, 7 dna), 2 facts, 3 questions, seed 3"
+    assert repr(encoded) == f"<EncodedStream 'all': {said}>"
+    assert repr(Stream()).startswith("<Stream 'stream': no parts, 0 facts, 0 questions, seed None;")
+
+
+def test_what_a_stream_is_made_of_fits_a_line():
+    question, text, image, *_ = everything().parts
+    assert repr(question) == "<StreamPart question: 'Anything yet?' -> 'no' (13 characters)>"
+    assert repr(text) == "<StreamPart text: 'The picture of the gate:' (24 characters), fact 4>"
+    assert repr(image) == "<StreamPart image: 2 positions, fact 4>"
+    assert len(repr(Stream().text("word " * 10_000).parts[0])) < 120
+    scene = find_task("digits").draw(np.random.default_rng(0), "test", 3)
+    assert repr(scene) == "<Scene: 3 statements, 3 queries>"
+    assert repr(scene.statements[0]).endswith("(image 8 x 8)>") and len(repr(scene.statements[0])) < 120
+    fact = make_fact(np.random.default_rng(0), Modality.AUDIO, "test", "copper lantern")
+    assert repr(fact).startswith("<Fact 'copper lantern', recording (audio): ") and len(repr(fact)) < 240
+    assert repr(find_task("spoken")) == (
+        "<Task 'spoken': spoken digits, recalled by name; 16,384 positions, 32 facts, filler prose; options digits=1>"
+    )

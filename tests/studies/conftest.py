@@ -1,4 +1,4 @@
-"""A tiny model that takes every action, streams for it, and what every study is held to. Modules of analyses/ are on the path."""
+"""A tiny model that takes every action, streams for it, and what every study is held to."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ import torch
 from analyses.common import recall
 from analyses.common import small_models as small
 from analyses.common.page import svg
-from analyses.common.runner import plain
+from analyses.common.results import plain
 from memlens.config import ModelConfig
 from memlens.model import MemoryModel
 from memlens.streams import default_tokenizer
@@ -38,6 +38,22 @@ def streams() -> list[Any]:
 @pytest.fixture(scope="session")
 def config():
     return small.load("mqar")
+
+
+def assert_close(actual: Any, expected: Any, rtol: float = 1e-9, where: str = "") -> None:
+    """Equal JSON values; numbers within ``rtol``, since processors round differently."""
+    if isinstance(expected, dict):
+        assert isinstance(actual, dict) and actual.keys() == expected.keys(), where
+        for key, value in expected.items():
+            assert_close(actual[key], value, rtol, f"{where}.{key}")
+    elif isinstance(expected, list):
+        assert isinstance(actual, list) and len(actual) == len(expected), where
+        for i, (one, other) in enumerate(zip(actual, expected, strict=True)):
+            assert_close(one, other, rtol, f"{where}[{i}]")
+    elif isinstance(expected, float):
+        assert actual == pytest.approx(expected, rel=rtol, abs=1e-12), where
+    else:
+        assert actual == expected, where
 
 
 def check_drawings(claim: Any, result: dict[str, Any]) -> None:

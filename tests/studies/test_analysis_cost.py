@@ -10,6 +10,7 @@ import pytest
 from analyses.analysis_cost import part
 from analyses.analysis_cost import study as analysis_cost
 from analyses.analysis_cost import verdict as judged
+from analyses.common.results import ROOT
 
 from .conftest import check_drawings
 
@@ -54,8 +55,8 @@ def test_arms_give_the_same(tmp_path: Path) -> None:
     part.planted(path, 20_000, 0)
     scores = {}
     for arm in part.ARMS:
-        command = [sys.executable, part.__file__, "pca", arm, str(path), "20000"]
-        told = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+        command = [sys.executable, "-m", "analyses.analysis_cost.part", "pca", arm, str(path), "20000"]
+        told = json.loads(subprocess.run(command, check=True, capture_output=True, text=True, cwd=ROOT).stdout)
         assert told["gib"] > 0 and told["cpu"] > 0
         scores[arm] = told["score"]
     assert max(scores.values()) - min(scores.values()) < 1e-4

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from analyses.common.runner import RESULTS, load
+from analyses.common.results import kept
 from analyses.findings import study as findings
 from analyses.findings import words as said
 from analyses.findings.losses import ENDS, losses
@@ -14,16 +14,17 @@ from memlens.testing import write_recording
 
 
 def test_the_page_is_what_the_result_says():
-    assert findings.PAGE.read_text(encoding="utf-8") == page(load(RESULTS / "findings.json")), (
+    assert findings.PAGE.read_text(encoding="utf-8") == page(kept("findings")), (
         "run `python -m analyses.findings --redraw`"
     )
 
 
+@pytest.mark.slow
 def test_a_quick_run_writes_page_and_result(tmp_path):
     assert findings.main(["--quick", "-o", str(tmp_path)]) == 0
-    result = json.loads((tmp_path / "findings-quick.json").read_text())
+    result = json.loads((tmp_path / "findings" / "result.json").read_text())
     assert {row["run"] for row in result["rows"]} == set(findings.QUICK_RUNS)
-    text = (tmp_path / "findings-quick.md").read_text()
+    text = (tmp_path / "findings" / "page.md").read_text()
     assert "no evidence" in text and "nan" not in text.lower().replace("nano", "")
     for title in SECTIONS:
         assert f"### {title}" in text

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from analyses.common.runner import Result
+from analyses.common.claim import Result
 from analyses.generalisation import study as generalisation
 from memlens.streams import builtin_stream, default_tokenizer
 from memlens.streams.symbols import symbols

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from analyses.common.runner import Result
+from analyses.common.claim import Result
 from analyses.rate_distortion import levels
 from analyses.rate_distortion import study as rate_distortion
 from analyses.rate_distortion import verdict as rated

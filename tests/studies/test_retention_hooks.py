@@ -69,7 +69,7 @@ def decisions(model: MemoryModel, streams: list[Any], hooks: Any) -> tuple[int, 
         compressed += int((result.outputs.decisions.action == Action.COMPRESS).sum())
         above = int(result.state.store.valid[:, TINY.capacities[0] :].sum())
 
-    recall.recall(model, streams, {"all": []}, during=hooks, told=count)
+    recall.recall(model, streams, {"all": []}, during=hooks, on_result=count)
     return compressed, above
 
 

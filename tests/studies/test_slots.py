@@ -30,11 +30,11 @@ def test_grouping_changes_who_is_merged_and_nothing_else(model: MemoryModel, str
             pairs += born.parent[(born.slot < 0) & (born.entry >= 0)].tolist()
 
         if name is None:
-            recall.recall(model, streams, {"all": []}, told=parents)
+            recall.recall(model, streams, {"all": []}, on_result=parents)
         else:
             with grouped(name, model, 0) as merges:
-                recall.recall(model, streams, {"all": []}, told=parents)
-            told = merges.told()
+                recall.recall(model, streams, {"all": []}, on_result=parents)
+            told = merges.as_row()
             assert told["merges"] == len(pairs) > 0
             assert -1 <= told["cosine"] <= 1 and 0 < merges.n_part <= 2 * merges.n
         births[name or "as it is"] = pairs

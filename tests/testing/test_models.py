@@ -7,7 +7,8 @@ import pytest
 
 from memlens.dims import Action
 from memlens.recording import RecordOptions, record
-from memlens.testing.models import FLAG, KEYS, N_ITEM, TRACE, VALUES, counter, flagged_store, forgetting
+from memlens.testing.hand_set_weights import FLAG, KEYS, N_ITEM, TRACE, VALUES
+from memlens.testing.models import counter, flagged_store, forgetting
 
 
 @pytest.fixture(scope="module")

@@ -11,7 +11,7 @@ from memlens.config import ModelConfig
 from memlens.errors import RecordingError
 from memlens.model.points import points
 from memlens.testing import write_recording
-from memlens.testing.fill import AXES
+from memlens.testing.layout import AXES
 
 R = np.random.default_rng(0)
 SLOTS = {"context.hook_slot": R.normal(size=(2, 12, 6, 8))}

@@ -8,7 +8,7 @@ from memlens.config import QConfig, StreamConfig
 from memlens.dims import Action
 from memlens.model import MemoryModel
 from memlens.model.controller import Controller, QNetwork, control_names
-from memlens.model.model import answer_loss
+from memlens.model.losses import answer_loss
 from memlens.model.state import Memory
 from memlens.streams import default_tokenizer
 from memlens.training import entry_value
@@ -185,7 +185,7 @@ def test_other_capacities_hold_more_and_read_the_same() -> None:
 
 def test_worth_is_what_hiding_an_entry_costs(monkeypatch: pytest.MonkeyPatch) -> None:
     """Leave-one-out by brute force: every entry hidden in turn, all questions asked again."""
-    monkeypatch.setattr(entry_value, "MOST_LOSS", 50.0)  # an untrained model loses more than a loss counts
+    monkeypatch.setattr(entry_value, "MAX_LOSS", 50.0)  # an untrained model loses more than a loss counts
     torch.manual_seed(0)
     model = with_capacities(MemoryModel(SMALL, default_tokenizer()), (20, 4, 2))
     model.controller.policy = "store_all"

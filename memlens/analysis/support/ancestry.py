@@ -6,11 +6,11 @@ A fresh slot that consolidated with an entry of the store names that entry as it
 Axes: birth, rows of ``/entries``; question, rows of ``/questions``.
 """
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from memlens.analysis.support.result import column, first_segment
+from memlens.analysis.support.result import first_segment
 from memlens.analysis.support.vectors import gather
 from memlens.analysis.support.windows import window_positions
 
@@ -31,29 +31,20 @@ class Ancestry:
         Columns of ``/entries`` by name, int64, (birth,).
     parent
         Row of each parent, (birth, side); -1 none.
+    rows
+        Finds rows by sequence and entry id, -1 where there is none: ``rows(sequence, entry)``.
     fresh
         Whether an entry was written from a slot, bool, (birth,).
     """
 
     def __init__(self, recording: "Recording"):
-        table = recording.entries
+        table = recording.tables.entries
         self.recording = recording
-        self.columns = {name: column(table, name, np.int64) for name in COLUMNS}
-        self.n = self.columns["entry"].size
-        self._key = self.columns["sequence"] << 40 | self.columns["entry"]
-        self._order = np.argsort(self._key, kind="stable")
-        parent = column(table, "parent", np.int64)
-        self.parent = self.rows(self.columns["sequence"][:, None], parent)
+        self.columns = table.columns(*COLUMNS)
+        self.n = len(table)
+        self.rows = table.index.rows
+        self.parent = self.rows(self.columns["sequence"][:, None], table.parent)
         self.fresh = self.columns["slot"] >= 0
-
-    def rows(self, sequence: Any, entry: Any) -> np.ndarray:
-        """Row of each entry, -1 where there is none of that id."""
-        sequence, entry = np.broadcast_arrays(np.asarray(sequence, np.int64), np.asarray(entry, np.int64))
-        if self.n == 0:
-            return np.full(entry.shape, -1)
-        key = sequence << 40 | np.maximum(entry, 0)
-        at = self._order[np.minimum(np.searchsorted(self._key, key, sorter=self._order), self.n - 1)]
-        return np.where((entry >= 0) & (self._key[at] == key), at, -1)
 
     def shares(self) -> "csr_array":
         """Part of a merge that came from each parent, (birth, birth), rows are merges; empty rows are fresh entries."""
@@ -80,9 +71,9 @@ class Ancestry:
         """Weight of each entry in each answer's reads, (question, birth); working memory is in no row."""
         from scipy.sparse import csr_array
 
-        table = self.recording.questions
-        sequence, entry = column(table, "sequence", int), column(table, "read_entry", int)
-        weight = np.nan_to_num(column(table, "read_weight", float))
+        table = self.recording.tables.questions
+        sequence, entry = table.sequence, table.read_entry
+        weight = np.nan_to_num(table.read_weight)
         row = self.rows(sequence[:, None], entry)
         question, read = np.nonzero((row >= 0) & (weight > 0))
         return csr_array((weight[question, read], (question, row[question, read])), shape=(sequence.size, self.n))

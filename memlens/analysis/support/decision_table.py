@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from memlens.analysis.support.result import column
 from memlens.dims import Action
 from memlens.errors import AnalysisError
+from memlens.recording.reading.entry_index import group_numbers
 from memlens.stats.time_blocks import time_blocks
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Agents:
+class DecisionRows:
     """Decisions of a recording, in the order of the table.
 
     Attributes
@@ -45,9 +45,9 @@ class Agents:
     wanted: np.ndarray
     executed: np.ndarray
 
-    def at(self, rows: np.ndarray) -> "Agents":
+    def at(self, rows: np.ndarray) -> "DecisionRows":
         """Some of the rows."""
-        return Agents(
+        return DecisionRows(
             self.control[rows],
             self.feature,
             *(
@@ -59,7 +59,7 @@ class Agents:
     @property
     def owner(self) -> np.ndarray:
         """Number of the entry that each row is about, 0 and up, (row,)."""
-        return np.unique(self.sequence << 40 | self.entry, return_inverse=True)[1]
+        return group_numbers(self.sequence, self.entry)
 
     def born(self) -> np.ndarray:
         """Segment of the first decision on each row's entry, (row,)."""
@@ -79,7 +79,7 @@ class Agents:
         return q[:, keep].max(1) - q[:, release].max(1)
 
 
-def agents(recording: "Recording", least: int) -> Agents:
+def decision_rows(recording: "Recording", least: int) -> DecisionRows:
     """Read the decisions.
 
     Raises
@@ -87,11 +87,11 @@ def agents(recording: "Recording", least: int) -> Agents:
     AnalysisError
         With fewer than ``least`` decisions, Q-values that are all missing, or a feature that is not finite (which, and where).
     """
-    table = recording.decisions
-    n = table.sizes.get("decision", 0)
+    table = recording.tables.decisions
+    n = len(table)
     if n < least:
         raise AnalysisError(f"the recording holds {n} decisions, expected {least} or more; record a longer stream")
-    control, q = column(table, "control", float), column(table, "q", float)
+    control, q = table.control, table.q
     wrong = np.argwhere(~np.isfinite(control))
     if wrong.size:
         row, feature = wrong[0]
@@ -102,10 +102,6 @@ def agents(recording: "Recording", least: int) -> Agents:
         raise AnalysisError(
             "q holds no number; record a policy that values actions: `memlens record MODEL STREAM -o RUN`"
         )
-    names = [str(name) for name in table["feature"].values] if "feature" in table.coords else []
-    names = names or [f"control {i}" for i in range(control.shape[1])]
-    rest = (
-        column(table, name, np.int64)
-        for name in ("sequence", "segment", "entry", "agent", "kind", "level", "wanted", "executed")
-    )
-    return Agents(control, names, q, *rest)
+    names = table.features or [f"control {i}" for i in range(control.shape[1])]
+    rest = table.columns("sequence", "segment", "entry", "agent", "kind", "level", "wanted", "executed")
+    return DecisionRows(control, names, q, **rest)

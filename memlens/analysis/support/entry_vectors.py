@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from memlens.analysis.support.ancestry import Ancestry
-from memlens.analysis.support.result import column, first_segment, n_segments
+from memlens.analysis.support.result import first_segment, n_segments
 from memlens.analysis.support.vectors import featured, gather, refuse_nonfinite
 
 if TYPE_CHECKING:
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Contents:
+class EntryVectors:
     """Rows of the entries table with their vectors.
 
     Attributes
@@ -29,7 +29,7 @@ class Contents:
     known: np.ndarray
 
 
-def contents(recording: "Recording", store: str, slot: str) -> Contents:
+def entry_vectors(recording: "Recording", store: str, slot: str) -> EntryVectors:
     """Vectors of all entries that were ever held or came from a recorded slot.
 
     Raises
@@ -37,8 +37,8 @@ def contents(recording: "Recording", store: str, slot: str) -> Contents:
     AnalysisError
         When a value is not finite.
     """
-    table = recording.entries
-    sequence, entry, segment, place = (column(table, name, int) for name in ("sequence", "entry", "segment", "slot"))
+    table = recording.tables.entries
+    sequence, entry, segment, place = table.sequence, table.entry, table.segment, table.slot
     array = featured(recording, store)
     value = np.zeros((entry.size, array.shape[3]), np.float32)
     first = first_segment(recording)
@@ -59,7 +59,7 @@ def contents(recording: "Recording", store: str, slot: str) -> Contents:
     refuse_nonfinite(value[row], store, [str(dim) for dim in array.dims], where)
     known = np.zeros(entry.size, bool)
     known[fresh] = known[row] = True
-    return Contents(value, known)
+    return EntryVectors(value, known)
 
 
 def leaves(recording: "Recording") -> tuple[np.ndarray, np.ndarray]:

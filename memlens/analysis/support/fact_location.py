@@ -5,7 +5,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from memlens.analysis.support.ancestry import Ancestry
-from memlens.analysis.support.result import column
 
 if TYPE_CHECKING:
     from memlens.recording import Recording
@@ -14,14 +13,14 @@ if TYPE_CHECKING:
 LOST, CONTEXT = -2, -1
 
 
-def holders(recording: "Recording") -> np.ndarray:
+def fact_locations(recording: "Recording") -> np.ndarray:
     """Level at which the fact of each question was held, (question,): LOST, CONTEXT or the level; of several, the lowest.
 
     A fact is held by the slots whose window it ends in and by what these were merged into. A question of segment t reads the slots
     of t and the store as t - 1 left it.
     """
-    table = recording.questions
-    sequence, segment, fact = (column(table, name, int) for name in ("sequence", "segment", "fact"))
+    table = recording.tables.questions
+    sequence, segment, fact = table.sequence, table.segment, table.fact
     out = np.full(fact.size, LOST)
     asked: dict[tuple[int, int], list[int]] = {}
     for question in np.flatnonzero(fact >= 0):
@@ -46,8 +45,8 @@ def holders(recording: "Recording") -> np.ndarray:
 
 def facts_before(recording: "Recording") -> np.ndarray:
     """Facts stated in the stream before each question was asked, (question,)."""
-    table = recording.questions
-    sequence, position = column(table, "sequence", int), column(table, "position", int)
+    table = recording.tables.questions
+    sequence, position = table.sequence, table.position
     label = np.asarray(recording.positions["fact"].values)
     start = int(np.asarray(recording.segments["start"].values).ravel()[0])
     out = np.zeros(sequence.size, int)

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from memlens.analysis.support.ancestry import Ancestry
-from memlens.analysis.support.result import ACTIONS, column
+from memlens.analysis.support.result import ACTIONS
 from memlens.errors import AnalysisError
 
 if TYPE_CHECKING:
@@ -59,9 +59,9 @@ def lineage_graph(recording: "Recording", *, sequence: int = 0, tokens: bool = F
         kind, share = ("renewed", 0.0) if ancestry.fresh[row] else ("merged", 1 / max(parents.size, 1))
         for parent in parents:
             graph.add_edge(("entry", int(ids[parent])), ("entry", int(ids[row])), kind=kind, share=share)
-    correct = column(recording.questions, "correct", bool)
+    correct = recording.tables.questions.correct
     reads = ancestry.reads().tocoo()
-    for question in np.flatnonzero(column(recording.questions, "sequence", int) == sequence):
+    for question in np.flatnonzero(recording.tables.questions.sequence == sequence):
         graph.add_node(("question", int(question)), correct=bool(correct[question]))
     for question, row, weight in zip(*reads.coords, reads.data, strict=True):
         if ancestry.columns["sequence"][row] == sequence:

@@ -11,15 +11,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from memlens.analysis.support.ancestry import Ancestry
-from memlens.analysis.support.decision_table import Agents
-from memlens.analysis.support.result import column
+from memlens.analysis.support.decision_table import DecisionRows
 from memlens.dims import Action
 
 if TYPE_CHECKING:
     from memlens.recording import Recording
 
 
-def reads_to_come(recording: "Recording", rows: Agents, tree: Ancestry, gamma: float, horizon: int) -> np.ndarray:
+def reads_to_come(recording: "Recording", rows: DecisionRows, tree: Ancestry, gamma: float, horizon: int) -> np.ndarray:
     """Discounted read weight of what each decision left, over the ``horizon`` segments after it, (row,); 0 where it left nothing."""
     birth = tree.rows(rows.sequence, rows.entry)
     child = tree.child()
@@ -47,10 +46,10 @@ def _key(birth: np.ndarray, segment: np.ndarray) -> np.ndarray:
 
 def _read(recording: "Recording", tree: Ancestry, key: np.ndarray, order: np.ndarray) -> np.ndarray:
     """Weight with which the answers of a decision's segment read its entry in the store, (row,)."""
-    table = recording.questions
-    sequence, segment = column(table, "sequence", int), column(table, "segment", int)
-    weight, kind = np.nan_to_num(column(table, "read_weight", float)), column(table, "read_kind", int)
-    birth = tree.rows(sequence[:, None], column(table, "read_entry", int))
+    table = recording.tables.questions
+    sequence, segment = table.sequence, table.segment
+    weight, kind = np.nan_to_num(table.read_weight), table.read_kind
+    birth = tree.rows(sequence[:, None], table.read_entry)
     question, read = np.nonzero((birth >= 0) & (kind == 2) & (weight > 0))
     wanted = _key(birth[question, read], segment[question])
     at = order[np.minimum(np.searchsorted(key, wanted, sorter=order), key.size - 1)]

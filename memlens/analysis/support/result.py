@@ -39,7 +39,7 @@ def finish(
     dataset.attrs |= {
         "analysis": name,
         "params": json.dumps(dict(params), default=str),
-        "recording": str(recording.attrs.get("id", "")),
+        "recording": recording.id,
         "memlens_version": __version__,
         "n": int(n),
         **notes,
@@ -47,23 +47,9 @@ def finish(
     return dataset
 
 
-def attribute(recording: "Recording", name: str) -> dict[str, Any]:
-    """Root attribute that holds a mapping, decoded where it is JSON text; empty when there is none."""
-    value = recording.attrs.get(name) or {}
-    return json.loads(value) if isinstance(value, str) else dict(value)
-
-
-def column(table: xr.Dataset, name: str, dtype: Any = None) -> np.ndarray:
-    """Read one column of an event table; AnalysisError if the recording has no such column."""
-    if name not in table:
-        raise AnalysisError(f"the recording has no column '{name}'; it has: {', '.join(map(str, table.variables))}")
-    values = np.asarray(table[name].values)
-    return values if dtype is None else values.astype(dtype)
-
-
 def first_segment(recording: "Recording") -> int:
     """Index of the first recorded segment (not 0 in a replay that started later)."""
-    return int(recording.segments["segment"].values[0])
+    return recording.tables.segments.first
 
 
 def n_segments(recording: "Recording") -> int:

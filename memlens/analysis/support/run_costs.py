@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from memlens.analysis.support import attention_costs, costs
-from memlens.analysis.support.result import attribute, column, n_segments
+from memlens.analysis.support.result import n_segments
 from memlens.config import BaselineConfig, ModelConfig
 from memlens.dims import Action, Modality
 from memlens.errors import AnalysisError
@@ -14,6 +14,7 @@ from memlens.recording.format.schema import RESIDENT
 
 if TYPE_CHECKING:
     from memlens.recording import Recording
+    from memlens.recording.reading.tables import EntryTable
 
 #: Reads of less weight are left out of what question and decoder see.
 LEAST_WEIGHT = 1e-4
@@ -47,7 +48,7 @@ class Run:
 
 def config_of(recording: "Recording") -> ModelConfig:
     """The recorded sizes of the model; AnalysisError where some are not there, since a default in their place would be a guess."""
-    told = attribute(recording, "model_config")
+    told = dict(recording.info.model_config)
     missing = [name for name in ModelConfig.model_fields if name not in told]
     if missing:
         raise AnalysisError(
@@ -60,17 +61,17 @@ def config_of(recording: "Recording") -> ModelConfig:
 def run_of(recording: "Recording", cfg: ModelConfig) -> Run:
     """What of a run its cost depends on."""
     n, s = n_segments(recording), cfg.segment_length
-    segments, asked = recording.segments, recording.questions
-    first = int(segments["segment"].values[0])
+    segments, asked = recording.tables.segments, recording.tables.questions
+    first = segments.first
     modality = np.asarray(recording.positions["modality"].values)[:, : n * s]
     modality = np.pad(modality, ((0, 0), (0, n * s - modality.shape[1])), constant_values=-1).reshape(-1, n, s)
     size = modality.shape[:2]
-    at, sequence = column(asked, "segment", int) - first, column(asked, "sequence", int)
+    at, sequence = asked.segment - first, asked.sequence
     count = np.zeros(size, int)
     np.add.at(count, (sequence, at), 1)
     return Run(
         others={kind: (modality == int(kind)).sum(2) for kind in Modality if kind != Modality.TEXT},
-        before=column(segments, "start", int),
+        before=segments.start,
         recalls=_recalls(recording, size, first),
         asked=count,
         question_segment=at,
@@ -80,33 +81,28 @@ def run_of(recording: "Recording", cfg: ModelConfig) -> Run:
 
 def _recalls(recording: "Recording", size: tuple[int, int], first: int) -> np.ndarray:
     """Segments in which a resident was retrieved; one that a candidate absorbed, with the same action, comes back as nothing."""
-    table, entries = recording.decisions, recording.entries
-    done = (column(table, "kind", int) == RESIDENT) & (column(table, "executed", int) == int(Action.RETRIEVE))
-    sequence, segment, entry = (column(table, name, int)[done] for name in ("sequence", "segment", "entry"))
-    gone = {
-        (s, e): died
-        for s, e, died in zip(*(column(entries, name, int).tolist() for name in ("sequence", "entry", "died")), strict=True)
-    }  # fmt: skip
-    there = np.zeros(size, bool)
-    for s, t, e in zip(sequence.tolist(), segment.tolist(), entry.tolist(), strict=True):
-        if gone.get((s, e), -1) != t:
-            there[s, t - first] = True
+    table, entries = recording.tables.decisions, recording.tables.entries
+    done = (table.kind == RESIDENT) & (table.executed == int(Action.RETRIEVE))
+    sequence, segment, entry = table.sequence[done], table.segment[done], table.entry[done]
+    died = _of_entry(entries, entries.died, sequence, entry, -1)
+    there, alive = np.zeros(size, bool), died != segment
+    there[sequence[alive], segment[alive] - first] = True
     return there
 
 
 def _reads(recording: "Recording", cfg: ModelConfig) -> np.ndarray:
     """Vectors that each question read, at most: all parts of every entry with weight."""
-    asked, entries = recording.questions, recording.entries
-    level = {
-        (s, e): own
-        for s, e, own in zip(*(column(entries, name, int).tolist() for name in ("sequence", "entry", "level")), strict=True)
-    }  # fmt: skip
-    entry, weight = column(asked, "read_entry", int), column(asked, "read_weight", float)
-    sequence = column(asked, "sequence", int).tolist()
-    parts = np.array([
-        [cfg.merge ** level.get((s, e), 0) for e in row] for s, row in zip(sequence, entry.tolist(), strict=True)
-    ]).reshape(entry.shape)  # fmt: skip
-    return np.maximum((parts * (weight > LEAST_WEIGHT)).sum(1), 1).astype(int)
+    asked, entries = recording.tables.questions, recording.tables.entries
+    level = _of_entry(entries, entries.level, asked.sequence[:, None], asked.read_entry, 0)
+    return np.maximum((cfg.merge**level * (asked.read_weight > LEAST_WEIGHT)).sum(1), 1).astype(int)
+
+
+def _of_entry(
+    table: "EntryTable", column: np.ndarray, sequence: np.ndarray, entry: np.ndarray, unknown: int
+) -> np.ndarray:
+    """Values of a column of the entries, for entries by their ids."""
+    row = table.index.rows(sequence, entry)
+    return np.where(row >= 0, column[row] if len(table) else unknown, unknown)
 
 
 def memory_flops(cfg: ModelConfig, run: Run, learned: bool, n_token: int, n_answer: int) -> np.ndarray:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from memlens.analysis.support.result import column, first_segment, n_segments
+from memlens.analysis.support.result import first_segment, n_segments
 from memlens.analysis.support.vectors import featured, refuse_nonfinite
 from memlens.errors import AnalysisError
 
@@ -20,7 +20,7 @@ READ = 64
 
 
 @dataclass(frozen=True)
-class Grid:
+class SegmentVectors:
     """A point over time.
 
     Attributes
@@ -41,7 +41,7 @@ class Grid:
     place: str
 
 
-def grid(recording: "Recording", point: str, most: int = 512) -> Grid:
+def segment_vectors(recording: "Recording", point: str, most: int = 512) -> SegmentVectors:
     """Read a point over at most ``most`` segments, evenly spaced.
 
     Raises
@@ -59,10 +59,10 @@ def grid(recording: "Recording", point: str, most: int = 512) -> Grid:
     whole = np.indices(held.shape).reshape(3, -1)
     where = whole[0], at[whole[1]], whole[2]
     refuse_nonfinite(value.reshape(-1, value.shape[-1]), point, [str(dim) for dim in array.dims], where)
-    return Grid(value, held, at + first_segment(recording), str(array.dims[2]))
+    return SegmentVectors(value, held, at + first_segment(recording), str(array.dims[2]))
 
 
-def summaries(recording: "Recording", point: str, most: int = 512) -> np.ndarray:
+def segment_means(recording: "Recording", point: str, most: int = 512) -> np.ndarray:
     """The mean over the held places of a point in each segment, (sequence, segment, feature); never all places at once."""
     array = featured(recording, point)
     at = chosen_segments(recording, most)
@@ -90,13 +90,13 @@ def chosen_segments(recording: "Recording", most: int) -> np.ndarray:
 def occupied(recording: "Recording", place: str, shape: tuple[int, ...]) -> np.ndarray:
     """Where a point with this axis of places holds a vector, bool (sequence, segment, place)."""
     if place == "entry":
-        return np.asarray(recording.segments["entry_id"].values) >= 0
+        return recording.tables.segments.entry_id >= 0
     if place == "token":
-        return np.arange(shape[2]) < np.asarray(recording.segments["n_valid"].values)[:, :, None]
+        return np.arange(shape[2]) < recording.tables.segments.n_valid[:, :, None]
     held = np.ones(shape[:3], bool)
     if place == "slot":
-        table = recording.entries
-        sequence, segment, slot = (column(table, name, int) for name in ("sequence", "segment", "slot"))
+        table = recording.tables.entries
+        sequence, segment, slot = table.sequence, table.segment, table.slot
         segment = segment - first_segment(recording)
         fresh = (slot >= 0) & (segment >= 0) & (segment < shape[1])
         held[:] = False
@@ -106,10 +106,10 @@ def occupied(recording: "Recording", place: str, shape: tuple[int, ...]) -> np.n
 
 def slot_labels(recording: "Recording", name: str, shape: tuple[int, ...]) -> np.ndarray:
     """A column of the entries table at the slot each entry came from, int (sequence, segment, slot); -1 where none."""
-    table = recording.entries
-    sequence, segment, slot = (column(table, key, int) for key in ("sequence", "segment", "slot"))
+    table = recording.tables.entries
+    sequence, segment, slot = table.sequence, table.segment, table.slot
     segment = segment - first_segment(recording)
     fresh = (slot >= 0) & (segment >= 0) & (segment < shape[1])
     out = np.full(shape[:3], -1)
-    out[sequence[fresh], segment[fresh], slot[fresh]] = column(table, name, int)[fresh]
+    out[sequence[fresh], segment[fresh], slot[fresh]] = table.read(name, int)[fresh]
     return out

@@ -50,7 +50,7 @@ def _top(value: np.ndarray, k: int) -> np.ndarray:
     return np.where(value >= least, value, 0)
 
 
-def train(
+def fit_autoencoder(
     value: np.ndarray, atoms: int, active: int, steps: int, seed: int, batch: int = 256, rate: float = 5e-3
 ) -> Autoencoder:
     """Fit by Adam on the squared error, directions held at unit length.

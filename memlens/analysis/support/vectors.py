@@ -18,8 +18,9 @@ import numpy as np
 import xarray as xr
 
 from memlens.analysis.support.blocks import Rows, blocks, fits, lazily
-from memlens.analysis.support.result import column, first_segment, n_segments
+from memlens.analysis.support.result import first_segment, n_segments
 from memlens.errors import AnalysisError
+from memlens.recording.reading.entry_index import group_numbers
 
 if TYPE_CHECKING:
     from memlens.recording import Recording
@@ -166,8 +167,8 @@ def _rows(recording: "Recording", place: str, array: xr.DataArray) -> tuple[dict
 
 
 def _fresh(recording: "Recording") -> dict[str, np.ndarray]:
-    table = recording.entries
-    rows = {name: column(table, name, int) for name in ("sequence", "segment", "slot", "entry", "modality", "fact")}
+    table = recording.tables.entries
+    rows = table.columns("sequence", "segment", "slot", "entry", "modality", "fact")
     first = first_segment(recording)
     kept = (rows["slot"] >= 0) & (rows["segment"] >= first) & (rows["segment"] < first + n_segments(recording))
     rows["place"] = rows.pop("slot")
@@ -175,16 +176,13 @@ def _fresh(recording: "Recording") -> dict[str, np.ndarray]:
 
 
 def _stored(recording: "Recording") -> dict[str, np.ndarray]:
-    ids = np.asarray(recording.segments["entry_id"].values).transpose(1, 0, 2)
+    ids = recording.tables.segments.entry_id.transpose(1, 0, 2)
     segment, sequence, place = np.nonzero(ids >= 0)
     entry = ids[segment, sequence, place]
-    span = int(entry.max(initial=0)) + 1
-    key, index = np.unique(sequence * span + entry, return_index=True)
-    table = recording.entries
-    known = column(table, "sequence", int) * span + column(table, "entry", int)
-    order = np.argsort(known, kind="stable")
-    at = order[np.minimum(np.searchsorted(known[order], key), max(known.size - 1, 0))] if known.size else index * 0
-    found = known[at] == key if known.size else np.zeros(key.size, bool)
+    # the first time that each entry is seen
+    index = np.unique(group_numbers(sequence, entry), return_index=True)[1]
+    table = recording.tables.entries
+    at = table.index.rows(sequence[index], entry[index])
     rows = {
         "sequence": sequence[index],
         "segment": segment[index] + first_segment(recording),
@@ -192,7 +190,7 @@ def _stored(recording: "Recording") -> dict[str, np.ndarray]:
         "entry": entry[index],
     }
     for name in ("modality", "fact"):
-        rows[name] = np.where(found, column(table, name, int)[at], -1) if known.size else np.full(key.size, -1)
+        rows[name] = np.where(at >= 0, table.read(name, int)[at] if len(table) else -1, -1)
     return rows
 
 

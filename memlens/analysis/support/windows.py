@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from memlens.analysis.support.result import MODALITIES, column, first_segment
+from memlens.analysis.support.result import MODALITIES, first_segment
 from memlens.analysis.support.vectors import gather
 from memlens.dims import Modality
 
@@ -29,12 +29,8 @@ def write_attention(recording: "Recording", sequence: np.ndarray, segment: np.nd
 
 def picked_positions(recording: "Recording", sequence: np.ndarray, entry: np.ndarray) -> np.ndarray:
     """Stream position at which the slot of each entry was picked, from the entries table."""
-    table = recording.entries
-    ids, owner = column(table, "entry", int), column(table, "sequence", int)
-    span = int(ids.max()) + 1
-    known = owner * span + ids
-    order = np.argsort(known)
-    return column(table, "position", int)[order[np.searchsorted(known[order], sequence * span + entry)]]
+    table = recording.tables.entries
+    return table.position[table.index.rows(sequence, entry)]
 
 
 def window_positions(picked: np.ndarray, width: int) -> np.ndarray:

@@ -84,7 +84,7 @@ def record_one(model: str, policy: str | None, stream: str, path: str, options: 
 
     try:
         with _alone(Path(path)):
-            was_there = Path(path).exists() and bool(open(path).attrs["complete"])
+            was_there = Path(path).exists() and open(path).info.complete
             made = record(_model(model, policy), Path(stream), path, options.replace(resume=True))
             return Recorded(name, path, made.segments.sizes["segment"], was_there)
     except (MemlensError, OSError) as error:

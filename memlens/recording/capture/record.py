@@ -27,6 +27,7 @@ from memlens.recording.capture.segment_rows import tensors_of
 from memlens.recording.capture.session import Session
 from memlens.recording.capture.unseen_entries import Start
 from memlens.recording.format.states import layout_of
+from memlens.recording.protocol import as_recording
 from memlens.recording.reading.recording import Recording
 from memlens.recording.reading.recording import open as open_recording
 from memlens.streams.encoded import EncodedStream
@@ -117,7 +118,7 @@ def record_from(
     attrs = _attributes(start, model, streams, selected, options)
     if begun is not None:
         check_same(begun, attrs, start.segment)
-        if begun.attrs["complete"]:
+        if begun.info.complete:
             return begun
     session = Session(model, streams, selected, start, options)
     if begun is not None:
@@ -134,8 +135,8 @@ def _checked(options: RecordOptions) -> RecordOptions:
     for one in options.interventions:
         if not isinstance(one, Change):
             raise RecordingError(f"an intervention is a {type(one).__name__}, expected one of memlens.interventions")
-    if not isinstance(options.parent, Recording | None):
-        raise RecordingError(f"parent is a {type(options.parent).__name__}, expected a recording: memlens.open(path)")
+    if options.parent is not None:
+        as_recording(options.parent, "parent")
     return options
 
 

@@ -14,7 +14,6 @@ from memlens.recording.capture.options import RecordOptions
 from memlens.recording.capture.record import record_from
 from memlens.recording.capture.resume import restored
 from memlens.recording.capture.unseen_entries import Start
-from memlens.recording.format.schema import decoded
 from memlens.recording.reading.recording import Recording
 from memlens.streams.encoded import EncodedStream
 
@@ -63,7 +62,7 @@ def replay(
         raise RecordingError(
             "interventions are an argument of replay, and the parent is the recording: leave both out of options"
         )
-    own = decoded(recording.attrs.get("interventions"), [])
+    own = list(recording.info.interventions)
     if [one.to_dict() for one in interventions[: len(own)]] != own:
         raise RecordingError(
             f"'{recording.path}' was made with {len(own)} interventions, which a replay has to repeat: give "
@@ -104,30 +103,32 @@ def state_before(
 
 def refuse_other(recording: Recording, model: MemoryModel) -> None:
     """RecordingError, naming what differs, when the recording was made with other weights, sizes or policy."""
-    attrs = recording.attrs
-    sizes, own = decoded(attrs.get("model_config"), {}), json.loads(model.cfg.model_dump_json())
+    info = recording.info
+    sizes, own = info.model_config, json.loads(model.cfg.model_dump_json())
     differ = [
         f"{name} {sizes.get(name)} (here {own[name]})"
         for name in own
         if own[name] != sizes.get(name) and name != "policy"
     ]
-    if attrs.get("weights_sha256") != model.sha256:
-        differ.append(f"weights {_short(attrs.get('weights_sha256'))} (here {_short(model.sha256)})")
-    if attrs.get("policy") != model.policy_name:
-        differ.append(f"policy {attrs.get('policy')} (here {model.policy_name})")
+    if info.weights_sha256 != model.sha256:
+        differ.append(f"weights {_short(info.weights_sha256)} (here {_short(model.sha256)})")
+    if info.policy != model.policy_name:
+        differ.append(f"policy {info.policy} (here {model.policy_name})")
     if differ:
         raise RecordingError(
-            f"'{recording.path}' was made by model '{attrs.get('model')}' with {', '.join(differ)}: give that model"
+            f"'{recording.path}' was made by model '{info.model}' with {', '.join(differ)}: give that model"
         )
 
 
 def _options_of(recording: Recording) -> dict[str, Any]:
     """How a recording was made."""
-    points = decoded(recording.attrs.get("points"), [])
+    info = recording.info
     return {
-        "points": tuple(f"{p['name']}@{when}" if when else p["name"] for p in points for when in p["at"].split(",")),
-        "attention_top": max((p["top"] for p in points), default=0),
-        **{name: recording.attrs[name] for name in ("dtype", "states_every", "commit_every")},
+        "points": tuple(f"{p.name}@{when}" if when else p.name for p in info.points for when in p.at.split(",")),
+        "attention_top": max((p.top for p in info.points), default=0),
+        "dtype": info.dtype,
+        "states_every": info.states_every,
+        "commit_every": info.commit_every,
     }
 
 

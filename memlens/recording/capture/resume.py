@@ -1,7 +1,7 @@
 """Go on with a recording that was cut off: is it the same run, and where does it stand."""
 
-import json
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Any
 
 import torch
@@ -9,7 +9,7 @@ import torch
 from memlens.errors import RecordingError
 from memlens.model.state import MemoryState
 from memlens.recording.capture.labels import EntryLabels
-from memlens.recording.format.schema import decoded
+from memlens.recording.reading.info import PointInfo, RecordingInfo, StreamInfo
 from memlens.recording.reading.recording import Recording
 
 #: Root attributes that have to agree: what was run, on what, and how it is kept.
@@ -27,13 +27,14 @@ def check_same(recording: Recording, attrs: Mapping[str, Any], start: int) -> No
     RecordingError
         When they differ; the message says in what.
     """
-    first = int(recording.segments["segment"].values[0])
+    first = recording.tables.segments.first
     if first != start:
         raise RecordingError(
             f"'{recording.path}' begins with segment {first}, expected {start}; resume it as it was begun"
         )
+    run = RecordingInfo.parse(attrs)
     for name in SAME:
-        there, here = (_plain(attributes.get(name)) for attributes in (recording.attrs, attrs))
+        there, here = (getattr(info, name) for info in (recording.info, run))
         if there != here:
             what = _differing(name, there, here)
             raise RecordingError(
@@ -68,18 +69,15 @@ def remembered(recording: Recording, labels: list[EntryLabels]) -> None:
         labels[sequence].alive[entry] = modality, fact
 
 
-def _plain(value: Any) -> Any:
-    """As JSON has it: tuples are lists."""
-    return decoded(value, value) if isinstance(value, str) else json.loads(json.dumps(value))
-
-
 def _differing(name: str, there: Any, here: Any) -> str:
-    if isinstance(there, dict) and isinstance(here, dict):
+    if isinstance(there, StreamInfo):
+        there, here = asdict(there), asdict(here)
+    if isinstance(there, dict):
         keys = [key for key in {**there, **here} if there.get(key) != here.get(key)]
         return f"{name} differs in {', '.join(keys)} ({there.get(keys[0])} there, {here.get(keys[0])} here)"
-    if isinstance(there, list) and isinstance(here, list):
+    if isinstance(there, tuple):
         odd = [
-            one.get("name", one) if isinstance(one, dict) else one
+            one.name if isinstance(one, PointInfo) else one
             for one in (*there, *here)
             if (one in there) != (one in here)
         ]

@@ -4,7 +4,6 @@ A recording is a set of groups. Each group grows along one dimension, and every 
 dimension grows with it. ``float`` as a dtype stands for the recording's own float type (float16 by default).
 """
 
-import json
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Any
@@ -233,11 +232,3 @@ STATES = Group(
 
 TABLES = (QUESTIONS, DECISIONS, ENTRIES, DEATHS, PAYLOADS, STATES)
 GROUPS = (SEGMENTS, POSITIONS, *TABLES)
-
-
-def decoded(text: Any, otherwise: Any) -> Any:
-    """Value of a JSON attribute; ``otherwise`` where it is missing or no JSON."""
-    try:
-        return json.loads(text)
-    except (TypeError, ValueError):
-        return otherwise

@@ -12,6 +12,7 @@ import numpy as np
 from memlens.dims import Action, Modality
 from memlens.recording.format import schema
 from memlens.recording.integrity.snapshot import Snapshot
+from memlens.recording.reading.entry_index import EntryIndex
 
 #: What a check found: the array or group, what is wrong with it, and the segments concerned (None: it cannot be said).
 Finding = tuple[str, str, np.ndarray | None]
@@ -27,7 +28,7 @@ class Check:
 
 
 def _lengths(shot: Snapshot) -> Iterator[Finding]:
-    attrs, n = shot.root.attrs, shot.n_segment
+    n = shot.n_segment
     for name, array in shot.arrays.items():
         group, at = name.split("/")[1], shot.axis(name)
         if at is None:
@@ -40,7 +41,7 @@ def _lengths(shot: Snapshot) -> Iterator[Finding]:
     length = shot.arrays["/positions/token"].shape[1]
     if length != n * shot.length:
         yield "/positions", f"has {length:,} positions, {n:,} segments have {n * shot.length:,}", None
-    said, held = int(attrs["n_token"]), int(shot.arrays["/segments/n_valid"][:].sum())  # pyright: ignore[reportArgumentType]
+    said, held = shot.info.n_token, int(shot.arrays["/segments/n_valid"][:].sum())
     if said != held:
         yield "/", f"says {said:,} tokens, its segments hold {held:,}", None
 
@@ -102,24 +103,23 @@ def _ranges(shot: Snapshot) -> Iterator[Finding]:
 
 
 def _lineage(shot: Snapshot) -> Iterator[Finding]:
-    if schema.decoded(shot.root.attrs.get("interventions"), []):
+    if shot.info.interventions:
         return  # hooks may take entries out and put them in again
     born = {
         name: shot.arrays[f"/entries/{name}"][:].astype(np.int64) for name in ("sequence", "entry", "segment", "parent")
     }
     gone = {name: shot.arrays[f"/deaths/{name}"][:].astype(np.int64) for name in ("sequence", "entry", "died")}
-    key, lost = (_key(rows["sequence"], rows["entry"]) for rows in (born, gone))
-    if len(np.unique(key)) != len(key):
-        yield "/entries/entry", "ids are not unique in their sequence", _mask(shot, born["segment"][_again(key)])
+    index, n = EntryIndex(born["sequence"], born["entry"]), len(born["entry"])
+    if index.repeated.any():
+        yield "/entries/entry", "ids are not unique in their sequence", _mask(shot, born["segment"][index.repeated])
         return
-    row = _Rows(key)
     for side in range(born["parent"].shape[1]):
         parent = born["parent"][:, side]
         has = parent >= 0
-        at = row.of(_key(born["sequence"], parent))
+        at = index.rows(born["sequence"], parent)
         # parents of entries that are older than the recording need not be in it
         missing = (at < 0) & (born["segment"] >= shot.first)
-        late = (at >= 0) & ((born["segment"][at] > born["segment"]) | (at == np.arange(len(key))))
+        late = (at >= 0) & ((born["segment"][at] > born["segment"]) | (at == np.arange(n)))
         wrong = has & (missing | late)
         if wrong.any():
             yield (
@@ -127,9 +127,9 @@ def _lineage(shot: Snapshot) -> Iterator[Finding]:
                 "entries have parents that were not born before",
                 _mask(shot, born["segment"][wrong]),
             )
-    at = row.of(lost)
-    wrong = (at < 0) | (born["segment"][at] > gone["died"] if len(key) else True)
-    wrong[_again(lost)] = True
+    at = index.rows(gone["sequence"], gone["entry"])
+    wrong = (at < 0) | (born["segment"][at] > gone["died"] if n else True)
+    wrong[EntryIndex(gone["sequence"], gone["entry"]).repeated] = True
     if wrong.any():
         yield (
             "/deaths",
@@ -137,12 +137,12 @@ def _lineage(shot: Snapshot) -> Iterator[Finding]:
             _mask(shot, gone["died"][wrong]),
         )
         return
-    died = np.full(len(key), shot.first + shot.n_segment)
+    died = np.full(n, shot.first + shot.n_segment)
     died[at] = gone["died"]
-    yield from _held(shot, row, born, died)
+    yield from _held(shot, index, born, died)
 
 
-def _held(shot: Snapshot, row: "_Rows", born: dict[str, np.ndarray], died: np.ndarray) -> Iterator[Finding]:
+def _held(shot: Snapshot, index: EntryIndex, born: dict[str, np.ndarray], died: np.ndarray) -> Iterator[Finding]:
     """Whether each segment holds the entries that live in it, and no others."""
     entry_id = shot.arrays["/segments/entry_id"]
     n_sequence, step = entry_id.shape[0], entry_id.chunks[1]
@@ -154,7 +154,7 @@ def _held(shot: Snapshot, row: "_Rows", born: dict[str, np.ndarray], died: np.nd
     for first in range(0, shot.n_segment, step):
         held = entry_id[:, first : first + step]
         s, t, place = np.nonzero(held >= 0)
-        at, row_of = row.of(_key(s, held[s, t, place])), t + first
+        at, row_of = index.rows(s, held[s, t, place]), t + first
         now = row_of + shot.first
         bad = (at < 0) | (born["segment"][at] > now) | (died[at] <= now)
         wrong[row_of[bad]] = True
@@ -165,45 +165,19 @@ def _held(shot: Snapshot, row: "_Rows", born: dict[str, np.ndarray], died: np.nd
 
 
 def _asked(shot: Snapshot) -> Iterator[Finding]:
-    """What questions read and decisions are on, is born."""
-    row = _Rows(_key(shot.arrays["/entries/sequence"][:].astype(np.int64), shot.arrays["/entries/entry"][:]))
+    """Whether the entries that questions read and decisions are about have been born."""
+    if shot.info.interventions:
+        return  # hooks may take entries out and put them in again
+    index = EntryIndex(shot.arrays["/entries/sequence"][:], shot.arrays["/entries/entry"][:])
     segment = shot.arrays["/entries/segment"][:]
-    if schema.decoded(shot.root.attrs.get("interventions"), []):
-        return
     for group, name in (("questions", "read_entry"), ("decisions", "entry")):
         entry = shot.arrays[f"/{group}/{name}"][:]
         entry = entry if entry.ndim == 2 else entry[:, None]
         sequence, at = (shot.arrays[f"/{group}/{column}"][:].astype(np.int64) for column in ("sequence", "segment"))
-        found = row.of(_key(sequence[:, None], entry))
+        found = index.rows(sequence[:, None], entry)
         wrong = (entry >= 0) & ((found < 0) | (segment[found] > at[:, None] if len(segment) else True))
         if wrong.any():
             yield f"/{group}/{name}", "names entries that were not born by then", _mask(shot, at[wrong.any(1)])
-
-
-class _Rows:
-    """Rows of unique keys."""
-
-    def __init__(self, key: np.ndarray):
-        self.order = np.argsort(key, kind="stable")
-        self.sorted = key[self.order]
-
-    def of(self, key: np.ndarray) -> np.ndarray:
-        """Row of each key, -1 where there is none."""
-        if not len(self.sorted):
-            return np.full(key.shape, -1)
-        at = np.minimum(np.searchsorted(self.sorted, key), len(self.sorted) - 1)
-        return np.where(self.sorted[at] == key, self.order[at], -1)
-
-
-def _key(sequence: np.ndarray, entry: np.ndarray) -> np.ndarray:
-    return sequence.astype(np.int64) << 40 | entry
-
-
-def _again(key: np.ndarray) -> np.ndarray:
-    """Places of the keys that were there before."""
-    again = np.ones(len(key), bool)
-    again[np.unique(key, return_index=True)[1]] = False
-    return np.flatnonzero(again)
 
 
 def _mask(shot: Snapshot, segments: Any) -> np.ndarray:

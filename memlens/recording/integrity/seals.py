@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from memlens.errors import RecordingError
+from memlens.provenance import file_sha256
 
 #: The file of the seals, at the top of a recording, where Icechunk looks at no files.
 SEALS = "seals.jsonl"
@@ -134,9 +135,7 @@ def files_of(path: Path) -> Iterator[str]:
 
 def print_of(file: Path) -> Print:
     """Fingerprint of a file as it is now; OSError when it cannot be read."""
-    with file.open("rb", buffering=0) as opened:
-        digest = hashlib.file_digest(opened, "sha256").hexdigest()
-        return Print(os.fstat(opened.fileno()).st_size, digest)
+    return Print(file.stat().st_size, file_sha256(file))
 
 
 def snapshot_of(path: Path) -> str:

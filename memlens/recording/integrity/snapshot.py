@@ -20,6 +20,7 @@ from zarr.core.sync import sync
 from memlens.recording.format import schema
 from memlens.recording.format.repository import Commit
 from memlens.recording.integrity.files import Files
+from memlens.recording.reading.info import RecordingInfo
 
 #: Column of a table that says which segment a row belongs to, where it is not ``segment``.
 _SEGMENT_COLUMN = {"deaths": "died", "states": "before", "payloads": "position"}
@@ -95,12 +96,17 @@ class Snapshot:
     @cached_property
     def in_order(self) -> bool:
         """Whether rows of tables are in the order of segments: not where entries are older than the recording, or put in."""
-        return self.first == 0 and not schema.decoded(self.root.attrs.get("interventions"), [])
+        return self.first == 0 and not self.info.interventions
+
+    @cached_property
+    def info(self) -> RecordingInfo:
+        """What its root attributes say."""
+        return RecordingInfo.parse(dict(self.root.attrs))
 
     @cached_property
     def length(self) -> int:
         """Positions in a segment."""
-        return max(int(self.root.attrs.get("segment_length", 1)), 1)  # pyright: ignore[reportArgumentType]
+        return max(self.info.segment_length, 1)
 
     # parts
 

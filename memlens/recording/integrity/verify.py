@@ -12,13 +12,14 @@ from typing import Any
 import numpy as np
 
 from memlens.errors import ModelError, RecordingError
-from memlens.recording.format import schema
+from memlens.provenance import file_sha256
 from memlens.recording.format.repository import STORAGE_ERRORS
 from memlens.recording.integrity.consistency import CHECKS
 from memlens.recording.integrity.files import Files, compare, damaged_seals, unsealed
-from memlens.recording.integrity.seals import SEALS, Seals, print_of, read_seals
+from memlens.recording.integrity.seals import SEALS, Seals, read_seals
 from memlens.recording.integrity.snapshot import Snapshot
 from memlens.recording.integrity.verification import Damage, Verification, ranges
+from memlens.recording.reading.info import RecordingInfo
 
 _WEIGHTS = "model.safetensors"
 
@@ -60,18 +61,18 @@ def verify(path: str | Path, *, model: str | Path | None = None, parent: str | P
             damages.append(damage)
             for first, after in damage.segments:
                 mask[first - best.first : after - best.first] = False
-    attrs = {} if newest is None else dict(newest.root.attrs)
-    complete = bool(attrs.get("complete", False))
+    info = RecordingInfo() if newest is None else newest.info
+    complete = info.complete
     damages += unsealed(path, seals, files, complete, notes)
     if newest is not None:
-        damages += _provenance(attrs, model, parent, notes)
+        damages += _provenance(info, model, parent, notes)
     if newest is not None and not damages:
         damages += _streams(path, newest, complete, notes)
     if newest is not None and not complete:
         notes.append("not complete: its writer still runs, or ended early; `memlens record --resume` goes on")
     return Verification(
         path=path,
-        id=str(attrs.get("id", "")),
+        id=info.id,
         complete=complete,
         n_file=files.n,
         n_byte=files.n_byte,
@@ -153,18 +154,18 @@ def _decoded(shot: Snapshot, name: str) -> Iterator[Damage]:
 
 
 def _provenance(
-    attrs: dict[str, Any], model: str | Path | None, parent: str | Path | None, notes: list[str]
+    info: RecordingInfo, model: str | Path | None, parent: str | Path | None, notes: list[str]
 ) -> Iterator[Damage]:
     if model is not None:
         weights = Path(model) / _WEIGHTS
         if not weights.is_file():
             raise ModelError(f"no weights at '{weights}'; give the folder of the model that was recorded")
-        found, want = print_of(weights).digest, attrs.get("weights_sha256", "")
+        found, want = file_sha256(weights), info.weights_sha256
         if found != want:
             yield Damage(
                 "weights", str(weights), f"sha256 is {found[:16]}, the recording's model has {want[:16] or 'none'}"
             )
-    said = str(attrs.get("parent", ""))
+    said = info.parent
     if parent is not None:
         from memlens.recording.reading.recording import open
 
@@ -179,8 +180,7 @@ def _streams(path: Path, shot: Snapshot, complete: bool, notes: list[str]) -> It
     """Rebuild the streams and compare their fingerprints. Only of a recording that is whole so far."""
     from memlens.recording.reading.recording import open
 
-    stream = schema.decoded(shot.root.attrs.get("stream"), {})
-    said = [one.get("sha256", "") for one in stream.get("streams", [stream])]
+    said = [one.sha256 for one in shot.info.streams]
     why = "" if any(said) else "it has no fingerprint"
     why = why if complete and not shot.first else "it is not all there"
     if why:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import xarray as xr
 
 from memlens.errors import RecordingError
-from memlens.recording.reading.tables import TABLES, frame
+from memlens.recording.reading.frames import TABLES, frame
 
 if TYPE_CHECKING:
     from memlens.recording.reading.recording import Recording

@@ -6,7 +6,6 @@ import numpy as np
 
 from memlens.dims import PAYLOAD_WIDTH, Modality
 from memlens.errors import RecordingError
-from memlens.recording.format.schema import decoded
 
 if TYPE_CHECKING:
     from memlens.recording.reading.recording import Recording
@@ -26,10 +25,8 @@ def rebuild(recording: "Recording") -> "list[EncodedStream]":
     first = int(recording.segments["segment"].values[0])
     if first:
         raise RecordingError(
-            f"'{recording.path}' holds its stream from segment {first} on; its parent, {recording.attrs['parent']}, has the whole"
+            f"'{recording.path}' holds its stream from segment {first} on; its parent, {recording.info.parent}, has the whole"
         )
-    described = decoded(recording.attrs.get("stream"), {})
-    described = described.get("streams", [described])
     n_token = recording.segments["n_valid"].values.sum(1)
     payloads = recording.payloads
     streams = []
@@ -40,12 +37,12 @@ def rebuild(recording: "Recording") -> "list[EncodedStream]":
         row[payloads["position"].values[own]] = np.arange(own.sum())
         payload = np.zeros((0, PAYLOAD_WIDTH), np.float32) if not own.any() else payloads["payload"].values[own]
         questions = _questions(recording, s)
-        made = described[s] if s < len(described) else {}
+        told = recording.info.stream_of(s)
         streams.append(
             EncodedStream(
                 columns["modality"], columns["token"], row, payload, columns["fact"], questions,
                 _spans(columns["fact"], columns["modality"], [q.position for q in questions]),
-                str(made.get("name", "stream")), made.get("seed"), made.get("config", {}),
+                told.name or "stream", told.seed, dict(told.config),
             )
         )  # fmt: skip
     return streams

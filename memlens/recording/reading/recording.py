@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pandas as pd
 import xarray as xr
 from zarr.core.sync import sync
 
@@ -14,14 +15,14 @@ from memlens.recording.format.limits import check
 from memlens.recording.format.repository import STORAGE_ERRORS, Commit, damaged, open_repository, reason
 from memlens.recording.format.states import unpack
 from memlens.recording.reading.export import datatree, write_parquet, write_zarr
+from memlens.recording.reading.frames import frame
+from memlens.recording.reading.info import RecordingInfo
 from memlens.recording.reading.lazy import Documents, dataset, documents
 from memlens.recording.reading.rebuild import rebuild
 from memlens.recording.reading.summary import describe
-from memlens.recording.reading.tables import frame
+from memlens.recording.reading.tables import Tables
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from memlens.streams.encoded import EncodedStream
 
 
@@ -68,6 +69,16 @@ class Recording:
     def id(self) -> str:
         """Identity of this recording (uuid4)."""
         return str(self.attrs["id"])
+
+    @cached_property
+    def info(self) -> RecordingInfo:
+        """What it says of itself, parsed: ``info.model``, ``info.streams``, ``info.points``, ``info.interventions``, ..."""
+        return RecordingInfo.parse(self.attrs)
+
+    @cached_property
+    def tables(self) -> Tables:
+        """Its tables as typed columns: ``tables.questions.correct`` is a bool array [question]."""
+        return Tables(self)
 
     @cached_property
     def segments(self) -> xr.Dataset:
@@ -131,7 +142,7 @@ class Recording:
                 "--states-every"
             )
         packed = self._states["tensors"][at].values
-        return int(self.states[at]), unpack(packed, schema.decoded(self.attrs["state_layout"], []))
+        return int(self.states[at]), unpack(packed, self.info.state_layout)
 
     def streams(self) -> "list[EncodedStream]":
         """The streams it was made from, one a sequence; of a recording that is not complete, as much as it has."""
@@ -146,19 +157,14 @@ class Recording:
     def entries(self) -> xr.Dataset:
         """One row an entry that ever was, with the segment it ``died`` in and its ``fate``, -1 where it lives."""
         born, gone = self._table("entries"), self._table("deaths")
-        n = born.sizes["birth"]
-        columns = [np.full(n, v.fill, v.dtype) for v in schema.JOINED]
-        known, lost = (t["sequence"].values.astype(np.int64) << 40 | t["entry"].values for t in (born, gone))
-        order = np.argsort(known, kind="stable")
         # an entry that was put back by an intervention is born once more, and its second death is of that life
-        again = np.argsort(lost, kind="stable")
-        nth = np.empty_like(again)
-        nth[again] = np.arange(len(lost)) - np.searchsorted(lost[again], lost[again])
-        at = np.searchsorted(known, lost, sorter=order) + nth
-        if at.size and (at.max() >= n or not np.array_equal(known[order[at]], lost)):
+        known, lost = (pd.MultiIndex.from_arrays([*_ids(table), _life(table)]) for table in (born, gone))
+        at = np.asarray(known.get_indexer(lost))
+        if (at < 0).any():
             raise RecordingError(f"'{self.path}' is damaged: an entry died that was never born; record it anew")
+        columns = [np.full(born.sizes["birth"], v.fill, v.dtype) for v in schema.JOINED]
         for v, column in zip(schema.JOINED, columns, strict=True):
-            column[order[at]] = gone[v.name].values
+            column[at] = gone[v.name].values
         return born.assign({v.name: (v.dims, c, v.attrs) for v, c in zip(schema.JOINED, columns, strict=True)})
 
     def n_rows(self, group: str) -> int:
@@ -172,7 +178,7 @@ class Recording:
         if name in self.segments.variables:
             return self.segments[name]
         names = {str(n) for n in self.segments.data_vars}
-        available = set(schema.decoded(self.attrs.get("points_available"), []))
+        available = set(self.info.points_available)
         wanted = name if name in available else "NAME"
         raise RecordingError(
             f"'{name}' is not in this recording; {closest(name, (names | available) - {name})}; "
@@ -183,7 +189,7 @@ class Recording:
         """All but the states as one labelled tree; ``entries`` have ``died`` and ``fate``."""
         return datatree(self)
 
-    def to_dataframe(self, table: str) -> "pd.DataFrame":
+    def to_dataframe(self, table: str) -> pd.DataFrame:
         """One of "questions", "decisions", "entries", "lineage", "positions" as a pandas table.
 
         Array columns become one column a place. ``lineage`` has a row for each parent of an entry.
@@ -224,3 +230,13 @@ class Recording:
         except STORAGE_ERRORS as error:
             raise RecordingError(f"'{self.path}': the {name} are damaged: {reason(error)}; record it anew") from error
         return table.assign({k: v.astype(object) for k, v in table.data_vars.items() if v.dtype.kind == "T"})
+
+
+def _ids(table: xr.Dataset) -> tuple[np.ndarray, np.ndarray]:
+    return table["sequence"].values.astype(np.int64), table["entry"].values
+
+
+def _life(table: xr.Dataset) -> np.ndarray:
+    """How many rows before each one are of the same entry, int [row]."""
+    sequence, entry = _ids(table)
+    return pd.DataFrame({"sequence": sequence, "entry": entry}).groupby(["sequence", "entry"]).cumcount().to_numpy()

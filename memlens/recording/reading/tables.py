@@ -1,103 +1,241 @@
-"""Tables of a recording as pandas frames. Units and meanings of columns are in ``frame.attrs``."""
+"""Tables of a recording as typed columns: ``recording.tables.questions.correct`` is a bool array [question].
 
-from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+``recording.questions`` and its like are the same tables as xarray has them, with labels and dims; here each column is a numpy array of a
+known dtype: whole numbers are int64, numbers float64, flags bool, text Python strings. Reading a column makes a new array, so keep it in
+a variable where it is used more than once::
+
+    questions = recording.tables.questions
+    right = questions.correct & (questions.distance > 1000)
+
+Axes: question, decision, birth (rows of ``entries``), segment, sequence, position, read (what a question read), side (of a merge).
+"""
+
+from functools import cached_property
+from typing import Any, Protocol, overload
 
 import numpy as np
 import xarray as xr
 
 from memlens.errors import RecordingError, closest
-
-if TYPE_CHECKING:
-    import pandas as pd
-
-    from memlens.recording.reading.recording import Recording
-
-Columns = Mapping[str, np.ndarray]
+from memlens.recording.reading.entry_index import EntryIndex
 
 
-def frame(recording: "Recording", table: str) -> "pd.DataFrame":
-    """One of ``TABLES`` as a pandas frame; array columns become one column a place.
+class Groups(Protocol):
+    """What tables are read from: a recording."""
 
-    ``frame.attrs`` has the recording's attributes, and under ``columns`` what each column says and its unit.
+    @property
+    def segments(self) -> xr.Dataset: ...
+    @property
+    def positions(self) -> xr.Dataset: ...
+    @property
+    def questions(self) -> xr.Dataset: ...
+    @property
+    def decisions(self) -> xr.Dataset: ...
+    @property
+    def entries(self) -> xr.Dataset: ...
 
-    Raises
-    ------
-    RecordingError
-        For another name.
+
+class Column:
+    """A column of a table, read when it is asked for. ``dtype`` None leaves text as it is."""
+
+    def __init__(self, dtype: Any = None):
+        self.dtype = dtype
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self.name = name
+
+    @overload
+    def __get__(self, table: None, owner: type) -> "Column": ...
+    @overload
+    def __get__(self, table: "Table", owner: type) -> np.ndarray: ...
+    def __get__(self, table: "Table | None", owner: type) -> "np.ndarray | Column":
+        return self if table is None else table.read(self.name, self.dtype)
+
+
+class Table:
+    """Base of the tables: columns by name, and the number of rows.
+
+    Parameters
+    ----------
+    name : str
+        What it is called in messages.
+    dataset : xr.Dataset
+        Where the columns are.
     """
-    import pandas as pd
 
-    if table not in TABLES:
-        raise RecordingError(f"no table '{table}'; {closest(table, TABLES)}")
-    columns, labels = TABLES[table](recording)
-    made = pd.DataFrame(dict(columns))
-    made.attrs = {**recording.attrs, "columns": labels}
-    return made
+    #: Dim of its rows.
+    row = ""
 
+    def __init__(self, name: str, dataset: xr.Dataset):
+        self.name, self.dataset = name, dataset
 
-def _of(dataset: xr.Dataset) -> tuple[Columns, dict[str, Any]]:
-    """Columns of a dataset whose variables have one dim in common."""
-    columns: dict[str, np.ndarray] = {}
-    labels: dict[str, Any] = {}
-    for name, variable in dataset.data_vars.items():
-        labels[str(name)] = dict(variable.attrs)
-        if variable.ndim == 1:
-            columns[str(name)] = variable.values
-            continue
-        dim = variable.dims[1]
-        for i, label in enumerate(variable[dim].values if dim in variable.coords else range(variable.shape[1])):
-            columns[f"{name}_{label}"] = variable.values[:, i]
-    return columns, labels
+    def __len__(self) -> int:
+        return int(self.dataset.sizes.get(self.row, 0))
 
+    def read(self, name: str, dtype: Any = None) -> np.ndarray:
+        """Read a column by its name, where the name is a variable.
 
-def _positions(recording: "Recording") -> tuple[Columns, dict[str, Any]]:
-    """One row a position of a sequence; padding is left out."""
-    columns = {name: recording.positions[name].values for name in ("modality", "token", "fact")}
-    sequence, position = np.nonzero(columns["modality"] >= 0)
-    labels = {name: dict(recording.positions[name].attrs) for name in columns}
-    rows = {name: values[sequence, position] for name, values in columns.items()}
-    return {"sequence": sequence.astype(np.int32), "position": position.astype(np.int64), **rows}, labels
+        Parameters
+        ----------
+        name : str
+        dtype : dtype or None
+            None leaves the column's own.
 
+        Returns
+        -------
+        array [row, ...]
+            A new array where ``dtype`` is given.
 
-def _lineage(recording: "Recording") -> tuple[Columns, dict[str, Any]]:
-    """One row an edge from an entry to one that it was merged from."""
-    entries = recording.entries
-    parent = entries["parent"].values
-    child, side = np.nonzero(parent >= 0)
-    key = entries["sequence"].values.astype(np.int64) << 40 | entries["entry"].values
-    order = np.argsort(key, kind="stable")
-    wanted = entries["sequence"].values[child].astype(np.int64) << 40 | parent[child, side]
-    at = np.searchsorted(key, wanted, sorter=order)
-    row = order[np.minimum(at, len(order) - 1)] if len(order) else at
-    if (key[row] != wanted).any():
-        raise RecordingError(
-            f"'{recording.path}' is damaged: an entry has a parent that was never born; `memlens verify`"
-        )
-    level, born = entries["level"].values, entries["segment"].values
-    columns = {
-        "sequence": entries["sequence"].values[child],
-        "segment": born[child],
-        "child": entries["entry"].values[child],
-        "parent": parent[child, side],
-        "side": side.astype(np.int8),
-        "child_level": level[child],
-        "parent_level": level[row],
-    }
-    meanings = {
-        "segment": "segment in which the child was born",
-        "child": "id of the entry that was made",
-        "parent": "id of one that it was made from",
-        "side": "which of its parents",
-    }
-    return columns, {name: {"meaning": text} for name, text in meanings.items()}
+        Raises
+        ------
+        RecordingError
+            When the recording has no such column.
+        """
+        if name not in self.dataset:
+            known = map(str, self.dataset.variables)
+            raise RecordingError(f"the {self.name} of the recording have no column '{name}'; {closest(name, known)}")
+        values = np.asarray(self.dataset[name].values)
+        return values if dtype is None else values.astype(dtype)
+
+    def columns(self, *names: str) -> dict[str, np.ndarray]:
+        """Several columns by name, each of its own type."""
+        return {name: getattr(self, name) for name in names}
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__}: {len(self):,} rows of {', '.join(map(str, self.dataset.data_vars))}>"
 
 
-#: Name -> its columns, and what is said about them.
-TABLES: dict[str, Callable[["Recording"], tuple[Columns, dict[str, Any]]]] = {
-    "questions": lambda recording: _of(recording.questions),
-    "decisions": lambda recording: _of(recording.decisions),
-    "entries": lambda recording: _of(recording.entries),
-    "lineage": _lineage,
-    "positions": _positions,
-}
+class QuestionTable(Table):
+    """One row a question. ``read_entry``, ``read_weight`` and ``read_kind`` are [question, read]."""
+
+    row = "question"
+    sequence = Column(np.int64)
+    segment = Column(np.int64)
+    position = Column(np.int64)
+    fact = Column(np.int64)
+    fact_modality = Column(np.int64)
+    distance = Column(np.int64)
+    text = Column()
+    answer = Column()
+    predicted = Column()
+    group = Column()
+    correct = Column(bool)
+    loss = Column(np.float64)
+    read_entry = Column(np.int64)
+    read_weight = Column(np.float64)
+    read_kind = Column(np.int64)
+
+
+class DecisionTable(Table):
+    """One row a live agent and segment. ``q`` is [decision, action], ``control`` [decision, feature]."""
+
+    row = "decision"
+    sequence = Column(np.int64)
+    segment = Column(np.int64)
+    entry = Column(np.int64)
+    agent = Column(np.int64)
+    kind = Column(np.int64)
+    level = Column(np.int64)
+    wanted = Column(np.int64)
+    executed = Column(np.int64)
+    q = Column(np.float64)
+    control = Column(np.float64)
+
+    @property
+    def features(self) -> list[str]:
+        """Names of the columns of ``control``."""
+        return [str(name) for name in self.dataset["feature"].values] if "feature" in self.dataset.coords else []
+
+
+class EntryTable(Table):
+    """One row an entry that ever was. ``parent`` is [birth, side]; ``died`` and ``fate`` are -1 where it lives at the end."""
+
+    row = "birth"
+    sequence = Column(np.int64)
+    segment = Column(np.int64)
+    entry = Column(np.int64)
+    level = Column(np.int64)
+    slot = Column(np.int64)
+    position = Column(np.int64)
+    start = Column(np.int64)
+    end = Column(np.int64)
+    parent = Column(np.int64)
+    modality = Column(np.int64)
+    fact = Column(np.int64)
+    died = Column(np.int64)
+    fate = Column(np.int64)
+
+    @cached_property
+    def index(self) -> EntryIndex:
+        """Finds rows by sequence and entry id; built once."""
+        return EntryIndex(self.sequence, self.entry)
+
+
+class SegmentTable(Table):
+    """What every segment has beside its points.
+
+    [segment]: ``segment``, ``start``, ``step_seconds``; [sequence, segment]: ``n_valid``, ``bits_per_byte``; [sequence, segment, level]:
+    ``occupancy``; [sequence, segment, entry]: ``entry_id``; [entry]: ``entry_level``.
+    """
+
+    row = "segment"
+    segment = Column(np.int64)
+    start = Column(np.int64)
+    occupancy = Column(np.int64)
+    entry_id = Column(np.int64)
+    entry_level = Column(np.int64)
+    n_valid = Column(np.int64)
+    bits_per_byte = Column(np.float64)
+    step_seconds = Column(np.float64)
+
+    @property
+    def first(self) -> int:
+        """Number of the first segment, not 0 in a replay that starts later; 0 where there is none."""
+        return int(self.dataset["segment"][0]) if len(self) else 0
+
+
+class PositionTable(Table):
+    """The streams, [sequence, position]: ``modality`` (-1 padding), ``token``, ``fact`` (-1 none)."""
+
+    row = "position"
+    modality = Column(np.int64)
+    token = Column(np.int64)
+    fact = Column(np.int64)
+
+
+class Tables:
+    """The typed tables of a recording.
+
+    Parameters
+    ----------
+    recording : Recording
+        Or anything that has its xarray tables.
+    """
+
+    def __init__(self, recording: Groups):
+        self._recording = recording
+
+    @cached_property
+    def questions(self) -> QuestionTable:
+        """One row a question."""
+        return QuestionTable("questions", self._recording.questions)
+
+    @cached_property
+    def decisions(self) -> DecisionTable:
+        """One row a live agent and segment."""
+        return DecisionTable("decisions", self._recording.decisions)
+
+    @cached_property
+    def entries(self) -> EntryTable:
+        """One row an entry that ever was."""
+        return EntryTable("entries", self._recording.entries)
+
+    @cached_property
+    def segments(self) -> SegmentTable:
+        """What every segment has beside its points."""
+        return SegmentTable("segments", self._recording.segments)
+
+    @cached_property
+    def positions(self) -> PositionTable:
+        """The streams, position by position."""
+        return PositionTable("positions", self._recording.positions)

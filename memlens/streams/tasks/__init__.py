@@ -27,7 +27,13 @@ __all__ = ["TASKS", "Task", "find_task"]
 
 
 def find_task(name: str) -> Task:
-    """A task by its name; StreamError lists the closest ones for an unknown name."""
-    if name not in TASKS:
+    """Find a task by its name.
+
+    Raises
+    ------
+    StreamError
+        For an unknown name; the closest right ones are listed.
+    """
+    if not isinstance(name, str) or name not in TASKS:
         raise StreamError(f"no task '{name}'; {closest(str(name), TASKS)}")
     return TASKS[name]

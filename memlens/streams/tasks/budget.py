@@ -27,7 +27,7 @@ def rule_of(rule: int) -> tuple[str, frozenset[str]]:
 
 
 def _fits_rule(attribute: str, key: str, rule: int) -> bool:
-    """Whether facts like this are asked for: both features of the rule must hold."""
+    """Whether such facts are asked for: both the attribute and the adjective must fit the rule."""
     right, adjectives = rule_of(rule)
     return attribute == right and key.split()[0] in adjectives
 
@@ -42,16 +42,27 @@ def _fact(rng: np.random.Generator, split: str, key: str, attribute: str) -> Fac
 def budget_scene(rng: np.random.Generator, split: str, n_fact: int, rule: int = 0) -> Scene:
     """Text facts as in ``needle``, of which an eighth is relevant; only those are asked for.
 
-    A fact is relevant when two things that it says both hold: its attribute is the rule's ("access code"), and its key's adjective is
-    in the rule's quarter of the adjectives. Of the others some have the attribute only (3 in 7), some the adjective only (1 in 7),
-    some neither (3 in 7), as independent features would. Splits share no keys ("adjective noun", by a hash of the pair).
+    A fact is relevant when its attribute is the rule's ("access code") and the adjective of its key is in the rule's quarter of the
+    adjectives. Of the others some have only the attribute (3 in 7), some only the adjective (1 in 7), some neither (3 in 7), as if the two
+    were independent. Splits share no keys ("adjective noun", by a hash of the pair).
 
     Parameters
     ----------
+    rng : numpy.random.Generator
+    split : {"train", "validation", "test"}
     n_fact : int
         Candidates, in random order; an eighth of them (rounded, at least one) is relevant. All have different keys.
     rule : int
         0 to 7: which attribute and which quarter; a rule and the next differ in both.
+
+    Returns
+    -------
+    Scene
+
+    Raises
+    ------
+    StreamError
+        For another rule, or more candidates than the split has keys for.
     """
     attribute, adjectives = rule_of(check_whole("rule", rule, 0, RULES - 1))
     other = ATTRIBUTES[1 - ATTRIBUTES.index(attribute)]

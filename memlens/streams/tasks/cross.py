@@ -34,7 +34,7 @@ def _pairs(modality: str, split: str) -> tuple[str, ...]:
     return held_out(tuple(f"{a} {b}" for a in range(10) for b in range(10)), split)
 
 
-def cut_strand(rng: np.random.Generator, enzymes: list[str]) -> str:
+def _cut_strand(rng: np.random.Generator, enzymes: list[str]) -> str:
     """A strand of ``STRAND`` bases with the sites of ``enzymes``, in that order, and no others."""
     sites = [SITES[enzyme] for enzyme in enzymes]
     room = STRAND - sum(len(site) for site in sites)
@@ -51,13 +51,13 @@ def cut_strand(rng: np.random.Generator, enzymes: list[str]) -> str:
 def _samples(rng: np.random.Generator, modality: str, named: list[str], split: str) -> list[Piece]:
     """Pieces that stand for digits or enzymes."""
     if modality == "dna":
-        return [("dna", cut_strand(rng, named))]
+        return [("dna", _cut_strand(rng, named))]
     pools = (digit_images if modality == "image" else spoken_digits)(split)
     return [(modality, pools[int(d)][int(rng.integers(len(pools[int(d)])))]) for d in named]
 
 
 def _filled(statement: str, key: list[Piece], value: list[Piece]) -> tuple[Piece, ...]:
-    """A statement with the pieces of key and value in their places."""
+    """A statement with the pieces of key and value filled in."""
     pieces: list[Piece] = []
     for part in statement.replace("{k}", "\0k\0").replace("{v}", "\0v\0").split("\0"):
         if part in ("k", "v"):
@@ -68,19 +68,28 @@ def _filled(statement: str, key: list[Piece], value: list[Piece]) -> tuple[Piece
 
 
 def cross_scene(rng: np.random.Generator, split: str, n_fact: int, key: str = "mixed", value: str = "mixed") -> Scene:
-    """Pairs of a key and a value in different modalities: two spoken digits with a picture, a strand with a spoken digit, ...
+    """Pairs of a key and a value in different modalities: two spoken digits with a picture, a strand with a spoken digit, and so on.
 
     Splits share no images, no voices and no keys: pairs of digits and ordered pairs of enzymes are held out by a hash (60 % train,
-    20 % validation, 20 % test). A key is said once in a scene.
+    20 % validation, 20 % test). A key is said once in a scene. Groups of queries: "audio to image", and so on.
 
     Parameters
     ----------
+    rng : numpy.random.Generator
+    split : {"train", "validation", "test"}
     n_fact : int
-        Pairs; at most 20 (18 of DNA) a key modality in validation and test.
+        Pairs; at most 20 (18 of DNA) for each modality of keys in validation and test.
     key, value : {"mixed", "audio", "image", "dna"}
         Modality of each; "mixed" draws one for each pair, different from the other's.
 
-    Groups of queries: "audio to image", and so on.
+    Returns
+    -------
+    Scene
+
+    Raises
+    ------
+    StreamError
+        When key and value have the same modality, or the split has too few keys.
     """
     check_one_of("key", key, ("mixed", *MODALITIES))
     check_one_of("value", value, ("mixed", *MODALITIES))

@@ -23,11 +23,22 @@ def digits_scene(rng: np.random.Generator, split: str, n_fact: int, scale: int =
 
     Parameters
     ----------
+    rng : numpy.random.Generator
+    split : {"train", "validation", "test"}
     n_fact : int
         Images.
     scale : {1, 2, 4, 8}
-        How often each pixel of the 8 x 8 image is repeated along both sides: the image takes scale * scale positions of one 8 x 8 patch.
-        At 8 a position is one pixel: sequential images, as in Le, Jaitly and Hinton (2015).
+        How often each pixel of the 8 x 8 image is repeated along both sides: the image takes scale * scale positions, each one 8 x 8
+        patch. At 8 a position is one pixel: sequential images, as in Le, Jaitly and Hinton (2015).
+
+    Returns
+    -------
+    Scene
+
+    Raises
+    ------
+    StreamError
+        For another scale, or more images than the split has names.
     """
     check_one_of("scale", scale, (1, 2, 4, 8))
     check_enough(n_fact, len(creatures(split)), f"names in split '{split}'")

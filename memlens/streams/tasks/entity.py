@@ -123,24 +123,33 @@ def entity_scene(
     objects: int = 3,
     places: int = 6,
 ) -> Scene:
-    """A story: actors move, take, drop and carry; where they are, where objects are, and where objects were.
+    """A story in which actors move, take, drop and carry things; asked is where they are, where objects are, and where objects were.
 
     Splits share neither actors ("amber fox", colour and animal) nor objects ("copper kettle"): a hash of the pair decides. All splits
-    share the places.
+    share the places. Support of a query: with 1 hop the actor's last move; with 2 hops the object's last take or drop, and the move that
+    says where that actor is (or was); with 3 hops the take, the move before and the move after (where an object came to a place twice, the
+    last time is meant). Groups: "1 hop", "2 hops", "3 hops".
 
     Parameters
     ----------
+    rng : numpy.random.Generator
+    split : {"train", "validation", "test"}
     n_fact : int
         Sentences of the story; at least as many as hops. A short story has fewer actors.
     hops : int
-        1: "Where is the amber fox?" and a story of nothing but moves; 2: "Where is the copper kettle?"; 3: "Where was the copper
-        kettle before the library?"; 0: all three.
+        1: "Where is the amber fox?" and a story of nothing but moves; 2: "Where is the copper kettle?"; 3: "Where was the copper kettle
+        before the library?"; 0: all three.
     actors, objects, places : int
         How many the story has (bAbI: 4, 3, 6).
 
-    Supports: 1 hop: the actor's last move. 2 hops: the object's last take or drop, and the move that says where that actor is (or
-    was). 3 hops: the take, the move before and the move after; of a place that an object came to twice, the last time is meant.
-    Groups: "1 hop", "2 hops", "3 hops".
+    Returns
+    -------
+    Scene
+
+    Raises
+    ------
+    StreamError
+        For an option out of range, or a story that is too short for a question.
     """
     check_one_of("hops", hops, (0, 1, 2, 3))
     check_whole("actors", actors, 1, len(creatures(split)))

@@ -12,8 +12,19 @@ def language_scene(rng: np.random.Generator, split: str, n_fact: int) -> Scene:
 
     Parameters
     ----------
+    rng : numpy.random.Generator
+    split : {"train", "validation", "test"}
     n_fact : int
         Always 0.
+
+    Returns
+    -------
+    Scene
+
+    Raises
+    ------
+    StreamError
+        When ``n_fact`` is not 0.
     """
     if n_fact:
         raise StreamError(f"n_fact is {n_fact}; the language task has no facts: give 0")

@@ -32,10 +32,21 @@ def copy_scene(rng: np.random.Generator, split: str, n_fact: int, vocab: int = 1
 
     Parameters
     ----------
+    rng : numpy.random.Generator
+    split : {"train", "validation", "test"}
     n_fact : int
-        Content symbols, at most 10: what an answer has room for. A symbol may come again.
+        Content symbols, at most 10: as many as fit in an answer. A symbol may come again.
     vocab : int
         How many symbols are content, at least 16.
+
+    Returns
+    -------
+    Scene
+
+    Raises
+    ------
+    StreamError
+        For a longer sequence, or fewer symbols.
     """
     check_enough(n_fact, LONGEST, "symbols in the longest answer")
     drawn = _sequence(rng, split, n_fact, vocab)
@@ -46,15 +57,26 @@ def copy_scene(rng: np.random.Generator, split: str, n_fact: int, vocab: int = 1
 def compress_scene(rng: np.random.Generator, split: str, n_fact: int, vocab: int = 16) -> Scene:
     """A sequence of symbols; every place in it is asked for ("symbol 7"), counted from 1 and without noise symbols.
 
-    All splits share all symbols; they share no sequence (by a hash of it). What stands at a place follows from all symbols up to it:
-    they are its support.
+    All splits share all symbols; they share no sequence (by a hash of it). Which symbol is at a place follows from all symbols up to it:
+    they are the support of its query.
 
     Parameters
     ----------
+    rng : numpy.random.Generator
+    split : {"train", "validation", "test"}
     n_fact : int
         Symbols in the sequence. A symbol may come again.
     vocab : int
         How many symbols there are to draw from, at least 16.
+
+    Returns
+    -------
+    Scene
+
+    Raises
+    ------
+    StreamError
+        For fewer symbols, or more than the tokenizer has.
     """
     drawn = _sequence(rng, split, n_fact, vocab)
     queries = [Query(f"symbol {i + 1}", word, tuple(range(i + 1))) for i, word in enumerate(drawn)]
@@ -68,12 +90,23 @@ def noisy_scene(rng: np.random.Generator, split: str, n_fact: int, vocab: int = 
 
     Parameters
     ----------
+    rng : numpy.random.Generator
+    split : {"train", "validation", "test"}
     n_fact : int
         Pairs; no key is said twice.
     vocab : int
         Symbols: the first half are keys, the others values.
     noisy : float
         Noise symbols for each symbol of a pair, on average, from 0 to 100.
+
+    Returns
+    -------
+    Scene
+
+    Raises
+    ------
+    StreamError
+        For an option out of range, or more pairs than keys.
     """
     check_number("noisy", noisy, 0, 100)
     pairs = mqar_scene(rng, split, n_fact, vocab)

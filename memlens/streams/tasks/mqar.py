@@ -11,15 +11,26 @@ from memlens.streams.tasks.task import Task
 def mqar_scene(rng: np.random.Generator, split: str, n_fact: int, vocab: int = 256) -> Scene:
     """Pairs of a key and a value (" copper amber"), each key asked for its value.
 
-    All splits share all symbols; they share no pair of a key and its value (60 % of the pairs train, 20 % validation, 20 % test, by a
-    hash of the pair), hence no scene.
+    All splits share all symbols; they share no pair of a key and its value (60 % of the pairs train, 20 % validation, 20 % test, by a hash
+    of the pair), hence no scene.
 
     Parameters
     ----------
+    rng : numpy.random.Generator
+    split : {"train", "validation", "test"}
     n_fact : int
         Pairs; no key is said twice.
     vocab : int
         Symbols: the first half are keys, the others values.
+
+    Returns
+    -------
+    Scene
+
+    Raises
+    ------
+    StreamError
+        For fewer than 32 symbols, or more pairs than keys.
     """
     names = symbols(check_whole("vocab", vocab, 32))
     keys, values = names[: vocab // 2], names[vocab // 2 :]

@@ -3,41 +3,47 @@
 import numpy as np
 
 from memlens.dims import Modality
-from memlens.streams.facts import Fact, keys, make_fact, rewrite, sample_keys
+from memlens.streams.facts import Fact, keys, make_fact, rewrite
 from memlens.streams.scene import Query, Scene, Statement
 from memlens.streams.tasks.checks import check_enough, check_number, check_whole
-from memlens.streams.tasks.needle import near_keys
+from memlens.streams.tasks.needle import draw_keys
 from memlens.streams.tasks.task import Task
 
 
 def rewrite_scene(
     rng: np.random.Generator, split: str, n_fact: int, rewritten: float = 0.5, versions: int = 3, near: float = 0.3
 ) -> Scene:
-    """Text facts ("The access code of the copper lantern is 472."), some of them changed later, each asked for at its last value.
+    """Text facts ("The access code of the copper lantern is 472."), some of them changed later; each is asked for at its last value.
 
-    Splits share no keys ("adjective noun", by a hash of the pair).
+    Splits share no keys ("adjective noun", by a hash of the pair). Groups of queries: "written once", "rewritten 1", "rewritten 2", ...:
+    how often the key was changed.
 
     Parameters
     ----------
+    rng : numpy.random.Generator
+    split : {"train", "validation", "test"}
     n_fact : int
-        Keys; statements are more, one for each change.
+        Keys; there are more statements, one for each change.
     rewritten : float
         Share of the keys whose value changes.
     versions : int
-        How often a rewritten key changes: 1 to ``versions`` times, each number as likely.
+        A rewritten key changes 1 to ``versions`` times, each number being as likely.
     near : float
         Share of the keys that have a near-duplicate: another key with the same adjective or the same noun.
 
-    Groups of queries: "written once", "rewritten 1", "rewritten 2", ...: how often the key was changed.
+    Returns
+    -------
+    Scene
+
+    Raises
+    ------
+    StreamError
+        For an option out of range, or more facts than the split has keys.
     """
     rewritten, near = check_number("rewritten", rewritten, 0, 1), check_number("near", near, 0, 1)
     versions = check_whole("versions", versions, 1)
     check_enough(n_fact, len(keys(split)), f"keys in split '{split}'")
-    n_near = round(near * n_fact)
-    named = near_keys(rng, n_near, split) if n_near > 1 else []
-    taken = set(named)
-    spare = [key for key in sample_keys(rng, min(len(keys(split)), n_fact + len(named)), split) if key not in taken]
-    named += spare[: n_fact - len(named)]
+    named, _ = draw_keys(rng, split, n_fact, near)
     changed = set(rng.permutation(n_fact)[: round(rewritten * n_fact)].tolist())
     said: list[tuple[float, int, Fact]] = []
     changes = [int(rng.integers(1, versions + 1)) if i in changed else 0 for i in range(n_fact)]

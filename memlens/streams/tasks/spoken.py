@@ -18,10 +18,21 @@ def spoken_scene(rng: np.random.Generator, split: str, n_fact: int, digits: int 
 
     Parameters
     ----------
+    rng : numpy.random.Generator
+    split : {"train", "validation", "test"}
     n_fact : int
         Recordings.
     digits : {1, 2}
-        Digits in each recording, said by one voice or several; at most 8 positions each. All are the answer ("4 7").
+        Digits in each recording, each said by any voice of the split; at most 8 positions each. All are the answer ("4 7").
+
+    Returns
+    -------
+    Scene
+
+    Raises
+    ------
+    StreamError
+        For another number of digits, or more recordings than the split has names.
     """
     check_whole("digits", digits, 1, 2)
     check_enough(n_fact, len(creatures(split)), f"names in split '{split}'")

@@ -1,7 +1,7 @@
 """A task: a seeded generator of scenes, with the filler they lie in and the sizes they have by default."""
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +11,7 @@ from memlens.errors import StreamError, closest
 from memlens.streams.prose import check_split
 from memlens.streams.scene import Scene, lay_out
 from memlens.streams.stream import Stream
+from memlens.streams.tasks.checks import check_option, check_whole
 
 
 @dataclass(frozen=True)
@@ -23,9 +24,9 @@ class Task:
     scene : callable
         ``scene(rng, split, n_fact, **options) -> Scene``; the options and their meaning are in its docstring.
     n_token, n_fact : int
-        What a stream has unless told otherwise: positions, and facts (pairs, statements, symbols: see the docstring).
+        Defaults of a stream: positions, and facts (pairs, statements, symbols: see the docstring of ``scene``).
     filler : str
-        What stands between statements (``scene.find_filler``).
+        What lies between statements (``scene.find_filler``).
     """
 
     name: str
@@ -35,30 +36,49 @@ class Task:
     n_fact: int
     filler: str = "prose"
 
+    def __repr__(self) -> str:
+        options = ", ".join(f"{name}={value!r}" for name, value in self.options.items())
+        sizes = f"{self.n_token:,} positions, {self.n_fact:,} facts, filler {self.filler}"
+        return f"<Task {self.name!r}: {self.summary}; {sizes}; options {options or 'none'}>"
+
     @property
     def options(self) -> dict[str, Any]:
         """Options of the scene and their defaults."""
         parameters = list(inspect.signature(self.scene).parameters.values())[3:]
         return {parameter.name: parameter.default for parameter in parameters}
 
-    def check(self, options: dict[str, Any]) -> None:
-        """Raise StreamError for an option that the task does not have."""
+    def check(self, options: Mapping[str, Any]) -> dict[str, Any]:
+        """Check the names and types of options, and return them; StreamError for one that the task does not have."""
+        known, owner = self.options, f"task '{self.name}'"
         for option in options:
-            if option not in self.options:
-                allowed = self.options or ["none: it has no options"]
-                raise StreamError(f"task '{self.name}' has no option '{option}'; {closest(option, allowed)}")
+            if option not in known:
+                allowed = known or ["none: it has no options"]
+                raise StreamError(f"{owner} has no option '{option}'; {closest(str(option), allowed)}")
+        return {option: check_option(owner, option, value, known[option]) for option, value in options.items()}
 
     def draw(self, rng: np.random.Generator, split: str, n_fact: int, **options: Any) -> Scene:
-        """One scene.
+        """Draw one scene.
+
+        Parameters
+        ----------
+        rng : numpy.random.Generator
+            All randomness comes from here: the same state gives the same scene.
+        split : {"train", "validation", "test"}
+        n_fact : int
+        **options
+            Options of the task.
+
+        Returns
+        -------
+        Scene
 
         Raises
         ------
         StreamError
-            For an unknown split or option, or more facts than the split can tell apart.
+            For an unknown split or option, a value of the wrong type or out of range, or more facts than the split can tell apart.
         """
         check_split(split)
-        self.check(options)
-        return self.scene(rng, split, n_fact, **options)
+        return self.scene(rng, split, check_whole("n_fact", n_fact, 0), **self.check(options))
 
     def stream(
         self,
@@ -69,23 +89,39 @@ class Task:
         filler: str | None = None,
         **options: Any,
     ) -> Stream:
-        """One stream: the same arguments give the same stream, bit for bit.
+        """Make one stream: the same arguments give the same stream, bit for bit.
+
+        Parameters
+        ----------
+        n_token : int, optional
+            Positions of the default tokenizer; the task's own number when not given.
+        seed : int
+        split : {"train", "validation", "test"}
+        n_fact : int, optional
+            The task's own number when not given.
+        filler : str, optional
+            In place of the task's own (``scene.find_filler``).
+        **options
+            Options of the task.
+
+        Returns
+        -------
+        Stream
 
         Raises
         ------
         StreamError
-            As ``draw``; also for a n_token, a number of facts or a seed below zero.
+            As ``draw``; also for a negative ``n_token``, ``n_fact`` or ``seed``, or an unknown filler.
         """
-        n_token = self.n_token if n_token is None else n_token
-        n_fact = self.n_fact if n_fact is None else n_fact
-        for label, value in {"n_token": n_token, "seed": seed, "n_fact": n_fact}.items():
-            if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 0:
-                raise StreamError(f"{label} is {value!r}, expected a whole number from 0")
+        n_token = check_whole("n_token", self.n_token if n_token is None else n_token, 0)
+        n_fact = check_whole("n_fact", self.n_fact if n_fact is None else n_fact, 0)
+        seed = check_whole("seed", seed, 0)
         filler = self.filler if filler is None else filler
-        rng = np.random.default_rng(int(seed))
-        scene = self.draw(rng, split, int(n_fact), **options)
-        config = {"task": self.name, "n_token": int(n_token), "seed": int(seed), "split": split, "n_fact": int(n_fact)}
+        options = self.check(options)
+        rng = np.random.default_rng(seed)
+        scene = self.draw(rng, split, n_fact, **options)
+        config = {"task": self.name, "n_token": n_token, "seed": seed, "split": split, "n_fact": n_fact}
         return lay_out(
-            scene, int(n_token), rng, name=self.name, seed=int(seed), filler=filler, split=split,
+            scene, n_token, rng, name=self.name, seed=seed, filler=filler, split=split,
             config={**config, "filler": filler, **self.options, **options},
         )  # fmt: skip

@@ -7,6 +7,7 @@ import numpy as np
 import xarray as xr
 
 from memlens.recording import Recording
+from memlens.testing.cases.dynamics import nothing_found
 from memlens.testing.cases.models import LIFE, recorded
 from memlens.testing.grading import Case, Verdict
 
@@ -21,7 +22,7 @@ SMALL = {"questions": 10, "reach": 2, "steps": 1, "draws": 1}
 Built = tuple[Recording, dict[str, Any]]
 
 
-def _kept(built: "HandBuilt") -> Built:
+def _recorded(built: "HandBuilt") -> Built:
     return recorded(built, states_every=1), {"model": built.model}
 
 
@@ -29,14 +30,14 @@ def through_the_store(seed: int) -> Built:
     """The hand-built memory that drops entries after 5 segments: a held item is answered from its own entry, and from nothing else."""
     from memlens.testing.models import forgetting
 
-    return _kept(forgetting(life=LIFE, seed=seed))
+    return _recorded(forgetting(life=LIFE, seed=seed))
 
 
-def through_working_memory(seed: int) -> Built:
+def _through_working_memory(seed: int) -> Built:
     """The hand-built working memory that holds the last item in each of its four slots."""
     from memlens.testing.models import last_item
 
-    return _kept(last_item(seed=seed))
+    return _recorded(last_item(seed=seed))
 
 
 def unheard(seed: int) -> Built:
@@ -53,24 +54,24 @@ def _unheard(seed: int) -> Built:
     built = forgetting(life=LIFE, seed=seed)
     with torch.no_grad():
         built.model.decoder.blocks[0].get_submodule("cross_attention").get_parameter("value.weight").zero_()
-    return _kept(built)
+    return _recorded(built)
 
 
-def never_asked(seed: int) -> Built:
+def _never_asked(seed: int) -> Built:
     """The hand-built counter, which is asked nothing."""
     from memlens.testing.models import counter
 
-    return _kept(counter(seed=seed))
+    return _recorded(counter(seed=seed))
 
 
-def another_model(seed: int) -> Built:
+def _another_model(seed: int) -> Built:
     """A recording of the memory that forgets, with the model of the one that holds the last item."""
     from memlens.testing.models import last_item
 
     return through_the_store(seed)[0], {"model": last_item(seed=seed).model}
 
 
-def judge_entry(found: xr.Dataset, truth: dict[str, Any]) -> Verdict:
+def _judge_entry(found: xr.Dataset, truth: dict[str, Any]) -> Verdict:
     """Answers within an entry's life are lost without the entry read most, and without level 0; nothing else does anything."""
     own = np.isin(found["cause"].values, ["read most of level 0", "all of level 0", "forced DISCARD"])
     right = found["correct"].values
@@ -91,7 +92,7 @@ def judge_entry(found: xr.Dataset, truth: dict[str, Any]) -> Verdict:
     return Verdict(bool(fine) and numbers["p"] <= 0.05, numbers)
 
 
-def judge_redundant(found: xr.Dataset, truth: dict[str, Any]) -> Verdict:
+def _judge_redundant(found: xr.Dataset, truth: dict[str, Any]) -> Verdict:
     """Every answer is lost without working memory, and none without one slot of it."""
     whole = found["correct_change"].sel(cause="all of working memory").values
     slots = found["effect"].values[:, found["kind"].values == "slot"]
@@ -102,7 +103,7 @@ def judge_redundant(found: xr.Dataset, truth: dict[str, Any]) -> Verdict:
     return Verdict((whole == -1).all() and numbers["largest effect of one slot"] == 0, numbers)
 
 
-def judge_path(path: str) -> Any:
+def _judge_path(path: str) -> Any:
     """A judge: all of the total goes through one part."""
 
     def judge(found: xr.Dataset, truth: dict[str, Any]) -> Verdict:
@@ -116,7 +117,7 @@ def judge_path(path: str) -> Any:
     return judge
 
 
-def judge_attribution(found: xr.Dataset, truth: dict[str, Any]) -> Verdict:
+def _judge_attribution(found: xr.Dataset, truth: dict[str, Any]) -> Verdict:
     """All attribution lies on the item, its top tokens carry the answer, and what is shared out is what there is."""
     mean, p = found["mean"], found["p_adjusted"]
     off = float(np.abs(found["delta"].values / found["difference"].values).max())
@@ -132,14 +133,27 @@ def judge_attribution(found: xr.Dataset, truth: dict[str, Any]) -> Verdict:
 
 
 def judge_agreement(found: xr.Dataset, truth: dict[str, Any]) -> Verdict:
-    """Every pair ranks windows as it must: all of an item's key, value and flag are needed, lineage knows of the key and the value, and on
-    the route, where reads and storing are held, only the value matters.
+    """Every pair of measures ranks windows as it must.
+
+    All of an item's key, value and flag are needed, lineage knows of the key and the value, and on the path, where reads and storing are
+    held, only the value matters.
+
+    Parameters
+    ----------
+    found : xarray.Dataset
+        Of `memlens.causes.agreement` with windows of one token.
+    truth : dict
+        Not used.
+
+    Returns
+    -------
+    Verdict
     """
     from memlens.stats.correlation import rank_correlation
 
     # windows are counted from the slot back: flag, value, key, and the noise before them
     seen = {
-        "ablation on the route": [0, 1, 0], "lineage": [0, 1, 1], "run again without": [1, 1, 1],
+        "ablation on the path": [0, 1, 0], "lineage": [0, 1, 1], "run again without": [1, 1, 1],
     }  # fmt: skip
     windows = {name: [*values, *[0] * (found.sizes["window"] - 3)] for name, values in seen.items()}
     off, least = 0.0, 0.0
@@ -151,40 +165,30 @@ def judge_agreement(found: xr.Dataset, truth: dict[str, Any]) -> Verdict:
     return Verdict(off < 0.01 and least <= 0.05, {"largest rank correlation off by": off, "largest p": least})
 
 
-def nothing(*names: str) -> Any:
-    """A judge: none of these p-values, adjusted, is at or below 0.05 (NaN: not tested)."""
-
-    def judge(found: xr.Dataset, truth: dict[str, Any]) -> Verdict:
-        least = min(float(np.nan_to_num(np.atleast_1d(found[name].values), nan=1.0).min()) for name in names)
-        return Verdict(least > 0.05, {"least p": least})
-
-    return judge
-
-
 CASES = (
     Case("answers from entries", "effects", "positive", "lost without their entry and level; no other effect, no null effect",
-         through_the_store, judge_entry, MANY, costly=True),
-    Case("slots that hold the same", "effects", "positive", "lost without working memory, not without one slot", through_working_memory,
-         judge_redundant, MANY, costly=True),
-    Case("a decoder that does not look", "effects", "negative", "no cause is found (adjusted)", unheard, nothing("p_adjusted"),
+         through_the_store, _judge_entry, MANY, costly=True),
+    Case("slots that hold the same", "effects", "positive", "lost without working memory, not without one slot", _through_working_memory,
+         _judge_redundant, MANY, costly=True),
+    Case("a decoder that does not look", "effects", "negative", "no cause is found (adjusted)", unheard, nothing_found("p_adjusted"),
          {"questions": 10, "what": "entry"}),
-    Case("nothing asked", "effects", "refusal", "10 questions are needed", never_asked, costly=True),
-    Case("another model", "effects", "refusal", "the model must be that of the recording", another_model, costly=True),
-    Case("answers from entries", "mediation", "positive", "the store carries all, within 0.001", through_the_store, judge_path("store"),
+    Case("nothing asked", "effects", "refusal", "10 questions are needed", _never_asked, costly=True),
+    Case("another model", "effects", "refusal", "the model must be that of the recording", _another_model, costly=True),
+    Case("answers from entries", "mediation", "positive", "the store carries all, within 0.001", through_the_store, _judge_path("store"),
          costly=True),
-    Case("slots that hold the same", "mediation", "positive", "working memory carries all, within 0.001", through_working_memory,
-         judge_path("working memory"), costly=True),
+    Case("slots that hold the same", "mediation", "positive", "working memory carries all, within 0.001", _through_working_memory,
+         _judge_path("working memory"), costly=True),
     Case("a decoder that does not look", "mediation", "negative", "no path and no total is found", unheard,
-         nothing("p_adjusted", "total_p"), {"questions": 10, "within": 2}),
-    Case("nothing asked", "mediation", "refusal", "10 questions are needed", never_asked, costly=True),
+         nothing_found("p_adjusted", "total_p"), {"questions": 10, "within": 2}),
+    Case("nothing asked", "mediation", "refusal", "10 questions are needed", _never_asked, costly=True),
     Case("answers from entries", "attribution", "positive", "over 95 % on the item, 90 % shared out, faithful, unlike random weights",
-         through_the_store, judge_attribution, {"steps": 120}, costly=True),
-    Case("a decoder that does not look", "attribution", "negative", "not faithful, not on the fact", unheard, nothing("p_adjusted"),
+         through_the_store, _judge_attribution, {"steps": 120}, costly=True),
+    Case("a decoder that does not look", "attribution", "negative", "not faithful, not on the fact", unheard, nothing_found("p_adjusted"),
          SMALL),
-    Case("nothing asked", "attribution", "refusal", "10 questions are needed", never_asked, costly=True),
+    Case("nothing asked", "attribution", "refusal", "10 questions are needed", _never_asked, costly=True),
     Case("answers from entries", "agreement", "positive", "rank correlations as planted, within 0.01", through_the_store,
          judge_agreement, {"width": 1, "reach": 4, "within": 3}, costly=True),
-    Case("a decoder that does not look", "agreement", "negative", "no two agree", unheard, nothing("p_adjusted"),
+    Case("a decoder that does not look", "agreement", "negative", "no two agree", unheard, nothing_found("p_adjusted"),
          {**SMALL, "width": 2, "within": 3}),
-    Case("nothing asked", "agreement", "refusal", "10 questions are needed", never_asked, costly=True),
+    Case("nothing asked", "agreement", "refusal", "10 questions are needed", _never_asked, costly=True),
 )  # fmt: skip

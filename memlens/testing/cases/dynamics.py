@@ -26,17 +26,17 @@ def nothing_found(*names: str) -> Any:
 # survival
 
 
-def two_rates(seed: int) -> Recording:
+def _two_rates(seed: int) -> Recording:
     """Entries of two levels that die at rates of 0.1 and 0.3 a segment."""
-    return planted_lifetimes(None, n_segment=60, births=15, seed=seed)
+    return planted_lifetimes(None, n_segment=60, new_entries=15, seed=seed)
 
 
-def one_rate(seed: int) -> Recording:
+def _one_rate(seed: int) -> Recording:
     """Entries that die at a rate of 0.2, whatever their level, modality and fact."""
-    return planted_lifetimes(None, rate=(0.2, 0.2), births=5, seed=seed)
+    return planted_lifetimes(None, rate=(0.2, 0.2), new_entries=5, seed=seed)
 
 
-def full_store(seed: int) -> Recording:
+def _full_store(seed: int) -> Recording:
     """A full store of 20 that drops at random: deaths depend on each other, and not on the modality."""
     random = np.random.default_rng(seed)
     segment, died = np.repeat(np.arange(40), 5), np.full(200, -1)
@@ -52,7 +52,7 @@ def hardly_anything(seed: int) -> Recording:
     return write_recording(None, entries={"segment": [0, 0], "entry": [0, 1]}, n_segment=3)
 
 
-def judge_rates(found: xr.Dataset, truth: dict[str, Any]) -> Verdict:
+def _judge_rates(found: xr.Dataset, truth: dict[str, Any]) -> Verdict:
     """Survival within 4 standard errors (from the interval) at ages to 8, half-lives in their intervals, the level's test found."""
     most, inside = 0.0, True
     for group, (rate, half) in enumerate(zip(truth["rate"], truth["half_life"], strict=True)):
@@ -68,22 +68,22 @@ def judge_rates(found: xr.Dataset, truth: dict[str, Any]) -> Verdict:
 # lineage, answer_sources
 
 
-def merges_and_reads(seed: int) -> Recording:
+def _merges_and_reads(seed: int) -> Recording:
     """Slots with facts are stored more often; merges of two, twice over; answers read the entry that holds the fact."""
     return planted_lineage(None, n_segment=60, seed=seed)
 
 
-def a_young_store(seed: int) -> Recording:
+def _a_young_store(seed: int) -> Recording:
     """The same while the store fills: later it drops facts too, and whether they are held tells less."""
     return planted_lineage(None, n_segment=24, seed=seed)
 
 
-def blind_reads(seed: int) -> Recording:
+def _blind_reads(seed: int) -> Recording:
     """All slots are stored alike, and answers read entries at random."""
     return planted_lineage(None, prefers_facts=False, knows=False, n_segment=20, seed=seed)
 
 
-def judge_descent(found: xr.Dataset, truth: dict[str, Any]) -> Verdict:
+def _judge_descent(found: xr.Dataset, truth: dict[str, Any]) -> Verdict:
     """Every merge has as many sources as by recursion over what was planted; as many facts are held; the gap is found."""
     parents = {int(child): both for child, both in truth["parents"].items()}
 
@@ -98,7 +98,7 @@ def judge_descent(found: xr.Dataset, truth: dict[str, Any]) -> Verdict:
     return Verdict(right, {name: float(value) for name, value in numbers.items()})
 
 
-def judge_sources(found: xr.Dataset, truth: dict[str, Any]) -> Verdict:
+def _judge_sources(found: xr.Dataset, truth: dict[str, Any]) -> Verdict:
     """Attribution on the fact of every answer within 0.001 of the planted one, and more than on other facts."""
     off = float(np.abs(found["on_fact"].values - truth["on_fact"]).max())
     p = float(found["mean_p"])
@@ -108,17 +108,17 @@ def judge_sources(found: xr.Dataset, truth: dict[str, Any]) -> Verdict:
 # attention
 
 
-def heads_and_flow(seed: int) -> Recording:
+def _heads_and_flow(seed: int) -> Recording:
     """Four heads that look at two places each with 0.7 of their weight, and reads that stay in their modality with 0.6."""
     return planted_attention(None, specialised=0.7, matched=0.6, n_segment=120, seed=seed)
 
 
-def even_heads(seed: int) -> Recording:
+def _even_heads(seed: int) -> Recording:
     """Heads alike, and reads of any modality."""
     return planted_attention(None, specialised=0, matched=0, n_segment=20, seed=seed)
 
 
-def judge_attention(found: xr.Dataset, truth: dict[str, Any]) -> Verdict:
+def _judge_attention(found: xr.Dataset, truth: dict[str, Any]) -> Verdict:
     """Spans within 0.3 tokens; matched reads within 0.08; both nulls rejected."""
     off = float(np.abs(found["span"].values - truth["span"]).max())
     matched = abs(float(found["matched"]) - truth["matched"])
@@ -131,7 +131,7 @@ def judge_attention(found: xr.Dataset, truth: dict[str, Any]) -> Verdict:
 # retention: where the fact is
 
 
-def held_or_lost(seed: int) -> Recording:
+def _held_or_lost(seed: int) -> Recording:
     """Facts of even number are held, merged once, and answered right; the others were dropped, and are answered wrong."""
     n = 40
     segment, even = np.arange(n), np.arange(n) % 2 == 0
@@ -147,9 +147,11 @@ def held_or_lost(seed: int) -> Recording:
     return write_recording(None, entries=entries, questions=asked, capacities=(n, n), n_segment=n + 3)
 
 
-def judge_held(found: xr.Dataset, truth: dict[str, Any]) -> Verdict:
-    n = dict(zip(found["holder"].values.tolist(), found["holder_n"].values.tolist(), strict=True))
-    accuracy = dict(zip(found["holder"].values.tolist(), found["holder_accuracy"].values.tolist(), strict=True))
+def _judge_held(found: xr.Dataset, truth: dict[str, Any]) -> Verdict:
+    n = dict(zip(found["fact_location"].values.tolist(), found["fact_location_n"].values.tolist(), strict=True))
+    accuracy = dict(
+        zip(found["fact_location"].values.tolist(), found["fact_location_accuracy"].values.tolist(), strict=True)
+    )
     right = (
         n == {"lost": 20, "context": 0, "level 0": 0, "level 1": 20}
         and accuracy["lost"] == 0
@@ -158,7 +160,7 @@ def judge_held(found: xr.Dataset, truth: dict[str, Any]) -> Verdict:
     return Verdict(right, {"lost": float(n["lost"]), "at level 1": float(n["level 1"])})
 
 
-def no_trend(seed: int) -> Recording:
+def _no_trend(seed: int) -> Recording:
     """Answers right at a rate of 0.8, whatever the distance."""
     random = np.random.default_rng(seed)
     segment = np.sort(random.integers(0, 20, 150))
@@ -168,20 +170,21 @@ def no_trend(seed: int) -> Recording:
 
 
 CASES = (
-    Case("two rates", "survival", "positive", "curves within 4 standard errors, half-lives in their intervals", two_rates, judge_rates),
-    Case("one rate", "survival", "negative", "no factor is found (adjusted)", one_rate, nothing_found("p_adjusted")),
-    Case("a full store", "survival", "negative", "no factor is found", full_store, nothing_found("p"), {"by": ["modality"]}),
+    Case("two rates", "survival", "positive", "curves within 4 standard errors, half-lives in their intervals", _two_rates, _judge_rates),
+    Case("one rate", "survival", "negative", "no factor is found (adjusted)", _one_rate, nothing_found("p_adjusted")),
+    Case("a full store", "survival", "negative", "no factor is found", _full_store, nothing_found("p"), {"by": ["modality"]}),
     Case("hardly anything", "survival", "refusal", "20 entries are needed", hardly_anything),
-    Case("a young store", "lineage", "positive", "sources and ends exact, facts held longer", a_young_store, judge_descent),
-    Case("all slots alike", "lineage", "negative", "facts do not last longer", blind_reads, nothing_found("held_gap_p"), FEW),
+    Case("a young store", "lineage", "positive", "sources and ends exact, facts held longer", _a_young_store, _judge_descent),
+    Case("all slots alike", "lineage", "negative", "facts do not last longer", _blind_reads, nothing_found("held_gap_p"), FEW),
     Case("hardly anything", "lineage", "refusal", "20 slots are needed", hardly_anything),
-    Case("merges and reads", "answer_sources", "positive", "within 0.001 for every answer", merges_and_reads, judge_sources),
-    Case("blind reads", "answer_sources", "negative", "the fact is not preferred", blind_reads, nothing_found("mean_p"), FEW),
+    Case("merges and reads", "answer_sources", "positive", "within 0.001 for every answer", _merges_and_reads, _judge_sources),
+    Case("blind reads", "answer_sources", "negative", "the fact is not preferred", _blind_reads, nothing_found("mean_p"), FEW),
     Case("hardly anything", "answer_sources", "refusal", "10 questions are needed", hardly_anything),
-    Case("heads and flow", "attention", "positive", "spans within 0.3 tokens, matched reads within 0.08", heads_and_flow, judge_attention),
-    Case("heads alike", "attention", "negative", "heads do not differ", even_heads, nothing_found("specialisation_p"), FEW),
-    Case("reads of anything", "attention", "negative", "reads do not match", even_heads, nothing_found("matched_p"), FEW),
+    Case("heads and flow", "attention", "positive", "spans within 0.3 tokens, matched reads within 0.08", _heads_and_flow,
+         _judge_attention),
+    Case("heads alike", "attention", "negative", "heads do not differ", _even_heads, nothing_found("specialisation_p"), FEW),
+    Case("reads of anything", "attention", "negative", "reads do not match", _even_heads, nothing_found("matched_p"), FEW),
     Case("nothing recorded", "attention", "refusal", "the write attention is needed", hardly_anything),
-    Case("held or lost", "retention", "positive", "holders exact", held_or_lost, judge_held),
-    Case("no trend", "retention", "negative", "no change with distance", no_trend, nothing_found("trend_p"), FEW),
+    Case("held or lost", "retention", "positive", "holders exact", _held_or_lost, _judge_held),
+    Case("no trend", "retention", "negative", "no change with distance", _no_trend, nothing_found("trend_p"), FEW),
 )  # fmt: skip

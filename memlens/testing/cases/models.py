@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 SEGMENT, LIFE = 32, 5
 
 
-def kept(make: Callable[[Path], Recording]) -> Recording:
-    """A recording at a path of its own, which goes when nobody has it any more."""
+def on_disk(make: Callable[[Path], Recording]) -> Recording:
+    """Make a recording in a temporary folder, which is removed with the recording."""
     folder = Path(tempfile.mkdtemp(prefix="memlens-case-"))
     recording = make(folder / "run")
     weakref.finalize(recording, shutil.rmtree, folder, ignore_errors=True)
@@ -29,30 +29,42 @@ def kept(make: Callable[[Path], Recording]) -> Recording:
 
 
 def recorded(built: "HandBuilt", **options: Any) -> Recording:
-    """Run a model and keep its recording for as long as it is used."""
+    """Record a hand-built model in a temporary folder.
+
+    Parameters
+    ----------
+    built : HandBuilt
+        Its truth goes into the attribute ``truth``.
+    **options
+        Further fields of RecordOptions.
+
+    Returns
+    -------
+    Recording
+    """
     from memlens.recording import RecordOptions, record
 
     truth = {"truth": built.truth}
-    return kept(
+    return on_disk(
         lambda path: record(built.model, built.stream, path, RecordOptions(dtype="float32", attrs=truth, **options))
     )
 
 
-def flagged(seed: int) -> Recording:
+def _flagged(seed: int) -> Recording:
     """The hand-built store that keeps flagged items, and no others."""
     from memlens.testing.models import flagged_store
 
     return recorded(flagged_store(seed=seed))
 
 
-def forgets(seed: int) -> Recording:
+def _forgets(seed: int) -> Recording:
     """The hand-built memory that drops entries after 5 segments."""
     from memlens.testing.models import forgetting
 
     return recorded(forgetting(life=LIFE, seed=seed))
 
 
-def judge_stored(found: xr.Dataset, truth: dict[str, Any]) -> Verdict:
+def _judge_stored(found: xr.Dataset, truth: dict[str, Any]) -> Verdict:
     """As many candidates are stored as items were flagged, and every resident is kept at the planted Q."""
     total = found["total"]
     n = len(truth["stored"])
@@ -66,7 +78,7 @@ def judge_stored(found: xr.Dataset, truth: dict[str, Any]) -> Verdict:
     return Verdict(right and abs(numbers["Q of keeping"] - truth["q_store"]["flag"]) < 1e-3, numbers)
 
 
-def judge_life(found: xr.Dataset, truth: dict[str, Any]) -> Verdict:
+def _judge_life(found: xr.Dataset, truth: dict[str, Any]) -> Verdict:
     near, far = (float(value) for value in found["accuracy"].sel(modality="all").values)
     age = np.array(truth["age"])
     counts = found["n"].sel(modality="all").values
@@ -74,7 +86,7 @@ def judge_life(found: xr.Dataset, truth: dict[str, Any]) -> Verdict:
     return Verdict(right, {"accuracy within its life": near, "after it": far, "questions": float(counts.sum())})
 
 
-def judge_held(found: xr.Dataset, truth: dict[str, Any]) -> Verdict:
+def _judge_held(found: xr.Dataset, truth: dict[str, Any]) -> Verdict:
     segment = found["segment"].values
     stored = truth["stored"]
     wanted = [sum(row["segment"] <= t and (row["died"] < 0 or t < row["died"]) for row in stored) for t in segment]
@@ -88,8 +100,8 @@ def judge_held(found: xr.Dataset, truth: dict[str, Any]) -> Verdict:
 
 
 CASES = (
-    Case("a store of flagged items", "decisions", "positive", "counts exact, Q within 0.001 nats", flagged, judge_stored, costly=True),
-    Case("a memory that forgets", "retention", "positive", "all right within an entry's life, none after it", forgets, judge_life,
+    Case("a store of flagged items", "decisions", "positive", "counts exact, Q within 0.001 nats", _flagged, _judge_stored, costly=True),
+    Case("a memory that forgets", "retention", "positive", "all right within an entry's life, none after it", _forgets, _judge_life,
          {"bins": [0, SEGMENT * (LIFE + 1) - 2, 10_000]}, costly=True),
-    Case("a memory that forgets", "occupancy", "positive", "entries held and deaths exact", forgets, judge_held, costly=True),
+    Case("a memory that forgets", "occupancy", "positive", "entries held and deaths exact", _forgets, _judge_held, costly=True),
 )  # fmt: skip

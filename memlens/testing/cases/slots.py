@@ -7,8 +7,8 @@ import numpy as np
 import xarray as xr
 
 from memlens.recording import Recording
-from memlens.testing.fill import LENGTH
 from memlens.testing.grading import Case, Verdict
+from memlens.testing.layout import LENGTH
 from memlens.testing.write import write_recording
 
 #: Sizes: with 8 slots a segment, picked evenly, each slot's window is its own eighth of the segment.
@@ -55,14 +55,14 @@ def _runs(random: np.random.Generator, segments: int, kinds: int, stays: float =
 # clusters
 
 
-def four_groups(seed: int) -> Recording:
+def _four_groups(seed: int) -> Recording:
     """One group a modality, 6 noise widths from the origin."""
     random = np.random.default_rng(seed)
     label = random.integers(0, 4, (SEGMENT, SLOT))
     return _slots(_centres(random, 4, 6.0)[label] + _noise(random), label)
 
 
-def three_unequal_groups(seed: int) -> Recording:
+def _three_unequal_groups(seed: int) -> Recording:
     """Groups of 70, 20 and 10 %, which have nothing to do with the modality; each window's token is its group's."""
     random = np.random.default_rng(seed)
     label = random.choice(3, p=(0.7, 0.2, 0.1), size=(SEGMENT, SLOT))
@@ -71,44 +71,44 @@ def three_unequal_groups(seed: int) -> Recording:
     return _slots(value, token=4 + label, truth=truth)
 
 
-def one_cloud(seed: int) -> Recording:
+def _one_cloud(seed: int) -> Recording:
     """One Gaussian, longer in some directions, and modalities at random."""
     random = np.random.default_rng(seed)
     return _slots(_noise(random, 20) * np.linspace(0.5, 2, FEATURE), random.integers(0, 4, (20, SLOT)))
 
 
-def heavy_cloud(seed: int) -> Recording:
+def _heavy_cloud(seed: int) -> Recording:
     """One cloud with heavier tails than a Gaussian (t with 5 degrees of freedom a row)."""
     random = np.random.default_rng(seed)
     scale = np.sqrt(5 / random.chisquare(5, (20, SLOT, 1)))
     return _slots(_noise(random, 20) * scale, random.integers(0, 4, (20, SLOT)))
 
 
-def groups_that_are_no_modality(seed: int) -> Recording:
+def _groups_that_are_no_modality(seed: int) -> Recording:
     """Two groups, and modalities at random."""
     random = np.random.default_rng(seed)
     value = _centres(random, 2, 4.0)[random.integers(0, 2, (20, SLOT))] + _noise(random, 20)
     return _slots(value, random.integers(0, 2, (20, SLOT)))
 
 
-def drift_that_is_no_modality(seed: int) -> Recording:
+def _drift_that_is_no_modality(seed: int) -> Recording:
     """Slots of a segment change slowly together, modalities stay for some segments, and neither knows of the other."""
     random = np.random.default_rng(seed)
     return _slots(3 * _drift(random, 160) + _noise(random, 160), _runs(random, 160, 2))
 
 
-def judge_four(found: xr.Dataset, truth: dict[str, Any]) -> Verdict:
+def _judge_four(found: xr.Dataset, truth: dict[str, Any]) -> Verdict:
     p = {"p silhouette": float(found["silhouette_p"]), "p AMI": float(found["ami_p"])}
     k, ami = found.attrs["chosen_k"], float(found["ami"])
     return Verdict(k == 4 and ami > 0.95 and max(p.values()) <= 0.05, {"k": k, "AMI": ami, **p})
 
 
-def judge_three(found: xr.Dataset, truth: dict[str, Any]) -> Verdict:
+def _judge_three(found: xr.Dataset, truth: dict[str, Any]) -> Verdict:
     from sklearn.metrics import adjusted_rand_score
 
     label = np.array(truth["label"])[(found["segment"].values * SLOT + found["place"].values).astype(int)]
     group = [np.bincount(label[found["label"].values == c]).argmax() for c in found["cluster"].values]
-    marks = [str(first).strip() for first in found["mark_token"].values[:, 0]]
+    marks = [str(first).strip() for first in found["cluster_token"].values[:, 0]]
     named = float(np.mean([mark == truth["token"][g] for mark, g in zip(marks, group, strict=True)]))
     numbers = {
         "k": found.attrs["chosen_k"],
@@ -118,12 +118,12 @@ def judge_three(found: xr.Dataset, truth: dict[str, Any]) -> Verdict:
     return Verdict(numbers["k"] == 3 and numbers["ARI with truth"] > 0.95 and named == 1, numbers)
 
 
-def no_groups(found: xr.Dataset, truth: dict[str, Any]) -> Verdict:
+def _no_groups(found: xr.Dataset, truth: dict[str, Any]) -> Verdict:
     p = float(found["silhouette_p"])
     return Verdict(p > 0.05, {"p silhouette": p})
 
 
-def no_agreement(found: xr.Dataset, truth: dict[str, Any]) -> Verdict:
+def _no_agreement(found: xr.Dataset, truth: dict[str, Any]) -> Verdict:
     p = float(found["ami_p"])
     return Verdict(p > 0.05, {"p AMI": p, "AMI": float(found["ami"])})
 
@@ -131,7 +131,7 @@ def no_agreement(found: xr.Dataset, truth: dict[str, Any]) -> Verdict:
 # slot_map
 
 
-def a_plane(seed: int) -> Recording:
+def _a_plane(seed: int) -> Recording:
     """Slots in a plane, standard deviations 3 and 2, with noise of 0.1 in all directions."""
     random = np.random.default_rng(seed)
     flat = random.normal(size=(SEGMENT, SLOT, 2)) * (3, 2)
@@ -139,7 +139,7 @@ def a_plane(seed: int) -> Recording:
     return _slots(value, truth={"flat": flat.reshape(-1, 2).tolist()})
 
 
-def judge_plane(found: xr.Dataset, truth: dict[str, Any]) -> Verdict:
+def _judge_plane(found: xr.Dataset, truth: dict[str, Any]) -> Verdict:
     """Coordinates are those planted, up to a turn: R2 of the best linear map, and the variance kept."""
     order = (found["segment"].values * SLOT + found["place"].values).astype(int)
     wanted = np.array(truth["flat"])[order]
@@ -154,7 +154,7 @@ def judge_plane(found: xr.Dataset, truth: dict[str, Any]) -> Verdict:
     return Verdict(min(numbers.values()) > 0.98, {name: float(value) for name, value in numbers.items()})
 
 
-def no_apart(found: xr.Dataset, truth: dict[str, Any]) -> Verdict:
+def _no_apart(found: xr.Dataset, truth: dict[str, Any]) -> Verdict:
     """Modalities must not lie apart on the map: one-way analysis of variance on each axis, Bonferroni."""
     from scipy.stats import f_oneway
 
@@ -163,7 +163,7 @@ def no_apart(found: xr.Dataset, truth: dict[str, Any]) -> Verdict:
     return Verdict(p > 0.05, {"p": min(p, 1.0)})
 
 
-def all_equal(seed: int) -> Recording:
+def _all_equal(seed: int) -> Recording:
     """Every slot is the same vector."""
     return _slots(np.ones((SEGMENT, SLOT, FEATURE)), np.random.default_rng(seed).integers(0, 2, (SEGMENT, SLOT)))
 
@@ -175,7 +175,7 @@ GAP = 2.0
 BAYES = 0.5 * (1 + erf(GAP / 2 / sqrt(2)))
 
 
-def linear_target(seed: int) -> Recording:
+def _linear_target(seed: int) -> Recording:
     """Two modalities whose slots differ by GAP along one direction."""
     random = np.random.default_rng(seed)
     label = random.integers(0, 2, (160, SLOT))
@@ -183,14 +183,14 @@ def linear_target(seed: int) -> Recording:
     return _slots(_noise(random, 160) + (label[..., None] - 0.5) * direction, label, {"accuracy": BAYES})
 
 
-def nonlinear_target(seed: int) -> Recording:
+def _nonlinear_target(seed: int) -> Recording:
     """Two modalities by the sign of a product of two features: no line separates them."""
     random = np.random.default_rng(seed)
     value = _noise(random, 160)
     return _slots(value, (value[..., 0] * value[..., 1] > 0).astype(int), {"accuracy": 0.5})
 
 
-def fact_target(seed: int) -> Recording:
+def _fact_target(seed: int) -> Recording:
     """A quarter of the slots hold a fact, which adds 8 noise widths in one direction."""
     random = np.random.default_rng(seed)
     fact = np.where(random.random((80, SLOT)) < 0.25, np.arange(80 * SLOT).reshape(80, SLOT), -1)
@@ -198,55 +198,55 @@ def fact_target(seed: int) -> Recording:
     return _slots(_noise(random, 80) + (fact >= 0)[..., None] * direction, fact=fact, truth={"accuracy": 1.0})
 
 
-def absent_target(seed: int) -> Recording:
+def _absent_target(seed: int) -> Recording:
     """Noise, and modalities at random."""
     random = np.random.default_rng(seed)
     return _slots(_noise(random), random.integers(0, 2, (SEGMENT, SLOT)))
 
 
-def one_modality(seed: int) -> Recording:
+def _one_modality(seed: int) -> Recording:
     """Nothing to tell apart."""
     return _slots(_noise(np.random.default_rng(seed)))
 
 
-def judge_accuracy(found: xr.Dataset, truth: dict[str, Any]) -> Verdict:
+def _judge_accuracy(found: xr.Dataset, truth: dict[str, Any]) -> Verdict:
     score, low, high = (float(found[name].sel(metric="accuracy")) for name in ("score", "low", "high"))
     right = low - 0.03 <= truth["accuracy"] <= high + 0.03
     return Verdict(right, {"accuracy": score, "low": low, "high": high, "truth": truth["accuracy"]})
 
 
-def no_reading(found: xr.Dataset, truth: dict[str, Any]) -> Verdict:
+def _no_reading(found: xr.Dataset, truth: dict[str, Any]) -> Verdict:
     p = float(found["p"])
     return Verdict(p > 0.05, {"p": p, "bits": float(found["information"])})
 
 
 QUICK_PROBE = {"shuffles": 19, "resamples": 20}
 CASES = (
-    Case("four groups", "clusters", "positive", "k = 4, AMI > 0.95, both p <= 0.05", four_groups, judge_four, EASY),
+    Case("four groups", "clusters", "positive", "k = 4, AMI > 0.95, both p <= 0.05", _four_groups, _judge_four, EASY),
     Case("three unequal groups", "clusters", "positive",
-         "k = 3, ARI with the planted groups > 0.95, each group's own token marks it", three_unequal_groups, judge_three, EASY),
-    Case("one cloud", "clusters", "negative", "p of the silhouette > 0.05", one_cloud, no_groups, CHEAP),
+         "k = 3, ARI with the planted groups > 0.95, each group's own token marks it", _three_unequal_groups, _judge_three, EASY),
+    Case("one cloud", "clusters", "negative", "p of the silhouette > 0.05", _one_cloud, _no_groups, CHEAP),
     # the null keeps the rows' lengths, but not that principal axes of heavy tails run after single rows
-    Case("one heavy-tailed cloud", "clusters", "negative", "p of the silhouette > 0.05", heavy_cloud, no_groups, CHEAP, rate=0.15),
+    Case("one heavy-tailed cloud", "clusters", "negative", "p of the silhouette > 0.05", _heavy_cloud, _no_groups, CHEAP, rate=0.15),
     Case("groups that are no modality", "clusters", "negative", "p of the AMI > 0.05",
-         groups_that_are_no_modality, no_agreement, {**CHEAP, "draws": 1}),
+         _groups_that_are_no_modality, _no_agreement, {**CHEAP, "draws": 1}),
     Case("drift that is no modality", "clusters", "negative", "p of the AMI > 0.05",
-         drift_that_is_no_modality, no_agreement, {**CHEAP, "draws": 1}),
-    Case("all rows equal", "clusters", "refusal", "an error", all_equal),
+         _drift_that_is_no_modality, _no_agreement, {**CHEAP, "draws": 1}),
+    Case("all rows equal", "clusters", "refusal", "an error", _all_equal),
     Case("a plane", "slot_map", "positive", "R2 with the planted plane, variance kept, trustworthiness > 0.98",
-         a_plane, judge_plane),
-    Case("one cloud", "slot_map", "negative", "modalities do not lie apart (F test, Bonferroni, p > 0.05)", one_cloud,
-         no_apart),
-    Case("all rows equal", "slot_map", "refusal", "an error", all_equal),
-    Case("linear target", "probe", "positive", f"accuracy {BAYES:.3f} within 0.03 of the interval", linear_target,
-         judge_accuracy, QUICK_PROBE),
+         _a_plane, _judge_plane),
+    Case("one cloud", "slot_map", "negative", "modalities do not lie apart (F test, Bonferroni, p > 0.05)", _one_cloud,
+         _no_apart),
+    Case("all rows equal", "slot_map", "refusal", "an error", _all_equal),
+    Case("linear target", "probe", "positive", f"accuracy {BAYES:.3f} within 0.03 of the interval", _linear_target,
+         _judge_accuracy, QUICK_PROBE),
     Case("non-linear target", "probe", "positive", "accuracy 0.5 within 0.03 of the interval: not linear",
-         nonlinear_target, judge_accuracy, QUICK_PROBE),
-    Case("facts", "probe", "positive", "accuracy 1 within 0.03 of the interval", fact_target, judge_accuracy,
+         _nonlinear_target, _judge_accuracy, QUICK_PROBE),
+    Case("facts", "probe", "positive", "accuracy 1 within 0.03 of the interval", _fact_target, _judge_accuracy,
          {"target": "is_fact", **QUICK_PROBE}),
-    Case("absent target", "probe", "negative", "p > 0.05", absent_target,
-         no_reading, QUICK_PROBE),
+    Case("absent target", "probe", "negative", "p > 0.05", _absent_target,
+         _no_reading, QUICK_PROBE),
     Case("drift that is no modality", "probe", "negative",
-         "p > 0.05", drift_that_is_no_modality, no_reading, QUICK_PROBE),
-    Case("one modality", "probe", "refusal", "an error", one_modality),
+         "p > 0.05", _drift_that_is_no_modality, _no_reading, QUICK_PROBE),
+    Case("one modality", "probe", "refusal", "an error", _one_modality),
 )  # fmt: skip

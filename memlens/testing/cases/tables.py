@@ -26,7 +26,7 @@ def _asked(random: np.random.Generator, chance: Any, n: int = 600) -> tuple[dict
     }, p  # fmt: skip
 
 
-def falling(seed: int) -> Recording:
+def _falling(seed: int) -> Recording:
     """Right answers fall off as 0.95 exp(-distance / 2000), a fifth less for images."""
     asked, p = _asked(np.random.default_rng(seed), lambda d, m: NEAR * np.exp(-d / SCALE) * (1 - 0.2 * m))
     place = np.digitize(asked["distance"], EDGES) - 1
@@ -38,18 +38,18 @@ def falling(seed: int) -> Recording:
     return write_recording(None, questions=asked, truth={"accuracy": every, "overall": overall})
 
 
-def flat(seed: int) -> Recording:
+def _flat(seed: int) -> Recording:
     """Answers are right at a rate of 0.8, whatever the distance and the modality."""
     asked, _ = _asked(np.random.default_rng(seed), lambda d, m: 0.8 + 0 * d)
     return write_recording(None, questions=asked, truth={"overall": 0.8})
 
 
-def nothing_asked(seed: int) -> Recording:
+def _nothing_asked(seed: int) -> Recording:
     """No question."""
     return write_recording(None, n_segment=4)
 
 
-def judge_falling(found: xr.Dataset, truth: dict[str, Any]) -> Verdict:
+def _judge_falling(found: xr.Dataset, truth: dict[str, Any]) -> Verdict:
     """Every cell within 4 standard errors of the mean chance of its questions."""
     own = found.sel(modality=["all", "text", "image"])
     p, n = np.array(truth["accuracy"]), own["n"].values
@@ -60,14 +60,14 @@ def judge_falling(found: xr.Dataset, truth: dict[str, Any]) -> Verdict:
     return Verdict(most < 4, {"largest deviation in standard errors": most, "questions": float(n[0].sum())})
 
 
-def no_fall(found: xr.Dataset, truth: dict[str, Any]) -> Verdict:
+def _no_fall(found: xr.Dataset, truth: dict[str, Any]) -> Verdict:
     """Nearest and farthest bin do not differ, by their intervals."""
     every = found.sel(modality="all")
     low, high = float(every["low"].max()), float(every["high"].min())
     return Verdict(low <= high, {"highest low": low, "lowest high": high})
 
 
-def covered(found: xr.Dataset, truth: dict[str, Any]) -> Verdict:
+def _covered(found: xr.Dataset, truth: dict[str, Any]) -> Verdict:
     every = found.sel(modality="all")
     low, high = float(every["overall_low"]), float(every["overall_high"])
     return Verdict(low <= truth["overall"] <= high, {"low": low, "high": high, "truth": truth["overall"]})
@@ -76,11 +76,11 @@ def covered(found: xr.Dataset, truth: dict[str, Any]) -> Verdict:
 # occupancy
 
 
-def lives(seed: int, first: int = 0) -> Recording:
-    """Ten births a segment, in three levels; most die, at a rate of 0.25 a segment, some at once."""
+def _lives(seed: int, first: int = 0) -> Recording:
+    """Ten new entries a segment, in three levels; most die, at a rate of 0.25 a segment, some at once."""
     random = np.random.default_rng(seed)
-    segments, births = 60, 10
-    segment = np.repeat(np.arange(segments), births) + first
+    segments, new_entries = 60, 10
+    segment = np.repeat(np.arange(segments), new_entries) + first
     level = random.integers(0, 3, segment.size)
     died = segment + random.geometric(0.25, segment.size) - (random.random(segment.size) < 0.3)
     died = np.where(died < first + segments, died, -1)
@@ -98,18 +98,18 @@ def lives(seed: int, first: int = 0) -> Recording:
     )
 
 
-def late_lives(seed: int) -> Recording:
+def _late_lives(seed: int) -> Recording:
     """The same in a replay that starts at segment 50."""
-    return lives(seed, 50)
+    return _lives(seed, 50)
 
 
-def nothing_kept(seed: int) -> Recording:
+def _nothing_kept(seed: int) -> Recording:
     """Every candidate is dropped in the segment it is born in."""
     random = np.random.default_rng(seed)
     return write_recording(None, points={"context.hook_slot": random.normal(size=(1, 10, 4, 8))})
 
 
-def judge_lives(found: xr.Dataset, truth: dict[str, Any]) -> Verdict:
+def _judge_lives(found: xr.Dataset, truth: dict[str, Any]) -> Verdict:
     age = np.array(truth["age"], float)
     off = np.abs(found["occupancy"].values - np.array(truth["occupancy"])).max()
     older = np.abs(np.nan_to_num(found["age"].values, nan=-1) - np.nan_to_num(age, nan=-1)).max()
@@ -122,7 +122,7 @@ def judge_lives(found: xr.Dataset, truth: dict[str, Any]) -> Verdict:
     return Verdict(max(numbers.values()) < 1e-9, numbers)
 
 
-def nothing_held(found: xr.Dataset, truth: dict[str, Any]) -> Verdict:
+def _nothing_held(found: xr.Dataset, truth: dict[str, Any]) -> Verdict:
     most = float(found["occupancy"].max())
     return Verdict(most == 0 and bool(np.isnan(found["age"].values).all()), {"entries": most})
 
@@ -130,7 +130,7 @@ def nothing_held(found: xr.Dataset, truth: dict[str, Any]) -> Verdict:
 # decisions
 
 
-def changing_policy(seed: int) -> Recording:
+def _changing_policy(seed: int) -> Recording:
     """Candidates are stored, then, from the middle on, dropped; a quarter of what is wanted is overruled; Q is known."""
     random = np.random.default_rng(seed)
     segments, n = 40, 8
@@ -148,19 +148,19 @@ def changing_policy(seed: int) -> Recording:
     return write_recording(None, decisions=table, n_segment=segments, truth=truth)
 
 
-def random_policy(seed: int) -> Recording:
+def _random_policy(seed: int) -> Recording:
     """Every action is as likely as any other, and none is overruled."""
     random = np.random.default_rng(seed)
     action = random.integers(0, 4, 400)
     return write_recording(None, decisions={"segment": np.repeat(np.arange(20), 20), "executed": action})
 
 
-def nothing_decided(seed: int) -> Recording:
+def _nothing_decided(seed: int) -> Recording:
     """No decision."""
     return write_recording(None, n_segment=4)
 
 
-def judge_policy(found: xr.Dataset, truth: dict[str, Any]) -> Verdict:
+def _judge_policy(found: xr.Dataset, truth: dict[str, Any]) -> Verdict:
     p = found["total"].values / found["total"].values.sum(-1, keepdims=True)
     entropy = -(p * np.log2(np.where(p > 0, p, 1))).sum(-1)
     mean_q = found["mean_q"].mean("segment")
@@ -177,7 +177,7 @@ def judge_policy(found: xr.Dataset, truth: dict[str, Any]) -> Verdict:
     return Verdict(max(numbers.values()) < 1e-6, numbers)
 
 
-def no_preference(found: xr.Dataset, truth: dict[str, Any]) -> Verdict:
+def _no_preference(found: xr.Dataset, truth: dict[str, Any]) -> Verdict:
     """Entropy is 2 bits: G = 2 n ln 2 (2 - H) is chi-squared with 3 degrees of freedom. And nothing was overruled."""
     from scipy.stats import chi2
 
@@ -234,17 +234,17 @@ def _history(random: np.random.Generator, used: bool) -> Recording:
     )
 
 
-def followed(seed: int) -> Recording:
+def _followed(seed: int) -> Recording:
     """A slot is merged, and the merge again; three questions read it, in three forms."""
     return _history(np.random.default_rng(seed), True)
 
 
-def unused(seed: int) -> Recording:
+def _unused(seed: int) -> Recording:
     """A slot is dropped at once; its neighbour is merged and read."""
     return _history(np.random.default_rng(seed), False)
 
 
-def judge_followed(found: xr.Dataset, truth: dict[str, Any]) -> Verdict:
+def _judge_followed(found: xr.Dataset, truth: dict[str, Any]) -> Verdict:
     columns = {"descendants": "descendant_entry", "depth": "depth", "died": "died", "questions": "question_index", "weight": "weight",
                "decisions": "decision_entry"}  # fmt: skip
     right = [np.allclose(found[column].values, truth[name]) if found[column].shape == (len(truth[name]),) else False
@@ -252,29 +252,29 @@ def judge_followed(found: xr.Dataset, truth: dict[str, Any]) -> Verdict:
     return Verdict(all(right), {"columns right": float(sum(right)), "columns": float(len(right))})
 
 
-def nothing_follows(found: xr.Dataset, truth: dict[str, Any]) -> Verdict:
+def _nothing_follows(found: xr.Dataset, truth: dict[str, Any]) -> Verdict:
     numbers = {"descendants": found.sizes["descendant"] - 1.0, "questions": float(found.sizes["question"]),
                "decisions": float(found.sizes["decision"])}  # fmt: skip
     return Verdict(not any(numbers.values()), numbers)
 
 
 CASES = (
-    Case("falling with distance", "retention", "positive", "every cell within 4 standard errors", falling, judge_falling,
+    Case("falling with distance", "retention", "positive", "every cell within 4 standard errors", _falling, _judge_falling,
          {"bins": EDGES}),
-    Case("flat: no fall", "retention", "negative", "the intervals of all bins overlap", flat, no_fall, {"bins": 2}),
-    Case("flat: coverage", "retention", "negative", "the interval holds 0.8", flat, covered),
-    Case("nothing asked", "retention", "refusal", "an error", nothing_asked),
-    Case("lives", "occupancy", "positive", "entries, ages and counts exact", lives, judge_lives),
-    Case("a late start", "occupancy", "positive", "entries, ages and counts exact", late_lives, judge_lives),
-    Case("nothing kept", "occupancy", "negative", "no entry, no age", nothing_kept, nothing_held, rate=0.0),
+    Case("flat: no fall", "retention", "negative", "the intervals of all bins overlap", _flat, _no_fall, {"bins": 2}),
+    Case("flat: coverage", "retention", "negative", "the interval holds 0.8", _flat, _covered),
+    Case("nothing asked", "retention", "refusal", "an error", _nothing_asked),
+    Case("lives", "occupancy", "positive", "entries, ages and counts exact", _lives, _judge_lives),
+    Case("a late start", "occupancy", "positive", "entries, ages and counts exact", _late_lives, _judge_lives),
+    Case("nothing kept", "occupancy", "negative", "no entry, no age", _nothing_kept, _nothing_held, rate=0.0),
     Case("a changing policy", "decisions", "positive", "counts, overruled share, Q and entropy exact",
-         changing_policy, judge_policy),
+         _changing_policy, _judge_policy),
     Case("no preference", "decisions", "negative", "entropy of 2 bits (G test, p > 0.05), none overruled",
-         random_policy, no_preference),
-    Case("nothing decided", "decisions", "refusal", "an error", nothing_decided),
-    Case("merged twice", "slot_history", "positive", "descendants, fates, questions, weights and decisions exact", followed,
-         judge_followed, PLACE),
-    Case("never used", "slot_history", "negative", "no descendant, no question, no decision", unused, nothing_follows,
+         _random_policy, _no_preference),
+    Case("nothing decided", "decisions", "refusal", "an error", _nothing_decided),
+    Case("merged twice", "slot_history", "positive", "descendants, fates, questions, weights and decisions exact", _followed,
+         _judge_followed, PLACE),
+    Case("never used", "slot_history", "negative", "no descendant, no question, no decision", _unused, _nothing_follows,
          PLACE, rate=0.0),
-    Case("no such slot", "slot_history", "refusal", "an error", unused, params={**PLACE, "slot": 9}),
+    Case("no such slot", "slot_history", "refusal", "an error", _unused, params={**PLACE, "slot": 9}),
 )  # fmt: skip

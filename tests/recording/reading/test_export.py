@@ -8,7 +8,7 @@ import xarray as xr
 from memlens.cli import main
 from memlens.errors import RecordingError
 from memlens.recording import RecordOptions, open, record
-from memlens.recording.reading.tables import TABLES
+from memlens.recording.reading.frames import TABLES
 from memlens.testing import planted_recording
 
 

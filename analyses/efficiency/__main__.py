@@ -1,0 +1,6 @@
+"""`python -m analyses.efficiency` runs the study."""
+
+from analyses.common.runner import run_study
+from analyses.efficiency.study import CLAIM, measure, options
+
+run_study(CLAIM, measure, seeds=(0, 1, 2, 3, 4), quick_seeds=(0, 1, 2), options=options)

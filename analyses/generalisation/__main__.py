@@ -1,0 +1,6 @@
+"""`python -m analyses.generalisation` runs the study."""
+
+from analyses.common.runner import run_study
+from analyses.generalisation.study import CLAIM, measure
+
+run_study(CLAIM, measure, quick_seeds=(0,))
