@@ -14,6 +14,7 @@ from memlens.recording.capture.options import RecordOptions
 from memlens.recording.capture.record import record_from
 from memlens.recording.capture.resume import restored
 from memlens.recording.capture.unseen_entries import Start
+from memlens.recording.protocol import as_recording
 from memlens.recording.reading.recording import Recording
 from memlens.streams.encoded import EncodedStream
 
@@ -57,6 +58,7 @@ def replay(
         When the model is another one, the segment is not in the recording, no state was saved at or before it, or ``interventions``
         does not begin with those of ``recording``.
     """
+    as_recording(recording)
     given = options.given()
     if {"interventions", "parent"} & set(given):
         raise RecordingError(

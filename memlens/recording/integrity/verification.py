@@ -36,7 +36,7 @@ class Damage:
         return f"{self.where}: {self.what}{f'; {spelled(self.segments)}' if self.segments else ''}"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Verification:
     """What ``verify`` found.
 
@@ -78,6 +78,9 @@ class Verification:
     def to_dict(self) -> dict[str, Any]:
         """As plain values, for JSON."""
         return {**asdict(self), "path": str(self.path), "ok": self.ok}
+
+    def __repr__(self) -> str:
+        return str(self)
 
     def __str__(self) -> str:
         lines = [
