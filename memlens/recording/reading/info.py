@@ -144,8 +144,8 @@ class RecordingInfo:
     def __repr__(self) -> str:
         state = "complete" if self.complete else "not complete"
         return (
-            f"<RecordingInfo {self.id}: model {self.model!r}, policy {self.policy!r}, stream {self.stream.name!r}, {self.n_token:,} tokens, "
-            f"{len(self.points)} points as {self.dtype}, {state}; to_dict() has all>"
+            f"<RecordingInfo {self.id}: model {self.model!r}, policy {self.policy!r}, stream {self.stream.name!r}, "
+            f"{self.n_token:,} tokens, {len(self.points)} points as {self.dtype}, {state}; to_dict() has all>"
         )
 
     def to_dict(self) -> dict[str, Any]:
