@@ -17,13 +17,13 @@ from memlens.stats.time_blocks import time_blocks
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
 
-    from memlens.recording import Recording
+    from memlens.recording.protocol import RecordingLike
 
 LEAST = 10
 
 
 @measure
-def answer_sources(recording: "Recording", *, top: int = 8, shuffles: int = 199, seed: int = 0) -> xr.Dataset:
+def answer_sources(recording: "RecordingLike", *, top: int = 8, shuffles: int = 199, seed: int = 0) -> xr.Dataset:
     """Attribute each answer to source positions: read weight, times the parents' shares, times the write attention.
 
     a(question, position) = sum over entries of read(question, entry) share(entry, slot) write(slot, position). What an answer took
@@ -95,7 +95,7 @@ def answer_sources(recording: "Recording", *, top: int = 8, shuffles: int = 199,
     )
 
 
-def _positions(recording: "Recording", tree: Ancestry) -> "tuple[np.ndarray, csr_array]":
+def _positions(recording: "RecordingLike", tree: Ancestry) -> "tuple[np.ndarray, csr_array]":
     """Part of each answer that was traced, and its attribution, sparse (question, position), rows summing to 1."""
     from scipy.sparse import csr_array, diags_array
 
@@ -113,7 +113,7 @@ def _positions(recording: "Recording", tree: Ancestry) -> "tuple[np.ndarray, csr
     return traced, csr_array(diags_array(np.divide(1, total, out=np.zeros_like(total), where=total > 0)) @ share)
 
 
-def _lying_on(recording: "Recording", share: "csr_array", sequence: np.ndarray, fact: np.ndarray) -> np.ndarray:
+def _lying_on(recording: "RecordingLike", share: "csr_array", sequence: np.ndarray, fact: np.ndarray) -> np.ndarray:
     """Part of each attribution on the positions of ``fact``, one for each question."""
     question, position = share.nonzero()
     label = np.asarray(recording.positions["fact"].values)[sequence[question], position]
@@ -122,7 +122,7 @@ def _lying_on(recording: "Recording", share: "csr_array", sequence: np.ndarray, 
 
 
 def _null(
-    recording: "Recording", share: "csr_array", rows: tuple[np.ndarray, ...], shuffles: int, seed: int
+    recording: "RecordingLike", share: "csr_array", rows: tuple[np.ndarray, ...], shuffles: int, seed: int
 ) -> np.ndarray:
     """Mean attribution on facts that are shuffled among the questions of one sequence and stretch of time, float [shuffle]."""
     sequence, fact, usable, block = rows
@@ -143,7 +143,7 @@ def _mean(name: str, values: np.ndarray, rows: np.ndarray, block: np.ndarray) ->
     return {name: mean, f"{name}_low": low, f"{name}_high": high}
 
 
-def _listed(recording: "Recording", share: "csr_array", sequence: np.ndarray, top: int) -> dict[str, object]:
+def _listed(recording: "RecordingLike", share: "csr_array", sequence: np.ndarray, top: int) -> dict[str, object]:
     n = sequence.size
     position, weight, text = np.full((n, top), -1), np.zeros((n, top)), np.full((n, top), "", object)
     start = int(np.asarray(recording.segments["start"].values).ravel()[0])

@@ -17,7 +17,7 @@ from memlens.stats.proportions import ratio, wilson
 from memlens.stats.time_blocks import time_blocks
 
 if TYPE_CHECKING:
-    from memlens.recording import Recording
+    from memlens.recording.protocol import RecordingLike
 
 ENDS = ["never stored", "dropped", "replaced", "held"]
 NEVER, DROPPED, REPLACED, HELD = range(4)
@@ -26,7 +26,7 @@ LEAST = 20
 
 
 @measure
-def lineage(recording: "Recording", *, shuffles: int = 199, seed: int = 0) -> xr.Dataset:
+def lineage(recording: "RecordingLike", *, shuffles: int = 199, seed: int = 0) -> xr.Dataset:
     """Follow every slot through its merges to its end, and every answer's reads to the generation they came from.
 
     A slot ends where the last merge that it went into ends: held when the recording stops, dropped, replaced by a newer slot that
@@ -158,7 +158,7 @@ def _by_level(tree: Ancestry, sources: np.ndarray, levels: int) -> dict[str, obj
     }
 
 
-def _reads_by_level(recording: "Recording", tree: Ancestry, levels: int) -> dict[str, object]:
+def _reads_by_level(recording: "RecordingLike", tree: Ancestry, levels: int) -> dict[str, object]:
     """Share of the reads of store entries by level, and the level's share of entries held when the question was asked."""
     table = recording.tables.questions
     where = table.sequence, table.segment

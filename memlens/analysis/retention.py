@@ -17,13 +17,13 @@ from memlens.stats.proportions import ratio, wilson
 from memlens.stats.time_blocks import time_blocks
 
 if TYPE_CHECKING:
-    from memlens.recording import Recording
+    from memlens.recording.protocol import RecordingLike
     from memlens.recording.reading.tables import RecordedQuestions
 
 
 @measure
 def retention(
-    recording: "Recording", *, bins: int | Sequence[float] = 8, shuffles: int = 199, seed: int = 0
+    recording: "RecordingLike", *, bins: int | Sequence[float] = 8, shuffles: int = 199, seed: int = 0
 ) -> xr.Dataset:
     """Exact-match accuracy by distance and modality, with Wilson 95 % intervals.
 
@@ -191,7 +191,7 @@ def _trend(
     }
 
 
-def _by_load(recording: "Recording", correct: np.ndarray) -> dict[str, object]:
+def _by_load(recording: "RecordingLike", correct: np.ndarray) -> dict[str, object]:
     facts = facts_before(recording)
     edges = np.unique(np.quantile(facts, [0.25, 0.5, 0.75]).round())
     place = np.searchsorted(edges, facts, side="right")
@@ -202,7 +202,7 @@ def _by_load(recording: "Recording", correct: np.ndarray) -> dict[str, object]:
     }
 
 
-def _by_location(recording: "Recording", correct: np.ndarray) -> dict[str, object]:
+def _by_location(recording: "RecordingLike", correct: np.ndarray) -> dict[str, object]:
     where, known = fact_locations(recording), recording.tables.questions.fact >= 0
     levels = int(recording.segments.sizes["level"])
     names = ["lost", "context", *(f"level {level}" for level in range(levels))]

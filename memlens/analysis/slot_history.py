@@ -12,12 +12,12 @@ from memlens.analysis.support.windows import token_names, vocabulary, window_pos
 from memlens.errors import AnalysisError
 
 if TYPE_CHECKING:
-    from memlens.recording import Recording
+    from memlens.recording.protocol import RecordingLike
     from memlens.recording.reading.tables import RecordedDecisions, RecordedQuestions
 
 
 @measure
-def slot_history(recording: "Recording", *, sequence: int, segment: int, slot: int) -> xr.Dataset:
+def slot_history(recording: "RecordingLike", *, sequence: int, segment: int, slot: int) -> xr.Dataset:
     """Follow one slot: its window, its entry, the entry's decisions and merges, the questions that read them.
 
     Parameters
@@ -75,7 +75,7 @@ def slot_history(recording: "Recording", *, sequence: int, segment: int, slot: i
     )  # fmt: skip
 
 
-def _picked(recording: "Recording", sequence: int, segment: int, slot: int) -> int:
+def _picked(recording: "RecordingLike", sequence: int, segment: int, slot: int) -> int:
     """Stream position the slot was picked at; AnalysisError when there is no such slot."""
     array = recording["context.hook_position"]
     first = first_segment(recording)
@@ -91,14 +91,14 @@ def _picked(recording: "Recording", sequence: int, segment: int, slot: int) -> i
     return int(recording.segments["start"].values[segment - first]) + token
 
 
-def _importance(recording: "Recording", sequence: int, segment: int, slot: int) -> float:
+def _importance(recording: "RecordingLike", sequence: int, segment: int, slot: int) -> float:
     if "context.hook_prior" not in recording.segments:
         return float("nan")
     place = {"sequence": sequence, "segment": segment - first_segment(recording), "slot": slot}
     return float(recording["context.hook_prior"].isel(place).values)
 
 
-def _window(recording: "Recording", sequence: int, segment: int, slot: int, picked: int) -> dict[str, object]:
+def _window(recording: "RecordingLike", sequence: int, segment: int, slot: int, picked: int) -> dict[str, object]:
     where = np.array([sequence]), np.array([segment]), np.array([slot])
     attention = write_attention(recording, *where)
     width = attention.shape[1]
@@ -113,7 +113,7 @@ def _window(recording: "Recording", sequence: int, segment: int, slot: int, pick
 
 
 def _descendants(
-    recording: "Recording", sequence: int, segment: int, slot: int
+    recording: "RecordingLike", sequence: int, segment: int, slot: int
 ) -> dict[str, tuple[object, np.ndarray]]:
     """The slot's own entry, then every merge that has it, or one already found, as a parent."""
     tree = Ancestry(recording)

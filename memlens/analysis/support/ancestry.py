@@ -17,7 +17,7 @@ from memlens.analysis.support.windows import window_positions
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
 
-    from memlens.recording import Recording
+    from memlens.recording.protocol import RecordingLike
 
 COLUMNS = ("sequence", "segment", "entry", "level", "slot", "position", "modality", "fact", "died", "fate")
 
@@ -37,7 +37,7 @@ class Ancestry:
         Whether an entry was written from a slot, bool, (birth,).
     """
 
-    def __init__(self, recording: "Recording"):
+    def __init__(self, recording: "RecordingLike"):
         table = recording.tables.entries
         self.recording = recording
         self.columns = table.columns(*COLUMNS)

@@ -10,7 +10,7 @@ from memlens.analysis.support.result import first_segment, n_segments
 from memlens.analysis.support.vectors import featured, gather, refuse_nonfinite
 
 if TYPE_CHECKING:
-    from memlens.recording import Recording
+    from memlens.recording.protocol import RecordingLike
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class EntryVectors:
     known: np.ndarray
 
 
-def entry_vectors(recording: "Recording", store: str, slot: str) -> EntryVectors:
+def entry_vectors(recording: "RecordingLike", store: str, slot: str) -> EntryVectors:
     """Vectors of all entries that were ever held or came from a recorded slot.
 
     Raises
@@ -62,7 +62,7 @@ def entry_vectors(recording: "Recording", store: str, slot: str) -> EntryVectors
     return EntryVectors(value, known)
 
 
-def leaves(recording: "Recording") -> tuple[np.ndarray, np.ndarray]:
+def leaves(recording: "RecordingLike") -> tuple[np.ndarray, np.ndarray]:
     """Pairs of a merge and each fresh slot that went into it, directly or by way of other merges.
 
     A fresh slot that consolidated with an entry is no merge: it names that entry as its parent, but took nothing from it.
