@@ -1,6 +1,5 @@
 """Model folders: model.safetensors, config.json, tokenizer.json. Nothing is unpickled."""
 
-import hashlib
 import json
 from pathlib import Path
 
@@ -13,15 +12,10 @@ from memlens.config import BaselineConfig, ModelConfig
 from memlens.errors import ConfigError, ModelError
 from memlens.model.baseline import StreamReader
 from memlens.model.model import MemoryModel
+from memlens.provenance import file_sha256
 from memlens.resources import model_folder
 
 WEIGHTS, CONFIG, TOKENIZER = "model.safetensors", "config.json", "tokenizer.json"
-
-
-def file_sha256(path: Path) -> str:
-    """Hex digest of a file."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def save_model(model: MemoryModel | StreamReader, folder: str | Path) -> None:

@@ -114,7 +114,6 @@ def grade(case: Case, seeds: Sequence[int]) -> Grade:
     -------
     Grade
     """
-    from memlens.analysis.support.result import attribute
     from memlens.catalogue import run
     from memlens.stats.proportions import wilson
 
@@ -127,7 +126,7 @@ def grade(case: Case, seeds: Sequence[int]) -> Grade:
             params = {"seed": seed, **params}
         try:
             found = run(case.analysis, recording, **case.params, **params)
-            verdict = Verdict(False) if case.judge is None else case.judge(found, attribute(recording, "truth"))
+            verdict = Verdict(False) if case.judge is None else case.judge(found, recording.info.extra.get("truth", {}))
         except MemlensError as error:
             return Grade("refused", len(seeds), 0, 0.0, 0.0, {}, f"{type(error).__name__}: {error}")
         except Exception as error:

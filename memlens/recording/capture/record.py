@@ -34,12 +34,12 @@ from memlens.streams.encoded import EncodedStream
 from memlens.streams.registry import BUILTIN_STREAMS
 from memlens.streams.stream import Stream
 
-Source = EncodedStream | Stream | str | Path
+StreamSource = EncodedStream | Stream | str | Path
 
 
 def record(
     model: MemoryModel | str | Path,
-    stream: Source | Sequence[Source],
+    stream: StreamSource | Sequence[StreamSource],
     path: str | Path,
     options: RecordOptions = RecordOptions(),  # noqa: B008 - frozen
 ) -> Recording:
@@ -147,7 +147,7 @@ def _loaded(folder: str | Path) -> MemoryModel:
     return load_memory_model(folder)
 
 
-def _encoded(source: Source, model: MemoryModel) -> EncodedStream:
+def _encoded(source: StreamSource, model: MemoryModel) -> EncodedStream:
     if isinstance(source, EncodedStream):
         return source
     if isinstance(source, str) and source in BUILTIN_STREAMS:
