@@ -52,7 +52,22 @@ class TrainingError(MemlensError):
 
 
 def closest(name: str, allowed: Iterable[str], n: int = 3) -> str:
-    """Say which allowed names are nearest to ``name``, for the end of an error message."""
+    """Say which allowed names are nearest to a wrong one, for the end of an error message.
+
+    Parameters
+    ----------
+    name : str
+        The wrong one.
+    allowed : iterable of str
+        The right ones.
+    n : int
+        At most so many of them.
+
+    Returns
+    -------
+    str
+        "closest: a, b", or all of the right ones where none is near.
+    """
     names = sorted(allowed)
     near = get_close_matches(name, names, n=n, cutoff=0.4)
     return f"closest: {', '.join(near)}" if near else f"allowed: {', '.join(names)}"

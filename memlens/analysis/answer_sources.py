@@ -104,7 +104,7 @@ def _positions(recording: "RecordingLike", tree: Ancestry) -> "tuple[np.ndarray,
     slots = csr_array(slots[:, tree.fresh])
     used = np.flatnonzero(np.asarray(slots.sum(0)).ravel() > 0)
     at, write = tree.writes(np.flatnonzero(tree.fresh)[used])
-    start = int(np.asarray(recording.segments["start"].values).ravel()[0])
+    start = recording.tables.segments.first_position
     row, place = np.nonzero(at >= 0)
     shape = used.size, recording.positions.sizes["position"]
     written = csr_array((write[row, place], (row, at[row, place] - start)), shape=shape)
@@ -116,7 +116,7 @@ def _positions(recording: "RecordingLike", tree: Ancestry) -> "tuple[np.ndarray,
 def _lying_on(recording: "RecordingLike", share: "csr_array", sequence: np.ndarray, fact: np.ndarray) -> np.ndarray:
     """Part of each attribution on the positions of ``fact``, one for each question."""
     question, position = share.nonzero()
-    label = np.asarray(recording.positions["fact"].values)[sequence[question], position]
+    label = recording.tables.positions.fact[sequence[question], position]
     hit = (label == fact[question]) & (label >= 0)
     return np.bincount(question[hit], share.data[hit], minlength=fact.size)
 
@@ -146,14 +146,14 @@ def _mean(name: str, values: np.ndarray, rows: np.ndarray, block: np.ndarray) ->
 def _listed(recording: "RecordingLike", share: "csr_array", sequence: np.ndarray, top: int) -> dict[str, object]:
     n = sequence.size
     position, weight, text = np.full((n, top), -1), np.zeros((n, top)), np.full((n, top), "", object)
-    start = int(np.asarray(recording.segments["start"].values).ravel()[0])
+    start = recording.tables.segments.first_position
     for row in range(n):
         own = slice(share.indptr[row], share.indptr[row + 1])
         at, value = np.asarray(share.indices[own], int), np.asarray(share.data[own], float)
         best = np.argsort(-value, kind="stable")[:top]
         position[row, : best.size], weight[row, : best.size] = at[best], value[best]
     known = position >= 0
-    token, modality = (np.asarray(recording.positions[name].values) for name in ("token", "modality"))
+    token, modality = (recording.tables.positions.read(name) for name in ("token", "modality"))
     index = np.broadcast_to(sequence[:, None], position.shape)[known], position[known]
     text[known] = token_names(token[index].astype(int), modality[index].astype(int), vocabulary(recording))
     return {

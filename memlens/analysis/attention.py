@@ -93,8 +93,8 @@ def _writes(
     pattern = gather(recording["context.hook_pattern"], sequence, segment - first_segment(recording), slot)
     weight = pattern.astype(np.float32)
     at = window_positions(position, weight.shape[2])
-    start = int(np.asarray(recording.segments["start"].values).ravel()[0])
-    modality = np.asarray(recording.positions["modality"].values)
+    start = recording.tables.segments.first_position
+    modality = recording.tables.positions.modality
     inside = (at >= start) & (at - start < modality.shape[1])
     weight = weight * inside[:, None]
     total = weight.sum(2, keepdims=True)

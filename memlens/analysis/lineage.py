@@ -175,7 +175,7 @@ def _reads_by_level(recording: "RecordingLike", tree: Ancestry, levels: int) -> 
         return ratio(own[kept].sum(0), own[kept].sum())
 
     low, high = jackknife(share, time_blocks(*where))
-    held = np.asarray(recording.segments["occupancy"].values, float)
+    held = recording.tables.segments.occupancy.astype(float)
     before = where[1] - first_segment(recording) - 1  # a question reads the store as the segment before left it
     there = (before >= 0) & (before < n_segments(recording))
     could = held[where[0][there], before[there]]

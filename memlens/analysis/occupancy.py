@@ -38,7 +38,7 @@ def occupancy(recording: "RecordingLike", *, max_bins: int = MAX_BINS) -> xr.Dat
         When the recording holds no segment.
     """
     starts, width, first = time_bins(recording, max_bins)
-    held = np.asarray(recording.segments["occupancy"].values, float).mean(0)
+    held = recording.tables.segments.occupancy.astype(float).mean(0)
     edges = np.arange(0, held.shape[0], width)
     length = np.diff(np.append(edges, held.shape[0]))[:, None]
     table = recording.tables.entries

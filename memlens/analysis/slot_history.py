@@ -88,7 +88,7 @@ def _picked(recording: "RecordingLike", sequence: int, segment: int, slot: int) 
         if not low <= value < high:
             raise AnalysisError(f"{name} is {value}; this recording has {low} to {high - 1}")
     token = int(array.isel(sequence=sequence, segment=segment - first, slot=slot).values)
-    return int(recording.segments["start"].values[segment - first]) + token
+    return int(recording.tables.segments.start[segment - first]) + token
 
 
 def _importance(recording: "RecordingLike", sequence: int, segment: int, slot: int) -> float:

@@ -13,7 +13,7 @@ from operator import index
 from typing import Any
 
 import torch
-import transformer_lens.hook_points as lens
+import transformer_lens.hook_points
 from torch import Tensor
 
 from memlens.calls import checked
@@ -41,7 +41,7 @@ class Firing:
         self.number = number
 
 
-class HookPoint(lens.HookPoint):
+class HookPoint(transformer_lens.hook_points.HookPoint):
     """TransformerLens's hook point, which also knows the time.
 
     What a hook is told is that of the tensor it is given; in a backward hook, of the forward pass whose gradient that is.
@@ -94,18 +94,23 @@ def at(name: str, *, segment: int | range | slice | Sequence[int] | None = None,
 
     Parameters
     ----------
-    name
+    name : str
         Of a point.
-    segment
+    segment : int, range, slice or sequence of int, optional
         The segment or segments in which the hook is called, from 0; in all of them unless given. ``slice(3, None)`` is from 3 on.
-    **places
+    **places : int
         Axes of the point, by name, with an index each, such as ``slot=3``, ``entry=17`` or ``sequence=0``: the hook is given that part of
         the tensor alone, these axes taken out, and what it returns is put back there. ``slot`` also says which of the working slots.
+
+    Returns
+    -------
+    At
+        The name, which also holds the place.
 
     Raises
     ------
     PointError
-        When a segment or an index is no whole number, or a segment is negative.
+        When a segment or an index is not a whole number, or a segment is negative.
 
     Examples
     --------

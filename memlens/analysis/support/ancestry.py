@@ -109,7 +109,7 @@ class Ancestry:
         first = first_segment(self.recording)
         share = gather(pattern, sequence, segment - first, slot).astype(np.float32).mean(1)
         at = window_positions(self.columns["position"][rows], share.shape[1])
-        start = int(np.asarray(self.recording.segments["start"].values).ravel()[0])
+        start = self.recording.tables.segments.first_position
         inside = (at >= start) & (at - start < self.recording.positions.sizes["position"])
         share = np.where(inside, share, 0)
         total = share.sum(1, keepdims=True)

@@ -47,7 +47,7 @@ def entry_vectors(recording: "RecordingLike", store: str, slot: str) -> EntryVec
     where = sequence[fresh], segment[fresh] - first, place[fresh]
     value[fresh] = gather(slots, *where)
     refuse_nonfinite(value[fresh], slot, [str(dim) for dim in slots.dims], where)
-    ids = np.asarray(recording.segments["entry_id"].values).transpose(1, 0, 2)
+    ids = recording.tables.segments.entry_id.transpose(1, 0, 2)
     at, held_sequence, held_place = np.nonzero(ids >= 0)
     held = ids[at, held_sequence, held_place]
     span = int(max(entry.max(initial=0), held.max(initial=0))) + 1

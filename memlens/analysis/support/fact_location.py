@@ -47,8 +47,8 @@ def facts_before(recording: "RecordingLike") -> np.ndarray:
     """Facts stated in the stream before each question was asked, (question,)."""
     table = recording.tables.questions
     sequence, position = table.sequence, table.position
-    label = np.asarray(recording.positions["fact"].values)
-    start = int(np.asarray(recording.segments["start"].values).ravel()[0])
+    label = recording.tables.positions.fact
+    start = recording.tables.segments.first_position
     out = np.zeros(sequence.size, int)
     for own in np.unique(sequence):
         facts, first = np.unique(label[own], return_index=True)

@@ -92,7 +92,7 @@ def same_stream(one: "RecordingLike", other: "RecordingLike") -> None:
             differs.append(f"{what}s ({sizes[0]} and {sizes[1]})")
     if not differs:
         for name in ("modality", "token"):
-            arrays = [np.asarray(recording.positions[name].values) for recording in (one, other)]
+            arrays = [recording.tables.positions.read(name) for recording in (one, other)]
             if arrays[0].shape != arrays[1].shape:
                 differs.append(f"positions ({arrays[0].shape[1]} and {arrays[1].shape[1]} a sequence)")
                 break

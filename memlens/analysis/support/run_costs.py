@@ -63,7 +63,7 @@ def run_of(recording: "RecordingLike", cfg: ModelConfig) -> Run:
     n, s = n_segments(recording), cfg.segment_length
     segments, asked = recording.tables.segments, recording.tables.questions
     first = segments.first
-    modality = np.asarray(recording.positions["modality"].values)[:, : n * s]
+    modality = recording.tables.positions.modality[:, : n * s]
     modality = np.pad(modality, ((0, 0), (0, n * s - modality.shape[1])), constant_values=-1).reshape(-1, n, s)
     size = modality.shape[:2]
     at, sequence = asked.segment - first, asked.sequence

@@ -66,7 +66,7 @@ def target_of(recording: "RecordingLike", target: str | xr.DataArray, rows: Vect
     if target == "time":
         return Target("time", rows.labels["segment"].astype(float), None)
     if target == "level" and place == "entry":
-        level = recording.segments["entry_level"].values.astype(int)
+        level = recording.tables.segments.entry_level
         return Target("level", level[rows.labels["place"]], [f"level {at}" for at in range(level.max() + 1)])
     if target in recording.segments.data_vars:
         array = recording[target]

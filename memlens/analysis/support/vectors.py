@@ -160,10 +160,10 @@ def _rows(recording: "RecordingLike", place: str, array: xr.DataArray) -> tuple[
     rows |= {"entry": unknown, "modality": unknown, "fact": unknown}
     if place != "token":
         return rows, f"every place along '{place}' of every segment"
-    kept = (np.arange(places) < np.asarray(recording.segments["n_valid"].values)[:, :, None]).ravel()
+    kept = (np.arange(places) < recording.tables.segments.n_valid[:, :, None]).ravel()
     at = (rows["segment"] - first_segment(recording)) * places + rows["place"]
     for name in ("modality", "fact"):
-        table = np.asarray(recording.positions[name].values)
+        table = recording.tables.positions.read(name)
         rows[name] = table[rows["sequence"], np.minimum(at, table.shape[1] - 1)].astype(int)
     return {name: values[kept] for name, values in rows.items()}, "positions of the stream"
 

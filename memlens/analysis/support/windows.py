@@ -44,9 +44,9 @@ def window_tokens(
     recording: "RecordingLike", sequence: np.ndarray, picked: np.ndarray, width: int
 ) -> tuple[np.ndarray, np.ndarray]:
     """Token id and modality at each place of the windows, (sample, window); modality -1 outside the stream."""
-    first = int(np.asarray(recording.segments["start"].values).ravel()[0]) if "start" in recording.segments else 0
+    first = recording.tables.segments.first_position
     at = window_positions(picked, width) - first
-    token, modality = (np.asarray(recording.positions[name].values) for name in ("token", "modality"))
+    token, modality = (recording.tables.positions.read(name) for name in ("token", "modality"))
     inside = (at >= 0) & (at < token.shape[1])
     safe = np.where(inside, at, 0)
     rows = sequence[:, None]

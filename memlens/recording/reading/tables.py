@@ -1,8 +1,8 @@
 """Tables of a recording as typed columns: ``recording.tables.questions.correct`` is a bool array [question].
 
 ``recording.questions`` and its like are the same tables as xarray has them, with labels and dims; here each column is a numpy array of a
-known dtype: whole numbers are int64, numbers float64, flags bool, text Python strings. Reading a column makes a new array, so keep it in
-a variable where it is used more than once::
+known dtype: whole numbers are int64, numbers float64, flags bool, text Python strings (positions are as stored). Reading a column makes a
+new array, so keep it in a variable where it is used more than once::
 
     questions = recording.tables.questions
     right = questions.correct & (questions.distance > 1000)
@@ -36,7 +36,7 @@ class HasTables(Protocol):
 
 
 class Column:
-    """A column of a table, read when it is asked for. ``dtype`` None leaves text as it is."""
+    """A column of a table, read when it is asked for. ``dtype`` None leaves it as it is stored."""
 
     def __init__(self, dtype: Any = None):
         self.dtype = dtype
@@ -193,14 +193,22 @@ class RecordedSegments(Table):
         """Number of the first segment, not 0 in a replay that starts later; 0 where there is none."""
         return int(self.dataset["segment"][0]) if len(self) else 0
 
+    @property
+    def first_position(self) -> int:
+        """Stream position of the first recorded token; 0 where there is no segment."""
+        return int(self.dataset["start"][0]) if len(self) else 0
+
 
 class RecordedPositions(Table):
-    """The streams, [sequence, position]: ``modality`` (-1 padding), ``token``, ``fact`` (-1 none)."""
+    """The streams, [sequence, position]: ``modality`` (int8, -1 padding), ``token`` (int32), ``fact`` (int32, -1 none).
+
+    As stored: of a long stream, wider numbers would take much memory.
+    """
 
     row = "position"
-    modality = Column(np.int64)
-    token = Column(np.int64)
-    fact = Column(np.int64)
+    modality = Column()
+    token = Column()
+    fact = Column()
 
 
 class RecordedTables:
