@@ -10,12 +10,25 @@ from typing import Any
 
 
 def pool(workers: int, begin: Callable[..., None], *args: Any) -> ProcessPoolExecutor:
-    """Start processes, each with ``begin(*args)``. They leave an interrupt to this one, and end when it is gone."""
+    """Start processes. They leave an interrupt to this one, and end when it is gone.
+
+    Parameters
+    ----------
+    workers : int
+    begin : callable
+        Called first in each process.
+    *args
+        Arguments of ``begin``.
+
+    Returns
+    -------
+    ProcessPoolExecutor
+    """
     return ProcessPoolExecutor(workers, get_context("spawn"), _start, (begin, args))
 
 
 def kill(started: ProcessPoolExecutor) -> None:
-    """End the processes of a pool in the midst of their work."""
+    """End the processes of a pool in the middle of their work."""
     # what Python 3.14 has as kill_workers
     for process in list((started._processes or {}).values()):  # pyright: ignore[reportPrivateUsage]
         process.kill()

@@ -1,12 +1,13 @@
-"""Where results come from: the commit of the code, the memory it took."""
+"""Where results come from: the commit of the code, the files that were read, the memory it took."""
 
+import hashlib
 import resource
 import subprocess
 from pathlib import Path
 
 
 def git_commit() -> str:
-    """The commit that this code is at, or "" outside a checkout of it."""
+    """Commit of the code, "" outside a checkout of it."""
     folder = Path(__file__).parent
     if not (folder.parent / ".git").exists():
         return ""
@@ -15,6 +16,12 @@ def git_commit() -> str:
     except (OSError, subprocess.CalledProcessError):
         return ""
     return done.stdout.strip()
+
+
+def file_sha256(path: Path) -> str:
+    """SHA-256 of a file as it is now, hexadecimal; OSError when it cannot be read."""
+    with path.open("rb", buffering=0) as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def peak_rss() -> int:

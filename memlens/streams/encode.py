@@ -11,10 +11,12 @@ from memlens.streams.codecs import encode_dna, text_ids
 from memlens.streams.encoded import AskedQuestion, FactSpan
 from memlens.streams.parts import KINDS, StreamPart
 
+_Columns = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]
+
 
 def encode_parts(
     parts: Sequence[StreamPart], tokenizer: Tokenizer
-) -> tuple[tuple[np.ndarray, ...], tuple[AskedQuestion, ...], dict[int, FactSpan]]:
+) -> tuple[_Columns, tuple[AskedQuestion, ...], dict[int, FactSpan]]:
     """Encode parts in order.
 
     Parameters

@@ -53,6 +53,8 @@ def resolve(name: str, given: Mapping[str, Any]) -> dict[str, Any]:
         For an unknown name or option, or a value of another type than the option's default.
     """
     known = options(name)
+    if not isinstance(given, Mapping):
+        raise StreamError(f"options are {given!r}, expected a dict; names: {', '.join(known)}")
     return {
         **known,
         **{key: check_option(_owner(name), key, value, _default(name, key, known)) for key, value in given.items()},

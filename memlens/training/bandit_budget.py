@@ -1,10 +1,9 @@
-"""The budget task by itself: candidates with features, few of them relevant, room for few. No stream, backbone or reader.
+"""The budget task as a bandit: candidates with features, few of them relevant, and room for few. No stream, backbone or reader.
 
-Everything that decides is the real thing: the controller, the features it sees, the store that carries its decisions out. Only STORE and
-DISCARD are allowed. One nat is earned at the end for each relevant candidate that is held.
+The controller, the features it sees and the store are those of the model. Only STORE and DISCARD are allowed. One nat is earned at the
+end for each relevant candidate that is held.
 
-Axes: B sequences, N candidates of a whole sequence, kind (categorical feature of a candidate), agent (candidates of a segment, then
-entries).
+Axes: sequence, candidate (of a whole sequence), kind (categorical feature of a candidate), agent (candidates of a segment, then entries).
 """
 
 from dataclasses import dataclass
@@ -27,14 +26,22 @@ from memlens.training.q_phase import learn
 CFG = ModelConfig(d_model=32, n_slots=8, capacities=(8, 2, 2))
 #: Categorical features of a candidate, and values of each.
 N_KIND, N_VALUE = 3, 4
-#: Standard deviation of the noise on content, whose other parts have a variance of 1 a feature.
+#: Standard deviation of the noise on content, whose other parts have a variance of 1 per feature.
 CONTENT_NOISE = 0.5
 RULES = 8
 
 
 @dataclass(frozen=True)
 class Draw:
-    """What passes by: content float (B, N, d), relevant bool (B, N), prior (B, N), log of an importance that says nothing."""
+    """Candidates of some sequences.
+
+    Attributes
+    ----------
+    content : float [sequence, candidate, feature]
+    relevant : bool [sequence, candidate]
+    prior : float [sequence, candidate]
+        Log of an importance that tells nothing of relevance.
+    """
 
     content: Tensor
     relevant: Tensor
@@ -42,15 +49,36 @@ class Draw:
 
 
 def is_relevant(kind: Tensor, rule: int) -> Tensor:
-    """Kinds int64 (..., N_KIND) to bool (...): the first has the rule's value and the second lies in the rule's half.
+    """Whether candidates are relevant: the first kind has the rule's value and the second lies in the rule's half.
 
-    One combination in eight. The third never matters. Rules r and r + 5 differ in both.
+    One combination in eight. The third kind never matters. Rules r and r + 5 differ in both.
+
+    Parameters
+    ----------
+    kind : int64 [..., kind]
+    rule : int
+
+    Returns
+    -------
+    bool [...]
     """
     return (kind[..., 0] == rule % N_VALUE) & (kind[..., 1] // 2 == rule // N_VALUE % 2)
 
 
 def draw(n_sequence: int, n_candidate: int, n_relevant: int, rule: int, generator: torch.Generator) -> Draw:
-    """Sequences of candidates of which exactly ``n_relevant``, at random places, are relevant under ``rule``."""
+    """Draw sequences of candidates of which a given number, at random places, are relevant.
+
+    Parameters
+    ----------
+    n_sequence, n_candidate, n_relevant : int
+    rule : int
+        0 to 7 (``is_relevant``).
+    generator : torch.Generator
+
+    Returns
+    -------
+    Draw
+    """
     every = torch.cartesian_prod(*(torch.arange(N_VALUE),) * N_KIND)
     right = is_relevant(every, rule)
 
@@ -60,7 +88,7 @@ def draw(n_sequence: int, n_candidate: int, n_relevant: int, rule: int, generato
     kind = torch.cat((some(every[right], n_relevant), some(every[~right], n_candidate - n_relevant)), 1)
     order = torch.rand(n_sequence, n_candidate, generator=generator).argsort(1)
     kind = kind.gather(1, order[..., None].expand_as(kind))
-    # the same for all draws: what a value looks like does not change
+    # the same for all draws: the vector of a value does not change
     look = torch.randn(N_KIND, N_VALUE, CFG.d_model, generator=torch.Generator().manual_seed(0)) / N_KIND**0.5
     content = look[torch.arange(N_KIND), kind].sum(-2)
     content = content + CONTENT_NOISE * torch.randn(content.shape, generator=generator)
@@ -70,7 +98,16 @@ def draw(n_sequence: int, n_candidate: int, n_relevant: int, rule: int, generato
 
 @dataclass(frozen=True)
 class Played:
-    """A batch of sequences: the log, which candidates are held at the end, bool (B, N), and Q of each when it was fresh, (B, N, 4)."""
+    """What came of a batch of sequences.
+
+    Attributes
+    ----------
+    log : QLog
+    held : bool [sequence, candidate]
+        Whether a candidate is held at the end.
+    q : float [sequence, candidate, action]
+        Q of each when it was fresh.
+    """
 
     log: QLog
     held: Tensor
@@ -106,8 +143,22 @@ def play(
 ) -> Played:
     """Let the candidates pass under the controller's present policy.
 
-    ``oracle`` forces what is right. ``shuffled`` hands what the controller sees of each agent, content too, to another live agent of its
-    sequence.
+    Parameters
+    ----------
+    controller : Controller
+    drawn : Draw
+    config : QConfig
+    generator : torch.Generator
+    epsilon : float
+        Probability of a random action of a candidate.
+    oracle : bool
+        Force the right decisions.
+    shuffled : bool
+        Let the controller see, for each agent, the features and content of another live agent of its sequence.
+
+    Returns
+    -------
+    Played
     """
     n_sequence, n_candidate = drawn.relevant.shape
     n_segment = -(-n_candidate // CFG.n_slots)
@@ -117,16 +168,16 @@ def play(
     share = F.one_hot(level_of, len(CFG.capacities)).float()
     allowed = torch.zeros(n_sequence, CFG.n_slots + n_entry, len(Action), dtype=torch.bool)
     allowed[..., [Action.STORE, Action.DISCARD]] = True
-    worth = F.pad(drawn.relevant.float(), (0, 1))  # by id; nobody has id -1
+    value = F.pad(drawn.relevant.float(), (0, 1))  # by id; nobody has id -1
     store = empty_entries(n_sequence, n_entry, CFG.d_model, torch.device("cpu"))
     with torch.random.fork_rng(devices=[]):
         compressor = Compressor(CFG)  # the store asks for one; nothing is ever merged here
     logger = QLogger(CFG, level_of, config)
     fresh_q = []
-    for t in range(n_segment + 1):  # nothing comes in the last one: it is when worth is earned
+    for t in range(n_segment + 1):  # nothing comes in the last one: there rewards are earned
         last = t == n_segment
         agents = (_nothing(n_sequence) if last else _fresh(drawn, t)).joined(store)
-        reward = worth.gather(1, agents.entry % worth.shape[1]) * last
+        reward = value.gather(1, agents.entry % value.shape[1]) * last
         reward[:, : CFG.n_slots] = 0
         occupancy = (store.valid.float() @ share) / share.sum(0)
         keys = F.normalize(agents.content, dim=-1)
@@ -138,7 +189,7 @@ def play(
             seen, control = agents.at(order), control.gather(1, order[..., None].expand_as(control))
         explore = exploration(n_sequence, CFG.n_slots, n_entry, epsilon, generator)
         if oracle:
-            right = worth.gather(1, agents.entry % worth.shape[1]) > 0
+            right = value.gather(1, agents.entry % value.shape[1]) > 0
             explore = F.one_hot(torch.where(right, int(Action.STORE), int(Action.DISCARD)), len(Action)) * FORCE
         control, q, wanted = controller(seen, control, allowed, explore)
         done = update(CFG, agents, q, wanted, match, match, compressor, torch.zeros(n_sequence, dtype=torch.long))
@@ -147,7 +198,7 @@ def play(
         if not last:
             fresh_q.append(q[:, : CFG.n_slots])
             store = done.store
-    held = torch.zeros_like(worth, dtype=torch.bool).scatter(1, store.entry % worth.shape[1], value=True)[:, :-1]
+    held = torch.zeros_like(value, dtype=torch.bool).scatter(1, store.entry % value.shape[1], value=True)[:, :-1]
     recalled = (held & drawn.relevant).sum() / drawn.relevant.sum()
     return Played(logger.log(float(recalled)), held, torch.cat(fresh_q, 1))
 
@@ -160,7 +211,22 @@ def learn_bandit(
     generator: torch.Generator,
     n_relevant: int = 8,
 ) -> list[dict[str, float]]:
-    """Learn the rule; a round logs ``config.n_stream`` sequences, and as many others tell which Q to keep."""
+    """Learn the rule; a round logs ``config.n_stream`` sequences, and as many others decide which Q to keep.
+
+    Parameters
+    ----------
+    controller : Controller
+    config : QConfig
+    rule : int
+    n_candidate : int
+    generator : torch.Generator
+    n_relevant : int
+
+    Returns
+    -------
+    list of dict
+        Metrics of each round.
+    """
     validation = draw(config.n_stream, n_candidate, n_relevant, rule, generator)
 
     def collect(epsilon: float) -> QLog:

@@ -1,8 +1,8 @@
-"""What stands beside the weights: metrics.json, and a model card written from it. No figure in either is typed by hand."""
+"""The files beside the weights: metrics.json, and a model card that is written from it. No number in either is typed by hand."""
 
 import json
 import platform
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -10,18 +10,18 @@ from typing import Any
 
 from memlens.config import TrainConfig
 from memlens.model.baseline import StreamReader
-from memlens.model.checkpoint import WEIGHTS, file_sha256
+from memlens.model.checkpoint import WEIGHTS
 from memlens.model.controller import HEURISTICS
 from memlens.model.model import MemoryModel
-from memlens.provenance import git_commit
+from memlens.provenance import file_sha256, git_commit
 from memlens.training.evaluate import Evaluation, evaluate
 from memlens.training.fidelity import rate_distortion
+from memlens.training.progress import Progress
 
-Progress = Callable[[int, int, str], None]
 #: Seeds of the built-in test streams that a card reports on.
 CARD_SEEDS = tuple(range(8))
 CARD_TOKENS = 100_000
-#: What a card reports on by task: name, positions, options that differ from the task's own. Streams have the seeds of the card.
+#: Tasks of a card: name, positions, options that differ from the defaults. Streams have the seeds ``CARD_SEEDS``.
 CARD_TASKS: tuple[tuple[str, int, dict[str, Any]], ...] = (
     ("slot_qa", 512, {}),
     ("needle", 8_192, {}),
@@ -50,21 +50,21 @@ _BASELINE = (
 )
 
 
-def measure(model: MemoryModel | StreamReader, progress: Progress | None = None) -> dict[str, Any]:
-    """Recall on test streams, under every policy where one decides, and the compressor's rate-distortion curve where there is one."""
+def _measure(model: MemoryModel | StreamReader, progress: Progress | None = None) -> dict[str, Any]:
+    """Recall on test streams, under every policy of a memory model, and the rate-distortion curve of its compressor."""
     model.eval()
     has_memory = isinstance(model, MemoryModel)
     policies = ("learned", *HEURISTICS) if has_memory else None
     measured = evaluate(model, n_token=CARD_TOKENS, seeds=CARD_SEEDS, policies=policies, progress=progress)
     return {
         "recall": recall_rows(measured),
-        "tasks": task_rows(model, progress),
+        "tasks": _task_rows(model, progress),
         "rate_distortion": rate_distortion(model) if has_memory else [],
     }
 
 
-def task_rows(model: MemoryModel | StreamReader, progress: Progress | None = None) -> list[dict[str, Any]]:
-    """A row for each of ``CARD_TASKS``: n, exact share with its bootstrap and Wilson 95 % intervals, macro F1, loss."""
+def _task_rows(model: MemoryModel | StreamReader, progress: Progress | None = None) -> list[dict[str, Any]]:
+    """For each of ``CARD_TASKS``: n, exact share with its bootstrap and Wilson 95 % intervals, macro F1, loss."""
     rows = []
     for name, n_token, options in CARD_TASKS:
         measured = evaluate(model, name, n_token=n_token, seeds=CARD_SEEDS, options=options, progress=progress)
@@ -76,15 +76,15 @@ def task_rows(model: MemoryModel | StreamReader, progress: Progress | None = Non
 
 
 def command(row: dict[str, Any]) -> str:
-    """What ``memlens evaluate`` is told to measure a row of ``task_rows`` again, after the model's name."""
+    """Arguments of ``memlens evaluate``, after the name of the model, that measure a row of tasks again."""
     given = " ".join(f"{key}={str(value).lower()}" for key, value in row["options"].items())
     return f"--task {row['task']} --length {row['n_token']}" + (f" --set {given}" if given else "")
 
 
 def recall_rows(measured: Evaluation) -> list[dict[str, Any]]:
-    """A row a policy and modality ("all" over all): n, exact share, its Wilson 95 % interval, loss.
+    """For each policy and modality ("all": over all): n, exact share, its Wilson 95 % interval, loss.
 
-    The rows of "all" also carry ``behind``, ``behind_low`` and ``behind_high``: how much less than the first policy it recalled.
+    The rows of "all" also have ``behind``, ``behind_low`` and ``behind_high``: how much less than the first policy it recalled.
     """
     rows = []
     for entry in measured.results:
@@ -113,7 +113,24 @@ def write_card(
     progress: Progress | None = None,
     notes: Sequence[str] = (),
 ) -> None:
-    """Measure, then write metrics.json, train.json and README.md into a model folder; ``notes`` say what else to know of the run."""
+    """Measure a model, then write metrics.json, train.json and README.md into its folder.
+
+    Parameters
+    ----------
+    model : MemoryModel or StreamReader
+    config : TrainConfig
+        Config that it was trained with.
+    folder : Path
+        Holds the weights.
+    seconds : float
+        How long training took.
+    n_token : int
+        Positions seen in training.
+    progress : callable, optional
+        Called with what is done, what is to be done in all, and what is being done.
+    notes : sequence of str
+        What else the card says of the run.
+    """
     provenance = {
         "weights_sha256": file_sha256(folder / WEIGHTS),
         "parameters": sum(p.numel() for p in model.parameters()),
@@ -129,14 +146,27 @@ def write_card(
         "card_tokens": CARD_TOKENS,
         "notes": list(notes),
     }
-    metrics = {**provenance, **measure(model, progress)}
+    metrics = {**provenance, **_measure(model, progress)}
     (folder / "train.json").write_text(config.model_dump_json(indent=2) + "\n", encoding="utf-8")
     (folder / "metrics.json").write_text(json.dumps(metrics, indent=2) + "\n", encoding="utf-8")
     (folder / "README.md").write_text(render(str(model.name), metrics), encoding="utf-8")
 
 
 def render(name: str, metrics: dict[str, Any]) -> str:
-    """The card, from metrics."""
+    """Write the model card from its metrics.
+
+    Parameters
+    ----------
+    name : str
+        Name of the model.
+    metrics : dict
+        Contents of metrics.json.
+
+    Returns
+    -------
+    str
+        Markdown.
+    """
     recall = metrics["recall"]
     first = recall[0]["policy"]
     own = [row for row in recall if row["policy"] == first]
@@ -189,7 +219,7 @@ def render(name: str, metrics: dict[str, Any]) -> str:
 
 
 def _memory_sections(others: list[dict[str, Any]], curve: list[dict[str, Any]]) -> list[str]:
-    """What a card says of policies and of compression."""
+    """Sections of a card on policies and on compression."""
     return [
         "## Against heuristic policies",
         "",

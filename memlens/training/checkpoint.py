@@ -17,7 +17,7 @@ _TENSORS, _VALUES = "tensors.safetensors", "state.json"
 
 
 class MetricsLog:
-    """A file of JSON lines, one a row of figures."""
+    """A file of JSON lines, one row of metrics each."""
 
     def __init__(self, path: Path):
         self.path = path
@@ -32,19 +32,19 @@ class MetricsLog:
         return self.path.stat().st_size if self.path.exists() else 0
 
     def cut(self, size: int) -> None:
-        """Drop all that came after the first ``size`` bytes: what a run did after its last checkpoint is done, and logged, again."""
+        """Drop what came after the first ``size`` bytes: a resumed run repeats, and logs again, what followed its last checkpoint."""
         if self.size() > size:
             os.truncate(self.path, size)
 
 
 class Checkpoint:
-    """A folder with all that a run carries; replaced as a whole, so that a kill leaves the last one intact."""
+    """A folder with everything that a run carries; replaced as a whole, so that a kill leaves the last one intact."""
 
     def __init__(self, folder: Path):
         self.folder = folder
 
     def exists(self) -> bool:
-        """Whether there is one. A kill in the middle of a swap leaves it under its old name, which is put right here."""
+        """Whether there is one. A kill during a swap leaves it under its old name, which is put right here."""
         old = self.folder.with_name(self.folder.name + ".old")
         if not self.folder.exists() and old.exists():
             old.rename(self.folder)
@@ -55,7 +55,14 @@ class Checkpoint:
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def save(self, tensors: Mapping[str, Tensor], values: Mapping[str, Any]) -> None:
-        """Write beside the old one, then swap."""
+        """Write a checkpoint beside the old one, then replace that.
+
+        Parameters
+        ----------
+        tensors : mapping of str to Tensor
+        values : mapping of str to object
+            What JSON can hold.
+        """
         fresh = self.folder.with_name(self.folder.name + ".partial")
         old = self.folder.with_name(self.folder.name + ".old")
         shutil.rmtree(fresh, ignore_errors=True)
@@ -69,7 +76,13 @@ class Checkpoint:
         shutil.rmtree(old, ignore_errors=True)
 
     def load(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
-        """What was saved. Raises TrainingError when it is damaged."""
+        """Read what was saved.
+
+        Raises
+        ------
+        TrainingError
+            When it is damaged.
+        """
         try:
             return load_file(self.folder / _TENSORS), json.loads((self.folder / _VALUES).read_text(encoding="utf-8"))
         except (SafetensorError, OSError, ValueError) as error:

@@ -1,4 +1,4 @@
-"""The curriculum: stages of rows that get longer, fuller and longer in segments, each left when it goes well or its time is up."""
+"""The curriculum: stages whose rows get longer, hold more facts and more segments; each ends when it is learned or its time is up."""
 
 from dataclasses import dataclass
 
@@ -15,7 +15,7 @@ _FEWEST = 3
 
 @dataclass(frozen=True)
 class Batch:
-    """What one update trains on: a stage, the shape of each of its shards, and whether rows go on from the last final state."""
+    """What one update trains on: a stage, the shape of each shard, and whether rows start from the last final state."""
 
     number: int
     stage: StageConfig
@@ -25,7 +25,16 @@ class Batch:
 
 @dataclass
 class Curriculum:
-    """Where a run is: its stage, the updates it has had there, the moving average of exact answers since (0 at first)."""
+    """Where a run is in the curriculum.
+
+    Attributes
+    ----------
+    stage : int
+    stage_step : int
+        Updates that the stage has had.
+    accuracy : float
+        Moving average of exact answers in this stage; starts at 0.
+    """
 
     config: TrainConfig
     stage: int = 0
@@ -33,7 +42,7 @@ class Curriculum:
     accuracy: float = 0.0
 
     def draw(self, rng: np.random.Generator) -> Batch:
-        """The next batch: of this stage, or of an earlier one by the odds of ``mixed``."""
+        """Draw the next batch: of this stage or, with probability ``mixed``, of an earlier one."""
         c = self.config
         number = self.stage
         if number and rng.random() < c.mixed:
@@ -41,14 +50,21 @@ class Curriculum:
         stage = c.stages[number]
         n_fact, n_segment = stage.n_fact, stage.n_segment
         if stage.sparse:
-            # as sparse as a real stream, and as dense as before
+            # from as sparse as a real stream to as dense as in earlier stages
             n_fact = round(_FEWEST * (stage.n_fact / _FEWEST) ** rng.random())
             n_segment *= 2 if rng.random() < c.two_segments else 1
         shape = EpisodeShape(stage.n_row // c.shards, stage.n_token, n_segment, n_fact, stage.n_question)
         return Batch(number, stage, shape, bool(rng.random() < c.carry))
 
     def learn(self, batch: Batch, exact: float | None) -> None:
-        """Note the share of the first task's questions that were answered exactly (None: none was asked), and move on when due."""
+        """Note how a batch went, and move on to the next stage when it is time.
+
+        Parameters
+        ----------
+        batch : Batch
+        exact : float or None
+            Share of the first task's questions that were answered exactly; None when none was asked.
+        """
         if batch.number != self.stage:
             return
         self.stage_step += 1

@@ -1,7 +1,7 @@
 """The processes of a training run, as torchrun starts them; a run without torchrun is one process.
 
 A batch is cut into shards, groups of rows with a loss of their own. Every process holds all weights and takes an equal share of the
-shards; gradients are summed and figures gathered, so that every process takes the same update and the same turn in the curriculum.
+shards; gradients are summed and metrics gathered, so that every process makes the same update and the same step in the curriculum.
 ``DistributedDataParallel`` is not used: it wraps ``forward``, and a loss here goes through a model's methods, many times a step.
 """
 
@@ -27,7 +27,17 @@ TIMEOUT = timedelta(days=7)
 
 @dataclass(frozen=True)
 class ProcessGroup:
-    """This process among ``world``: its number from 0, and where its tensors are. The first one writes files and shows progress."""
+    """The processes of a run, as this one sees them. The first one writes files and shows progress.
+
+    Attributes
+    ----------
+    rank : int
+        Number of this process, from 0.
+    world : int
+        Number of processes.
+    device : torch.device
+        Where the tensors of this process are.
+    """
 
     rank: int = 0
     world: int = 1
@@ -55,7 +65,7 @@ class ProcessGroup:
         return range(self.rank * share, (self.rank + 1) * share)
 
     def gathered(self, values: Sequence[T]) -> list[T]:
-        """The values of all processes, those of the first one first, for all of them."""
+        """The values of all processes, in the order of their ranks, on all of them."""
         if self.world == 1:
             return list(values)
         parts: list[Any] = [None] * self.world
@@ -63,7 +73,7 @@ class ProcessGroup:
         return [value for part in parts for value in part]
 
     def first(self, function: Callable[[], T]) -> T:
-        """What ``function`` gives on the first process, for all of them; also an error that it raises for the user."""
+        """Call ``function`` on the first process; all get what it returns, or the MemlensError that it raises."""
         if self.world == 1:
             return function()
         box: list[Any] = [None, None]
@@ -78,13 +88,13 @@ class ProcessGroup:
         return box[0]
 
     def copy_first(self, tensors: Sequence[Tensor]) -> None:
-        """Give the tensors of all processes the values of the first one's."""
+        """Overwrite the tensors of all processes with those of the first one."""
         if self.world > 1:
             for tensor in tensors:
                 dist.broadcast(tensor, src=0)
 
     def sum_gradients(self, parameters: Sequence[nn.Parameter]) -> None:
-        """Sum gradients over the processes, in one message. Where no process has one, there is none afterwards either."""
+        """Sum gradients over the processes, in one message. A parameter without a gradient on any process keeps none."""
         if self.world == 1:
             return
         there = torch.tensor([float(p.grad is not None) for p in parameters], device=self.device)
@@ -96,14 +106,14 @@ class ProcessGroup:
             p.grad = total.view_as(p).clone() if one else None
 
 
-#: Numbers the groups that this process has been in.
+#: Counts the groups that this process has been in.
 _JOINED = count()
 #: One process, on the CPU.
 ALONE = ProcessGroup()
 
 
 def leads() -> bool:
-    """Whether this process is the first, or the only one; known before it has joined the others."""
+    """Whether this process is the first, or the only one; works before it has joined the others."""
     return os.environ.get("RANK", "0") == "0"
 
 
@@ -129,13 +139,13 @@ def find_device(name: str) -> torch.device:
 
 @contextmanager
 def join(device: str) -> Iterator[ProcessGroup]:
-    """Join the processes that torchrun started: over gloo on the CPU, over NCCL between GPUs. Raises as ``find_device``."""
+    """Join the processes that torchrun started: over gloo on the CPU, over NCCL between GPUs. TrainingError as ``find_device``."""
     here = find_device(device)
     world = int(os.environ.get("WORLD_SIZE", "1"))
     if world == 1:
         yield ProcessGroup(device=here)
         return
-    # torchrun's store outlives a group: names that an earlier one left there would lead nowhere
+    # torchrun's store outlives a group: without a prefix, names of an earlier group would be found there
     shared, rank, world = next(rendezvous("env://", timeout=TIMEOUT))
     store = dist.PrefixStore(f"memlens{next(_JOINED)}", shared)  # pyright: ignore[reportPrivateImportUsage]
     backend = "gloo" if device == "cpu" else "cpu:gloo,cuda:nccl"

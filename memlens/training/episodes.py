@@ -23,13 +23,13 @@ from memlens.streams.tasks import find_task
 from memlens.streams.tokenizer import encode_answer, encode_question
 
 _KINDS = {"image": Modality.IMAGE, "audio": Modality.AUDIO, "dna": Modality.DNA}
-#: Scenes that are drawn for a row before giving up on one that fits.
+#: Scenes that are drawn for a row until one has a question that can be answered.
 _TRIES = 20
 
 
 @cache
-def prose_ids(tokenizer: Tokenizer, split: str) -> np.ndarray:
-    """All prose of a split as token ids, int32."""
+def _prose_ids(tokenizer: Tokenizer, split: str) -> np.ndarray:
+    """All prose of a split as token ids, int32 [position]."""
     text = prose(split)
     parts = [text_ids(tokenizer, text[i : i + 100_000]) for i in range(0, len(text), 100_000)]
     return np.concatenate(parts).astype(np.int32)
@@ -37,10 +37,18 @@ def prose_ids(tokenizer: Tokenizer, split: str) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Episode(Tensors):
-    """B rows: segments, questions, and where each question's answer lies.
+    """A batch of rows, and questions about them.
 
-    fact_span int64 (B, Q, 2, 2): start and end, in positions of the row, of each of two statements (the same twice where there is one).
-    modality int64 (B, Q) of the fact asked for; task int64 (B,), index of the row's task.
+    Attributes
+    ----------
+    segments : tuple of Segment
+    questions : Questions
+    fact_span : int64 [sequence, question, statement, 2]
+        Start and end, in positions of the row, of two statements that hold the answer (the same one twice when there is only one).
+    modality : int64 [sequence, question]
+        Of the fact asked for.
+    task : int64 [sequence]
+        Index of the row's task.
     """
 
     segments: tuple[Segment, ...]
@@ -52,7 +60,7 @@ class Episode(Tensors):
 
 @dataclass(frozen=True)
 class EpisodeShape:
-    """How an episode is drawn: B rows of ``n_token`` positions in ``n_segment`` segments, at most ``n_fact`` facts in a row."""
+    """Sizes of an episode: ``n_row`` rows of ``n_token`` positions in ``n_segment`` segments, at most ``n_fact`` facts in a row."""
 
     n_row: int
     n_token: int
@@ -61,8 +69,8 @@ class EpisodeShape:
     n_question: int
 
 
-def pad_rows(rows: Sequence[Sequence[int]], width: int | None = None) -> np.ndarray:
-    """Rows of ids as one array padded with 0."""
+def _pad_rows(rows: Sequence[Sequence[int]], width: int | None = None) -> np.ndarray:
+    """Rows of ids as one array padded with 0, int64 [row, token]."""
     width = width or max(len(row) for row in rows)
     out = np.zeros((len(rows), width), np.int64)
     for i, row in enumerate(rows):
@@ -71,8 +79,8 @@ def pad_rows(rows: Sequence[Sequence[int]], width: int | None = None) -> np.ndar
 
 
 @dataclass(frozen=True)
-class Row:
-    """One laid-out scene: its columns, the queries that can be answered from it, and the span of every statement in it."""
+class EpisodeRow:
+    """A laid-out scene: its columns, the queries that can be answered from it, and the span of every statement in it."""
 
     columns: dict[str, np.ndarray]
     queries: list[Query]
@@ -80,7 +88,7 @@ class Row:
     scene: Scene
 
     def modality(self, query: Query) -> int:
-        """Of the fact asked for: its last piece that is not text."""
+        """Modality of the fact asked for: that of its last piece that is not text."""
         kinds = [_KINDS[kind] for kind, _ in self.scene.statements[query.support[-1]].pieces if kind in _KINDS]
         return int(kinds[-1] if kinds else Modality.TEXT)
 
@@ -90,11 +98,11 @@ class _Filler:
 
     def __init__(self, rng: np.random.Generator, tokenizer: Tokenizer, name: str, split: str):
         self.rng, self.tokenizer, self.name, self.split = rng, tokenizer, name, split
-        self.ids = prose_ids(tokenizer, split) if name == "prose" else np.zeros(0, np.int32)
+        self.ids = _prose_ids(tokenizer, split) if name == "prose" else np.zeros(0, np.int32)
         self.place = int(rng.integers(len(self.ids))) if name == "prose" else 0
 
     def take(self, n: int) -> Encoding | None:
-        """The next ``n`` positions; fewer, or None, where there is no filler."""
+        """The next ``n`` positions; fewer, or None, when there is no filler."""
         if n <= 0 or self.name == "none":
             return None
         if self.name == "prose":
@@ -114,8 +122,28 @@ class _Filler:
         return concatenate(parts) if parts else None
 
 
-def lay_row(rng: np.random.Generator, tokenizer: Tokenizer, scene: Scene, n_token: int, filler: str, split: str) -> Row:
-    """Lay a scene out in ``n_token`` positions; statements that do not fit are left out from the first on, with their queries."""
+def lay_row(
+    rng: np.random.Generator, tokenizer: Tokenizer, scene: Scene, n_token: int, filler: str, split: str
+) -> EpisodeRow:
+    """Lay a scene out in one row; statements that do not fit are left out, the first ones first, with the queries that need them.
+
+    Parameters
+    ----------
+    rng : numpy.random.Generator
+        All randomness comes from here.
+    tokenizer : tokenizers.Tokenizer
+    scene : Scene
+    n_token : int
+        Positions of the row.
+    filler : str
+        One of ``FILLERS``.
+    split : {"train", "validation", "test"}
+        Split of the filler's prose.
+
+    Returns
+    -------
+    EpisodeRow
+    """
     encoded = [encode_pieces(tokenizer, statement.pieces) for statement in scene.statements]
     room, first = n_token, len(encoded)
     while first and len(encoded[first - 1]) <= room:
@@ -141,11 +169,13 @@ def lay_row(rng: np.random.Generator, tokenizer: Tokenizer, scene: Scene, n_toke
     payload = np.zeros((n_token, PAYLOAD_WIDTH), np.float32)
     modality[:at], token[:at], payload[:at] = whole.modality, whole.token, whole.payload
     columns = {"modality": modality, "token": token, "payload": payload, "valid": np.arange(n_token) < at}
-    return Row(columns, [q for q in scene.queries if all(i in spans for i in q.support)], spans, scene)
+    return EpisodeRow(columns, [q for q in scene.queries if all(i in spans for i in q.support)], spans, scene)
 
 
-def _draw(rng: np.random.Generator, tokenizer: Tokenizer, config: TaskConfig, shape: EpisodeShape, split: str) -> Row:
-    """A row of one task that has something to ask."""
+def _draw(
+    rng: np.random.Generator, tokenizer: Tokenizer, config: TaskConfig, shape: EpisodeShape, split: str
+) -> EpisodeRow:
+    """A row of one task with at least one question."""
     source = find_task(config.name)
     for _ in range(_TRIES):
         scene = source.draw(rng, split, min(shape.n_fact, config.most), **config.options)
@@ -153,8 +183,8 @@ def _draw(rng: np.random.Generator, tokenizer: Tokenizer, config: TaskConfig, sh
         if row.queries:
             return row
     raise TrainingError(
-        f"task '{config.name}' has nothing to ask in rows of {shape.n_token} positions with {shape.n_fact} facts; "
-        "give it longer rows, or fewer facts"
+        f"task '{config.name}' has no question that fits in rows of {shape.n_token} positions with {shape.n_fact} facts; "
+        "make rows longer (n_token), or give fewer facts (n_fact)"
     )
 
 
@@ -166,9 +196,29 @@ def make_episode(
     split: str = "train",
     stage: int | None = None,
 ) -> Episode:
-    """Draw one episode, a task for each row by its share; the same generator state gives the same episode.
+    """Draw one episode: for each row a task by its share; the same generator state gives the same episode.
 
-    With ``stage`` only the tasks that the curriculum has come to.
+    Parameters
+    ----------
+    rng : numpy.random.Generator
+        All randomness comes from here.
+    tokenizer : tokenizers.Tokenizer
+    shape : EpisodeShape
+    tasks : sequence of TaskConfig
+    split : {"train", "validation", "test"}
+    stage : int, optional
+        Only tasks that the curriculum has come to in this stage; all when not given.
+
+    Returns
+    -------
+    Episode
+
+    Raises
+    ------
+    TrainingError
+        When a task has nothing to ask in such rows.
+    StreamError
+        For an option that the task does not have, or more facts than it can tell apart.
     """
     share = np.array([config.share if stage is None or config.first_stage <= stage else 0.0 for config in tasks])
     rows, questions, answers, spans, kinds, drawn = [], [], [], [], [], []
@@ -193,7 +243,7 @@ def make_episode(
     def grouped(x: np.ndarray) -> Tensor:
         return torch.from_numpy(x.reshape(shape.n_row, shape.n_question, *x.shape[1:]))
 
-    token, answer = grouped(pad_rows(questions)), grouped(pad_rows(answers))
+    token, answer = grouped(_pad_rows(questions)), grouped(_pad_rows(answers))
     return Episode(
         segments=segments,
         questions=Questions(token, answer, torch.ones(token.shape[:2], dtype=torch.bool)),

@@ -1,8 +1,8 @@
-"""What a model recalls in the streams of a task, under each policy; of a stream that asks nothing, how well it predicts the text."""
+"""What a model recalls in the streams of a task, under each policy; for streams without questions, how well it predicts their text."""
 
 import platform
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields
 from functools import partial
@@ -10,6 +10,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from memlens.calls import checked
 from memlens.errors import ConfigError, ModelError, StreamError
 from memlens.model.baseline import StreamReader
 from memlens.model.checkpoint import load_model
@@ -22,11 +23,11 @@ from memlens.streams.registry import BUILTIN_STREAMS
 from memlens.streams.tokenizer import decode_answer
 from memlens.training import scores
 from memlens.training.language import NOTHING, predict_streams, score_language, without
+from memlens.training.progress import Progress
 from memlens.training.scores import Answered
 
-Progress = Callable[[int, int, str], None]
 #: Segments between two calls of ``progress``.
-_TELL_EVERY = 10
+_REPORT_EVERY = 10
 _LIBRARIES = ("memlens", "torch", "numpy", "scikit-learn")
 
 
@@ -38,11 +39,11 @@ class Evaluation:
     ----------
     task : str
     options : dict
-        All options of the task, those that were not given too.
+        All options of the task, defaults included.
     n_token : int
         Positions asked for in a stream.
     seeds : tuple of int
-        One stream a seed, run as one batch.
+        One stream for each seed, run as one batch.
     split : str
     model : dict
         ``name`` and ``sha256`` of its weights ("" where it was not read from a folder).
@@ -51,16 +52,16 @@ class Evaluation:
     seconds : float
         Making the streams, and running over all of them under every policy.
     tokens_per_second : float
-        Positions read, those of all streams, by second inside of ``step``.
+        Positions read in all streams, per second spent in ``step``.
     peak_rss_bytes : int
         The most memory that this process has ever held.
     state_bytes : int
-        What is carried from segment to segment, for one stream, after the last one.
+        Size of the state that one stream carries from segment to segment, after the last one.
     results : list of dict
-        One entry a policy, as ``scores.result`` gives it; for streams that ask nothing, ``policy`` and ``by_memory``, as
-        ``language.score_language`` gives it.
+        One entry for each policy (``scores.result``); for streams without questions ``policy`` and ``by_memory``
+        (``language.score_language``).
     questions : tuple of Answered
-        Every question under every policy; empty for streams that ask nothing.
+        Every question under every policy; empty for streams without questions.
     """
 
     task: str
@@ -78,8 +79,20 @@ class Evaluation:
     results: list[dict[str, Any]]
     questions: tuple[Answered, ...]
 
+    def __repr__(self) -> str:
+        said = []
+        for entry in self.results:
+            if "overall" in entry:
+                said.append(f"{entry['policy']} {entry['overall']['accuracy']:.3f} of {entry['overall']['n']:,} exact")
+            else:
+                said.append(f"{entry['policy']} {entry['by_memory'][0]['bits_per_byte']:.3f} bits per byte")
+        sizes = f"{len(self.seeds)} streams of {self.n_token:,} positions"
+        return (
+            f"<Evaluation of {self.model['name']!r} on {self.task!r}: {sizes}, split {self.split}; {'; '.join(said)}>"
+        )
+
     def as_dict(self, questions: bool = False) -> dict[str, Any]:
-        """Everything as JSON can hold it, with a row a question when wanted."""
+        """Everything that JSON can hold, with a row for each question when ``questions``."""
         named = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "questions"}
         named["seeds"] = list(self.seeds)
         return {**named, "questions": [asdict(row) for row in self.questions]} if questions else named
@@ -87,7 +100,7 @@ class Evaluation:
 
 @dataclass
 class _Meter:
-    """What running costs, summed over all runs, and where progress is told."""
+    """What running costs, summed over all runs; reports progress."""
 
     progress: Progress | None
     total: int
@@ -96,7 +109,7 @@ class _Meter:
     done: int = 0
     state_bytes: int = 0
 
-    def told(self, result: Result, what: str) -> None:
+    def count(self, result: Result, what: str) -> None:
         """Count one segment."""
         self.done += 1
         self.n_token += int(sum(row["valid"].sum() for row in result.rows))
@@ -104,10 +117,11 @@ class _Meter:
         if self.done == self.total:
             named = result.state.flat().values()
             self.state_bytes = sum(x.numel() * x.element_size() for x in named) // len(result.rows)
-        if self.progress is not None and (self.done % _TELL_EVERY == 0 or self.done == self.total):
+        if self.progress is not None and (self.done % _REPORT_EVERY == 0 or self.done == self.total):
             self.progress(self.done, self.total, f"evaluating: {what}")
 
 
+@checked()
 def evaluate(
     model: str | Path | MemoryModel | StreamReader,
     task: str = "builtin",
@@ -126,19 +140,23 @@ def evaluate(
     model
         A memory model or a baseline, or the folder of one.
     task
-        Name of a stream: "builtin" or a task (``memlens.streams.registry.BUILTIN_STREAMS``).
+        Name of a built-in stream: "builtin" or a task (``memlens.streams.registry.BUILTIN_STREAMS``).
     n_token
         Positions in a stream; the task's own number when not given.
     seeds
-        One stream a seed.
+        One stream for each seed.
     policies
-        Controller policies to run under; the first is what the others are compared with. When not given, the model's own.
+        Controller policies to run under; the others are compared with the first. The model's own when not given.
     split : {"train", "validation", "test"}
-        Whose keys, images and voices, and for tasks whose prose.
+        Split of keys, images and voices, and for tasks of the prose.
     options
         Options of the task, such as ``{"n_fact": 16}``.
     progress
         Called with segments done, segments in all (before that: streams made, streams in all), and what is being done.
+
+    Returns
+    -------
+    Evaluation
 
     Raises
     ------
@@ -150,37 +168,16 @@ def evaluate(
         For an unknown policy.
     """
     began = time.perf_counter()
-    resolved = resolve(task, options or {})
+    resolved = resolve(task, {} if options is None else options)
     n_token = default_length(task) if n_token is None else n_token
-    if not seeds or len(set(seeds)) < len(seeds):
-        raise StreamError(f"seeds are {list(seeds)}, expected at least one, and each only once")
+    if isinstance(seeds, str) or not isinstance(seeds, Sequence) or not seeds or len(set(seeds)) < len(seeds):
+        raise StreamError(f"seeds are {seeds!r}, expected a sequence of at least one whole number, each only once")
+    if not isinstance(model, str | Path | MemoryModel | StreamReader):
+        raise ModelError(f"model is a {type(model).__name__}, expected a memory model, a baseline or the folder of one")
     loaded = load_model(model) if isinstance(model, str | Path) else model
     policies = _policies(loaded, policies)
-    streams = []
-    for i, seed in enumerate(seeds):
-        if progress is not None:
-            progress(i, len(seeds), f"evaluating: making the stream of seed {seed}")
-        made = BUILTIN_STREAMS[task](n_token=n_token, seed=seed, split=split, **resolved)
-        streams.append(made.encode(loaded.tokenizer))
-    asks = any(stream.questions for stream in streams)
-    memories = NOTHING if asks else without(loaded)
-    n_segment = max(stream.n_segment(loaded.cfg.segment_length) for stream in streams)
-    meter = _Meter(progress, n_segment * len(policies) * len(memories))
-    results: list[dict[str, Any]] = []
-    questions: list[Answered] = []
-    for policy in policies:
-        with _policy(loaded, policy):
-            if asks:
-                rows = ask_streams(loaded, streams, seeds, policy, meter)
-                first = questions[: len(rows)] or None
-                results.append(scores.result(rows, first, n_token))
-                questions += rows
-            else:
-                measured = {
-                    name: predict_streams(loaded, streams, hooks, partial(meter.told, what=f"without {name}"))
-                    for name, hooks in memories.items()
-                }
-                results.append({"policy": policy, "by_memory": score_language(measured)})
+    streams = _make_streams(loaded, task, seeds, progress, n_token=n_token, split=split, **resolved)
+    results, questions, meter = _measure(loaded, streams, seeds, policies, n_token, progress)
     return Evaluation(
         task=task,
         options=resolved,
@@ -199,7 +196,50 @@ def evaluate(
     )
 
 
-def ask_streams(
+def _make_streams(
+    model: MemoryModel | StreamReader, task: str, seeds: Sequence[int], progress: Progress | None, **options: Any
+) -> list[EncodedStream]:
+    """One stream for each seed."""
+    streams = []
+    for i, seed in enumerate(seeds):
+        if progress is not None:
+            progress(i, len(seeds), f"evaluating: making the stream of seed {seed}")
+        streams.append(BUILTIN_STREAMS[task](seed=seed, **options).encode(model.tokenizer))
+    return streams
+
+
+def _measure(
+    model: MemoryModel | StreamReader,
+    streams: Sequence[EncodedStream],
+    seeds: Sequence[int],
+    policies: Sequence[str],
+    n_token: int,
+    progress: Progress | None,
+) -> tuple[list[dict[str, Any]], list[Answered], _Meter]:
+    """Run over the streams under every policy: results, every question, and what it cost."""
+    asks = any(stream.questions for stream in streams)
+    memories = NOTHING if asks else without(model)
+    n_segment = max(stream.n_segment(model.cfg.segment_length) for stream in streams)
+    meter = _Meter(progress, n_segment * len(policies) * len(memories))
+    results: list[dict[str, Any]] = []
+    questions: list[Answered] = []
+    for policy in policies:
+        with _policy(model, policy):
+            if asks:
+                rows = _ask_streams(model, streams, seeds, policy, meter)
+                first = questions[: len(rows)] or None
+                results.append(scores.result(rows, first, n_token))
+                questions += rows
+            else:
+                measured = {
+                    name: predict_streams(model, streams, hooks, partial(meter.count, what=f"without {name}"))
+                    for name, hooks in memories.items()
+                }
+                results.append({"policy": policy, "by_memory": score_language(measured)})
+    return results, questions, meter
+
+
+def _ask_streams(
     model: Steps[Any], streams: Sequence[EncodedStream], seeds: Sequence[int], policy: str, meter: _Meter
 ) -> list[Answered]:
     """Run over the streams as one batch and note every question."""
@@ -223,7 +263,7 @@ def ask_streams(
                     )
                 )
                 counts[b] += 1
-        meter.told(result, f"policy {policy}")
+        meter.count(result, f"policy {policy}")
     return rows
 
 
@@ -240,13 +280,15 @@ def _about(question: AskedQuestion, stream: EncodedStream) -> dict[str, Any]:
 
 
 def _policies(model: MemoryModel | StreamReader, policies: Sequence[str] | None) -> Sequence[str]:
-    """The policies to run under, each checked before the first run."""
+    """The policies to run under; each is checked before the first run."""
     if policies is None:
         return (model.policy_name,)
     if isinstance(model, StreamReader):
         raise ModelError(f"model '{model.name}' is a baseline; it has no controller, so leave the policies out")
-    if not policies:
-        raise ConfigError("policies are empty; name at least one, or leave them out for the model's own")
+    if isinstance(policies, str) or not policies:
+        raise ConfigError(
+            f"policies are {policies!r}, expected a sequence of at least one; leave them out for the model's own"
+        )
     for policy in policies:
         with _policy(model, policy):
             pass
@@ -255,7 +297,7 @@ def _policies(model: MemoryModel | StreamReader, policies: Sequence[str] | None)
 
 @contextmanager
 def _policy(model: MemoryModel | StreamReader, name: str) -> Iterator[None]:
-    """Decide by the policy ``name`` inside of this; ConfigError for an unknown one. A baseline has none to change."""
+    """Decide by the policy ``name`` within this context; ConfigError for an unknown one. A baseline has none to change."""
     if isinstance(model, StreamReader):
         yield
         return

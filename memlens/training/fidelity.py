@@ -14,8 +14,19 @@ from memlens.streams import builtin_stream
 def rate_distortion(model: MemoryModel, n_token: int = 20_000, seed: int = 0) -> list[dict[str, Any]]:
     """Merge random groups of valid slots level by level and reconstruct them.
 
-    Returns a row a level: ``originals`` in one vector, mean ``cosine`` of the reconstruction to the RMS-normed original, and the share
-    of variance ``explained`` (1 - squared error / variance of the normed originals).
+    Parameters
+    ----------
+    model : MemoryModel
+    n_token : int
+        Positions of the stream "builtin" (test split) that the slots come from.
+    seed : int
+        Seed of the stream and of the groups.
+
+    Returns
+    -------
+    list of dict
+        For each level: ``originals`` merged into one vector, mean ``cosine`` of the reconstruction to the RMS-normed original, and the
+        share of variance ``explained`` (1 - squared error / variance of the normed originals).
     """
     stream = builtin_stream("builtin", n_token=n_token, seed=seed).encode(model.tokenizer)
     state = model.initial_state(1)

@@ -4,11 +4,11 @@
 without          what the hooks do
 ===============  ===========================================================================================================
 nothing          nothing: the memory as it is
-working read     prediction reads zeros from working memory (``lm_head.hook_read``), which it never met in training: what a model
-                 takes from there whatever it holds, as it would from a bias, is lost too
-working content  working memory stays at its learned start (``working.hook_slot``): what it held of the stream is lost, no more
+working read     prediction reads zeros from working memory (``lm_head.hook_read``), which never happens in training: a part of the read
+                 that does not depend on what the memory holds, like a bias, is lost too
+working content  working memory stays at its learned start (``working.hook_slot``): only what it held of the stream is lost
 backbone state   every segment starts with a state-space state of zeros (``blocks.{i}.hook_state``); the last positions, which the
-                 short convolution sees, stay
+                 short convolution sees, are kept
 recall           no entry of the store comes back into working memory: RETRIEVE becomes STORE for residents (``controller.hook_q``)
 ===============  ===========================================================================================================
 
@@ -39,7 +39,7 @@ NOTHING: dict[str, Hooks] = {"nothing": []}
 
 
 def without(model: MemoryModel | StreamReader) -> dict[str, Hooks]:
-    """The hooks that take each memory away; a baseline has no memory to take."""
+    """The hooks that take each memory away; a baseline has no memory to take away."""
     if isinstance(model, StreamReader):
         return NOTHING
 
@@ -68,11 +68,31 @@ def without(model: MemoryModel | StreamReader) -> dict[str, Hooks]:
 
 
 def predict_streams(
-    model: Steps[Any], streams: Sequence[Encoded], hooks: Hooks, told: Callable[[Result], None]
+    model: Steps[Any], streams: Sequence[Encoded], hooks: Hooks, report: Callable[[Result], None]
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Run over the streams under ``hooks``: bits and bytes of the text that was predicted, [row, 2], and the stream of each row.
+    """Run over streams under hooks, and note how well their text is predicted.
 
-    The first position of a segment is not predicted, so neither its bits nor its bytes count; segments without text have no row.
+    Parameters
+    ----------
+    model : MemoryModel or StreamReader
+    streams : sequence of EncodedStream
+    hooks : list of (point, function)
+        Forward hooks; none for a baseline.
+    report : callable
+        Called with the result of every segment.
+
+    Returns
+    -------
+    measures : float [row, measure]
+        Bits and bytes of the text that was predicted, a row for each segment of a stream. The first position of a segment is not
+        predicted, so neither its bits nor its bytes count; segments without text have no row.
+    owner : int [row]
+        The stream of each row.
+
+    Raises
+    ------
+    StreamError
+        When the streams hold no text.
     """
     n_bytes = token_bytes(model.tokenizer)
     rows, owner = [], []
@@ -85,14 +105,16 @@ def predict_streams(
             for b in np.flatnonzero(spelled):
                 rows.append((nats[b] / np.log(2), spelled[b]))
                 owner.append(b)
-            told(result)
+            report(result)
     if not rows:
-        raise StreamError("the streams ask nothing and hold no text to predict; give some that do")
+        raise StreamError(
+            "the streams ask no questions and hold no text to predict; give streams with text or questions"
+        )
     return np.array(rows, float), np.array(owner)
 
 
 def score_language(measured: dict[str, tuple[np.ndarray, np.ndarray]]) -> list[dict[str, Any]]:
-    """A row a memory taken away: bits per byte = sum of bits / sum of bytes, and ``lost``, the bits per byte that taking it costs.
+    """Bits per byte with each memory taken away: sum of bits / sum of bytes, and ``lost``, the bits per byte that taking it away costs.
 
     Intervals (95 %) are bootstraps over streams, then segments; those of ``lost`` are paired: the same segments in both.
     """

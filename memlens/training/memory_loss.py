@@ -1,7 +1,7 @@
 """The loss of a memory phase: answers, which entry holds the answer, next tokens, fidelity of compression, importance.
 
-The memory is trained under random policies without running the store: of all context slots of an episode, some are kept as they
-are, some compressed once or twice with others of like importance; the slots of other rows stand in as distractors for a long stream.
+The store is not run. Of all context slots of an episode some are kept as they are, and some are compressed once or twice with others
+of similar importance, as random policies would; the slots of other rows are distractors, in place of a long stream.
 """
 
 from dataclasses import dataclass
@@ -21,13 +21,26 @@ from memlens.model.segment import Segment
 from memlens.model.state import Memory, MemoryState
 from memlens.training.episodes import Episode
 
-#: Of the terms, unless a config says otherwise.
+#: Weights of the terms when no config gives others.
 DEFAULT_WEIGHTS = LossWeights()
 
 
 @dataclass(frozen=True)
 class MemoryLoss:
-    """The terms, in nats (fidelity: dimensionless), and what was answered right. ``exact`` and ``modality`` are (B, Q)."""
+    """The terms of the loss, in nats (fidelity: dimensionless), and which answers were right.
+
+    Attributes
+    ----------
+    total, answer, retrieval, predict, fidelity, importance : float []
+    exact : bool [sequence, question]
+        Whether every token of the answer is right, with teacher forcing.
+    modality : int64 [sequence, question]
+        Of the fact asked for.
+    covered : bool [sequence, question]
+        Whether an entry holds the answer.
+    state : MemoryState or ReaderState
+        After the last segment.
+    """
 
     total: Tensor
     answer: Tensor
@@ -41,13 +54,14 @@ class MemoryLoss:
     state: MemoryState | ReaderState
 
 
-def merge_some(
+def _merge_some(
     model: MemoryModel, memory: Memory, holds: Tensor, share: float, generator: torch.Generator
 ) -> tuple[Memory, Tensor, Tensor, Tensor]:
     """Compress ``share`` of the entries to level 1, and half as many again to level 2, each with others of about its importance.
 
-    So facts are merged with facts too. ``holds`` bool (B, Q, N): whether an entry holds the answer; a merge does when a
-    parent does. Returns memory, holds, fidelity, and int64 (B, n), which entries were left whole: they come first in what is returned.
+    So facts are merged with facts too. ``holds`` is bool [sequence, question, entry]: whether an entry holds the answer; a merge does when
+    one of its parents does. Returns memory, holds, fidelity, and which entries were left whole, int64 [sequence, entry]: they come first in
+    what is returned.
     """
     n = memory.content.shape[1]
     m = model.cfg.merge
@@ -66,24 +80,10 @@ def merge_some(
         count = size // 2 ** (level - 1) // m**level * m**level
         if not count:
             continue
-        parents = memory.map(lambda x, index=order[:, start : start + count]: take(x, index))
-        # in each group the earlier ones come first, as in the store
-        group = parents.position.unflatten(1, (-1, m**level)).argsort(-1)
-        original = parents.content.unflatten(1, (-1, m**level))
-        original = original.gather(2, group[..., None].expand_as(original)).flatten(1, 2)
-        content = rebuilt = original
-        for _ in range(level):
-            content = rebuilt = model.compressor.merge(content.unflatten(1, (-1, m)))
-        for _ in range(level):
-            rebuilt = model.compressor.expand(rebuilt).flatten(1, 2)
-        fidelity = fidelity + fidelity_loss(rebuilt, original)
-        of = parents.map(lambda x, size=m**level: x.unflatten(1, (-1, size)))
-        whole = torch.zeros_like(of.level[..., 0])
-        merge = Memory(
-            content=content, prior=of.prior.amax(-1), level=whole + level, age=of.age[..., 0], first=of.position.amin(-1),
-            position=of.position.amax(-1), entry=whole - 1, kind=whole + 2, valid=of.valid.any(-1),
-        )  # fmt: skip
-        held = take(holds.transpose(1, 2), order[:, start : start + count]).unflatten(1, (-1, m**level)).any(2)
+        index = order[:, start : start + count]
+        merge, level_fidelity = _merge_level(model, memory.map(lambda x, index=index: take(x, index)), level)
+        fidelity = fidelity + level_fidelity
+        held = take(holds.transpose(1, 2), index).unflatten(1, (-1, m**level)).any(2)
         merges.append((merge, held.transpose(1, 2)))
         start += count
     rest = order[:, start:]
@@ -93,18 +93,57 @@ def merge_some(
     return merged, held, fidelity, rest
 
 
-def importance_loss(prior: Tensor, share: Tensor, valid: Tensor) -> Tensor:
+def _merge_level(model: MemoryModel, parents: Memory, level: int) -> tuple[Memory, Tensor]:
+    """Merge parents, in their order, ``merge ** level`` at a time; also how far their reconstruction is from them."""
+    m = model.cfg.merge
+    # in each group the earlier ones come first, as in the store
+    group = parents.position.unflatten(1, (-1, m**level)).argsort(-1)
+    original = parents.content.unflatten(1, (-1, m**level))
+    original = original.gather(2, group[..., None].expand_as(original)).flatten(1, 2)
+    content = rebuilt = original
+    for _ in range(level):
+        content = rebuilt = model.compressor.merge(content.unflatten(1, (-1, m)))
+    for _ in range(level):
+        rebuilt = model.compressor.expand(rebuilt).flatten(1, 2)
+    fidelity = fidelity_loss(rebuilt, original)
+    of = parents.map(lambda x: x.unflatten(1, (-1, m**level)))
+    whole = torch.zeros_like(of.level[..., 0])
+    merge = Memory(
+        content=content, prior=of.prior.amax(-1), level=whole + level, age=of.age[..., 0], first=of.position.amin(-1),
+        position=of.position.amax(-1), entry=whole - 1, kind=whole + 2, valid=of.valid.any(-1),
+    )  # fmt: skip
+    return merge, fidelity
+
+
+def _importance_loss(prior: Tensor, share: Tensor, valid: Tensor) -> Tensor:
     """Importance is the log-prior of being read: cross-entropy of sigmoid(s) to the most that any question read of a slot.
 
-    ``prior`` (B, N) log sigmoid(s), nats; ``share`` (B, N) in [0, 1], no gradient; ``valid`` bool (B, N). Scalar, nats.
+    ``prior`` [sequence, slot] is log sigmoid(s), nats; ``share`` [sequence, slot] is in [0, 1], without gradient; ``valid`` is bool
+    [sequence, slot]. A scalar, nats.
     """
     never = torch.log(-torch.expm1(prior.float().clamp(max=-1e-4)))
     loss = -(share * prior + (1 - share) * never)
     return (loss * valid).sum() / valid.sum().clamp_min(1)
 
 
-def drawn_text(segment: Segment, share: float, generator: torch.Generator) -> tuple[Tensor, Tensor, Tensor]:
-    """Positions drawn to predict from, ``share`` of a segment's: index (B, n), the token that follows, and whether it is text."""
+def draw_text(segment: Segment, share: float, generator: torch.Generator) -> tuple[Tensor, Tensor, Tensor]:
+    """Draw positions of a segment whose next token is to be predicted.
+
+    Parameters
+    ----------
+    segment : Segment
+    share : float
+        Share of the segment's positions.
+    generator : torch.Generator
+
+    Returns
+    -------
+    index : int64 [sequence, token]
+    following : int64 [sequence, token]
+        The token that follows.
+    is_text : bool [sequence, token]
+        Whether that is text: only then it counts.
+    """
     target, text = next_text(segment)
     draw = torch.rand(text.shape, generator=generator).to(text.device)
     some = draw.masked_fill(~text, 2.0).topk(int(share * text.shape[1]), 1, largest=False).indices
@@ -112,23 +151,42 @@ def drawn_text(segment: Segment, share: float, generator: torch.Generator) -> tu
 
 
 def all_right(logits: Tensor, answer: Tensor) -> Tensor:
-    """Which answers (B, Q, La) are right in every token under teacher-forced ``logits`` (B, Q, La, vocab); bool (B, Q)."""
+    """Which answers are right in every token.
+
+    Parameters
+    ----------
+    logits : float [sequence, question, token, vocab]
+        Teacher-forced.
+    answer : int64 [sequence, question, token]
+        Padded with ``PAD``.
+
+    Returns
+    -------
+    bool [sequence, question]
+    """
     return ((logits.argmax(-1) == answer) | (answer == PAD)).all(-1)
 
 
-def memory_loss(
+@dataclass(frozen=True)
+class _Passed:
+    """What the segments of an episode left: fresh slots and the positions they saw, from ``start`` to ``end``, and next-token loss."""
+
+    memory: Memory
+    start: Tensor
+    end: Tensor
+    predict: Tensor
+    state: MemoryState
+
+
+def _pass_segments(
     model: MemoryModel,
     episode: Episode,
     state: MemoryState,
-    *,
-    weights: LossWeights = DEFAULT_WEIGHTS,
-    noise: float = 0.3,
-    distractors: int = 3,
-    compress: float = 0.0,
-    predict_share: float = 0.25,
+    noise: float,
+    predict_share: float,
     generator: torch.Generator,
-) -> MemoryLoss:
-    """Run an episode from ``state`` and take every term of the loss."""
+) -> _Passed:
+    """Run the segments without the store. Ages of the slots are drawn from 0 to 200 segments."""
     base = state.position
     nats = n_text = torch.zeros((), device=base.device)
     memory: Memory | None = None
@@ -136,7 +194,7 @@ def memory_loss(
     window = model.cfg.slot_window
     for segment in episode.segments:
         hidden, context, blocks = model.perceive(segment, state, noise)
-        some, wanted, there = drawn_text(segment, predict_share, generator)
+        some, wanted, there = draw_text(segment, predict_share, generator)
         logits = model.lm_head(take(hidden, some), state.working, model.encoders.text)
         nats = nats + F.cross_entropy(logits[there], wanted[there], reduction="sum")
         n_text = n_text + there.sum()
@@ -157,19 +215,64 @@ def memory_loss(
             state.since_question,
         )  # fmt: skip
     assert memory is not None
-    end, start = torch.cat(ends, 1)[:, None, :, None], torch.cat(starts, 1)[:, None, :, None]
-    span = episode.fact_span[:, :, None]  # B, Q, 1, statement, 2
-    holds = ((end >= span[..., 1] - 1) & (start <= span[..., 0])).any(-1) & memory.valid[:, None]
-    own = memory
+    return _Passed(memory, torch.cat(starts, 1), torch.cat(ends, 1), nats / n_text.clamp_min(1), state)
+
+
+def _holds(passed: _Passed, episode: Episode) -> Tensor:
+    """Whether a slot saw a whole statement of the fact asked for, bool [sequence, question, slot]."""
+    end, start = passed.end[:, None, :, None], passed.start[:, None, :, None]
+    span = episode.fact_span[:, :, None]  # sequence, question, 1, statement, 2
+    return ((end >= span[..., 1] - 1) & (start <= span[..., 0])).any(-1) & passed.memory.valid[:, None]
+
+
+def memory_loss(
+    model: MemoryModel,
+    episode: Episode,
+    state: MemoryState,
+    *,
+    weights: LossWeights = DEFAULT_WEIGHTS,
+    noise: float = 0.3,
+    distractors: int = 3,
+    compress: float = 0.0,
+    predict_share: float = 0.25,
+    generator: torch.Generator,
+) -> MemoryLoss:
+    """Run an episode from a state, and compute every term of the loss.
+
+    Parameters
+    ----------
+    model : MemoryModel
+    episode : Episode
+    state : MemoryState
+    weights : LossWeights
+    noise : float
+        Standard deviation of what is added to importance when slots are picked.
+    distractors : int
+        How many other rows each row reads the slots of.
+    compress : float
+        Share of the slots that is merged.
+    predict_share : float
+        Share of the positions whose next token is predicted.
+    generator : torch.Generator
+        Of every draw that is not torch's global one.
+
+    Returns
+    -------
+    MemoryLoss
+    """
+    passed = _pass_segments(model, episode, state, noise, predict_share, generator)
+    own = memory = passed.memory
+    state = passed.state
+    holds = _holds(passed, episode)
     n_row = holds.shape[0]
     for shift in range(1, min(distractors, n_row - 1) + 1):
         other = own.map(lambda x, s=shift: x.roll(s, 0))
         memory = memory.joined(other)
     holds = F.pad(holds, (0, memory.content.shape[1] - holds.shape[-1]))
     fidelity = torch.zeros((), device=state.working.device)
-    single = torch.arange(memory.content.shape[1], device=base.device).expand(n_row, -1)
+    single = torch.arange(memory.content.shape[1], device=state.working.device).expand(n_row, -1)
     if compress:
-        memory, holds, fidelity, single = merge_some(model, memory, holds, compress, generator)
+        memory, holds, fidelity, single = _merge_some(model, memory, holds, compress, generator)
     memory = memory.joined(Memory.of_working(state.working))
     holds = F.pad(holds, (0, state.working.shape[1]))
     read, m_q, there = model.read(episode.questions, memory)
@@ -179,12 +282,12 @@ def memory_loss(
     covered = holds.any(-1)
     right = log_share.masked_fill(~holds, -torch.inf).logsumexp(-1)
     retrieval = -right[covered].sum() / covered.sum().clamp_min(1)
-    # slots of this row that were left whole: how much of a read they took
+    # how much of a read went to slots of this row that were left whole
     n_single = single.shape[1]
     share = log_share.detach().amax(1).exp()[:, :n_single]
     mine = memory.valid[:, :n_single] & (single < own.content.shape[1])
-    importance = importance_loss(memory.prior[:, :n_single], share, mine)
-    predict = nats / n_text.clamp_min(1)
+    importance = _importance_loss(memory.prior[:, :n_single], share, mine)
+    predict = passed.predict
     exact = all_right(logits, episode.questions.answer)
     total = (
         weights.answer * answer

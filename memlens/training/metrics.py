@@ -1,7 +1,6 @@
-"""Figures of a training step: what the loss says, what hooks see of slots and gates, how large gradients are by part of the model.
+"""Metrics of a training step: terms of the loss, slots and gates as hooks see them, norms of the gradients of each part of the model.
 
-A figure is kept as (sum, count) until the shards of a batch are merged; a mean over nothing is left out.
-Shapes: B rows, Q questions, K context slots, W working slots.
+A metric is kept as (sum, count) until the shards of a batch are merged; a mean over nothing is left out.
 """
 
 from collections.abc import Iterator, Sequence
@@ -19,24 +18,24 @@ from memlens.model.model import MemoryModel
 from memlens.training.episodes import Episode
 from memlens.training.memory_loss import MemoryLoss
 
-Figures = dict[str, tuple[float, float]]
-Row = dict[str, float]
+MetricSums = dict[str, tuple[float, float]]
+Metrics = dict[str, float]
 #: Terms of the loss; a baseline has only the first two.
 TERMS = ("answer", "predict", "retrieval", "fidelity", "importance")
 #: A gate nearer to 0 or to 1 than this is saturated.
 EDGE = 0.05
-#: The figure that leads the curriculum.
+#: The metric that the curriculum follows.
 LEADING = "exact_first"
 
 
-def mean(values: Tensor) -> tuple[float, float]:
+def _summed(values: Tensor) -> tuple[float, float]:
     """Values of any shape as (sum, count)."""
     return float(values.double().sum()), float(values.numel())
 
 
-def merge(parts: Sequence[Figures]) -> Row:
-    """One row of means from the figures of all shards, summed in their order."""
-    row: Row = {}
+def merge_shards(parts: Sequence[MetricSums]) -> Metrics:
+    """Means over the values of all shards, summed in their order."""
+    row: Metrics = {}
     for name in dict.fromkeys(name for part in parts for name in part):
         found = [part[name] for part in parts if name in part]
         count = sum(n for _, n in found)
@@ -47,14 +46,23 @@ def merge(parts: Sequence[Figures]) -> Row:
 
 @dataclass
 class Watched:
-    """What hooks saw in one forward pass, a tensor a segment: valid bool (B, K), prior (B, K) nats, gate (B, W), 1 where not written."""
+    """What hooks saw in one forward pass, a tensor for each segment.
+
+    Attributes
+    ----------
+    valid : list of bool [sequence, slot]
+    prior : list of float [sequence, slot]
+        Nats.
+    gate : list of float [sequence, working]
+        1 where nothing is written.
+    """
 
     valid: list[Tensor] = field(default_factory=list)
     prior: list[Tensor] = field(default_factory=list)
     gate: list[Tensor] = field(default_factory=list)
 
-    def figures(self) -> Figures:
-        """Slot usage, importance mass, gate saturation, use of working memory; nothing when nothing was seen."""
+    def metrics(self) -> MetricSums:
+        """Slot usage, importance mass, gate saturation, use of working memory; empty when nothing was seen."""
         if not self.gate:
             return {}
         valid, prior, gate = torch.cat(self.valid), torch.cat(self.prior).float(), torch.cat(self.gate).float()
@@ -63,17 +71,28 @@ class Watched:
         share = writes / writes.sum().clamp_min(1)
         entropy = -(share * share.clamp_min(1e-12).log()).sum()
         return {
-            "slots_valid": mean(valid),
-            "importance_mass": mean(prior.exp()[valid]),
-            "gate_saturation": mean(((gate < EDGE) | (gate > 1 - EDGE))[written]),
-            "working_written": mean(writes > 0),
+            "slots_valid": _summed(valid),
+            "importance_mass": _summed(prior.exp()[valid]),
+            "gate_saturation": _summed(((gate < EDGE) | (gate > 1 - EDGE))[written]),
+            "working_written": _summed(writes > 0),
             "working_effective": (float(entropy.exp()), 1.0) if bool(written.any()) else (0.0, 0.0),
         }
 
 
 @contextmanager
 def watch(model: MemoryModel | StreamReader, on: bool = True) -> Iterator[Watched]:
-    """Note what passes while the model runs inside of this. A baseline has no slots and no gates: nothing is noted."""
+    """Note slots and gates while the model runs within this context. A baseline has neither: nothing is noted.
+
+    Parameters
+    ----------
+    model : MemoryModel or StreamReader
+    on : bool
+        Whether to note anything.
+
+    Yields
+    ------
+    Watched
+    """
     seen = Watched()
 
     def context(module: nn.Module, given: object, out: Context) -> None:
@@ -96,22 +115,36 @@ def watch(model: MemoryModel | StreamReader, on: bool = True) -> Iterator[Watche
             handle.remove()
 
 
-def loss_metrics(loss: MemoryLoss, episode: Episode, tasks: Sequence[TaskConfig], has_memory: bool) -> Figures:
-    """The terms of the loss, and what was answered exactly: over all, by modality and by task."""
+def loss_metrics(loss: MemoryLoss, episode: Episode, tasks: Sequence[TaskConfig], has_memory: bool) -> MetricSums:
+    """The terms of the loss, and what was answered exactly: over all, by modality and by task.
+
+    Parameters
+    ----------
+    loss : MemoryLoss
+    episode : Episode
+    tasks : sequence of TaskConfig
+        Tasks that the episode was drawn from.
+    has_memory : bool
+        Whether the model has a memory: a baseline has only the terms ``answer`` and ``predict``.
+
+    Returns
+    -------
+    dict of str to (sum, count)
+    """
     terms = TERMS if has_memory else TERMS[:2]
-    figures: Figures = {"loss": (loss.total.item(), 1.0)}
-    figures |= {name: (getattr(loss, name).item(), 1.0) for name in terms}
+    metrics: MetricSums = {"loss": (loss.total.item(), 1.0)}
+    metrics |= {name: (getattr(loss, name).item(), 1.0) for name in terms}
     if has_memory:
-        figures["covered"] = mean(loss.covered)
-    figures["exact"] = mean(loss.exact)
-    figures[LEADING] = mean(loss.exact[episode.task == 0])
-    figures |= {f"exact_{kind.name.lower()}": mean(loss.exact[loss.modality == kind]) for kind in Modality}
-    figures |= {f"exact_{task.name}_{i}": mean(loss.exact[episode.task == i]) for i, task in enumerate(tasks)}
-    return figures
+        metrics["covered"] = _summed(loss.covered)
+    metrics["exact"] = _summed(loss.exact)
+    metrics[LEADING] = _summed(loss.exact[episode.task == 0])
+    metrics |= {f"exact_{kind.name.lower()}": _summed(loss.exact[loss.modality == kind]) for kind in Modality}
+    metrics |= {f"exact_{task.name}_{i}": _summed(loss.exact[episode.task == i]) for i, task in enumerate(tasks)}
+    return metrics
 
 
-def gradient_norms(model: nn.Module) -> Row:
-    """Norm of the gradients of each part of the model that has some, by the part's name."""
+def gradient_norms(model: nn.Module) -> Metrics:
+    """Norm of the gradients of each part of the model that has some: ``gradient_norm_{part}``."""
     parts: dict[str, list[Tensor]] = {}
     for name, p in model.named_parameters():
         if p.grad is not None:

@@ -1,4 +1,4 @@
-"""Which tensor stopped being finite first: a weight, the state that was carried in, a hook point, a term of the loss, a gradient."""
+"""Finds the first tensor that is not finite: a weight, the carried state, a hook point, a term of the loss, a gradient."""
 
 from collections.abc import Callable
 from functools import partial
@@ -17,7 +17,7 @@ ADVICE = "lower learning_rate or clip"
 
 
 class _Found(Exception):
-    """Ends a pass at the first tensor that is not finite."""
+    """Ends a forward or backward pass at the first tensor that is not finite."""
 
 
 def is_finite(x: Tensor) -> bool:
@@ -31,9 +31,23 @@ def gradient_norm(parameters: list[nn.Parameter]) -> Tensor:
 
 
 def check_loss(step: int, model: nn.Module, state: Tensors, loss: MemoryLoss, again: Callable[[], MemoryLoss]) -> None:
-    """Raise TrainingError, with the step and the first tensor that is not finite, unless the loss and all its terms are finite.
+    """Check that the loss and all its terms are finite.
 
-    ``again`` computes the loss anew; ``state`` is what it starts from.
+    Parameters
+    ----------
+    step : int
+        Number of the update, for the message.
+    model : nn.Module
+    state : Tensors
+        What the loss starts from.
+    loss : MemoryLoss
+    again : callable
+        Computes the same loss once more.
+
+    Raises
+    ------
+    TrainingError
+        Names the step and the first tensor that is not finite.
     """
     term = next((name for name in (*TERMS, "total") if not is_finite(getattr(loss, name))), None)
     if term is None:
@@ -52,9 +66,27 @@ def check_loss(step: int, model: nn.Module, state: Tensors, loss: MemoryLoss, ag
 def check_gradient(
     step: int, model: nn.Module, parameters: list[nn.Parameter], again: Callable[[], MemoryLoss] | None = None
 ) -> Tensor:
-    """Give the norm of the gradient; raise TrainingError, with the step and the first gradient that is not finite, unless it is.
+    """Check that the gradient is finite.
 
-    With ``again``, which computes the loss anew, the first one in the order of the backward pass; else that of a weight.
+    Parameters
+    ----------
+    step : int
+        Number of the update, for the message.
+    model : nn.Module
+    parameters : list of nn.Parameter
+    again : callable, optional
+        Computes the same loss once more, to find the first point of the backward pass that is not finite; without it the first weight
+        is named.
+
+    Returns
+    -------
+    float []
+        Norm of the gradient.
+
+    Raises
+    ------
+    TrainingError
+        Names the step and the first gradient that is not finite.
     """
     norm = gradient_norm(parameters)
     if is_finite(norm):
@@ -70,7 +102,19 @@ def check_gradient(
 
 
 def check_weights(step: int, model: nn.Module) -> None:
-    """Raise TrainingError, with the step and the weight, unless all weights are finite."""
+    """Check that all weights are finite.
+
+    Parameters
+    ----------
+    step : int
+        Number of the update, for the message.
+    model : nn.Module
+
+    Raises
+    ------
+    TrainingError
+        Names the step and the first weight that is not finite.
+    """
     if (name := _bad_weight(model)) is not None:
         raise _error(step, "the model cannot be used", f"weight {name}")
 
@@ -86,7 +130,7 @@ def _bad_weight(model: nn.Module) -> str | None:
 def _bad_point(model: nn.Module, again: Callable[[], MemoryLoss], backward: bool = False) -> str | None:
     """The first hook point, in order of firing, whose output (or the gradient of it) is not finite.
 
-    In a baseline, where few places have one, the first module.
+    A baseline has few hook points: its first module.
     """
     kind = HookPoint if isinstance(model, MemoryModel) else nn.Module
     modules = {name: module for name, module in model.named_modules() if isinstance(module, kind)}

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from memlens.config import TrainConfig
 
-#: A matrix with a narrower side maps to or from a few numbers: no rotation of features that is worth keeping even.
+#: A matrix with a narrower side maps to or from a few numbers: there Muon has no rotation of features to preserve.
 _LEAST_SIDE = 16
 
 
@@ -39,14 +39,14 @@ class Optimiser:
             self.parts.append((muon, config.matrix_rate))
 
     def step(self, share: float) -> None:
-        """One update, at ``share`` of the highest rates."""
+        """Update once, at ``share`` of the highest rates."""
         for part, rate in self.parts:
             for group in part.param_groups:
                 group["lr"] = share * rate
             part.step()
 
     def flat(self) -> dict[str, Tensor]:
-        """All that it remembers, by name."""
+        """Its state, by name."""
         return {
             f"{i}.{number}.{key}": value
             for i, (part, _) in enumerate(self.parts)
@@ -55,7 +55,7 @@ class Optimiser:
         }
 
     def fill(self, tensors: Mapping[str, Tensor]) -> None:
-        """Put back what ``flat`` gave."""
+        """Put back what ``flat`` returned."""
         for i, (part, _) in enumerate(self.parts):
             whole = part.state_dict()
             for name, tensor in tensors.items():

@@ -1,6 +1,6 @@
-"""Two ends of a span: a policy that knows which facts will be asked for, and one whose state is shuffled.
+"""The best and the worst case of a policy: one that knows which facts will be asked for, and one whose state is shuffled.
 
-Both act from outside the model, so that the store's mechanics and capacities bind them as they do every policy.
+Both act from outside the model, so that the same mechanics and capacities of the store hold for them as for every policy.
 """
 
 from collections.abc import Sequence
@@ -24,10 +24,10 @@ _FAR = torch.iinfo(torch.long).max
 
 
 class Oracle:
-    """Steps a model through ``streams`` that it has read to their end; ``memlens.model.run`` takes it as it takes a model.
+    """Steps a model through ``streams`` that are known to their end; ``memlens.model.run`` takes it as it takes a model.
 
-    Each fact that is asked for after this segment has one agent that stands for it: of those whose source holds its last statement
-    whole, the one that was written soonest after it. That one gets STORE, every other DISCARD.
+    Each fact that is asked for after this segment has one agent that stands for it: of those whose source holds its last statement whole,
+    the one that was written soonest after it. That one gets STORE, every other DISCARD.
     """
 
     def __init__(self, model: MemoryModel, streams: Sequence[EncodedStream]):
@@ -37,7 +37,7 @@ class Oracle:
             {question.fact: question.position for question in stream.questions} for stream in streams
         ]
         width = max(1, *map(len, last))
-        #: Of each fact that is asked for: start and end of its last statement, and where it is asked for the last time (B, F, 3).
+        #: Start and end of the last statement of each fact, and position of the last question for it: int64 [sequence, fact, 3].
         due = np.full((len(streams), width, 3), -1)
         for b, (stream, asked) in enumerate(zip(streams, last, strict=True)):
             for i, (fact, position) in enumerate(asked.items()):
@@ -51,11 +51,22 @@ class Oracle:
         return self.model.device
 
     def initial_state(self, n_sequence: int = 1) -> MemoryState:
-        """The model's."""
+        """Initial state of the model."""
         return self.model.initial_state(n_sequence)
 
     def wanted(self, agents: Entries, position: Tensor) -> Tensor:
-        """Which agents stand for a fact that is asked for after ``position`` (B,), bool (B, A)."""
+        """Which agents stand for a fact that is asked for later.
+
+        Parameters
+        ----------
+        agents : Entries
+        position : int64 [sequence]
+            Only questions after it count.
+
+        Returns
+        -------
+        bool [sequence, agent]
+        """
         start, end, asked = (self.due[..., None, i] for i in range(3))
         holds = (agents.start[:, None] <= start) & (agents.end[:, None] >= end) & agents.valid[:, None]
         holds = holds & (asked > position[:, None, None])
@@ -66,7 +77,21 @@ class Oracle:
     def step(
         self, segment: Segment, state: MemoryState, questions: Questions | None = None, *, predict: bool = True
     ) -> tuple[StepOutputs, MemoryState]:
-        """The model's step, its decisions forced."""
+        """Take the model's step with forced decisions.
+
+        Parameters
+        ----------
+        segment : Segment
+        state : MemoryState
+        questions : Questions, optional
+        predict : bool
+            Whether to predict next tokens.
+
+        Returns
+        -------
+        outputs : StepOutputs
+        state : MemoryState
+        """
         _, context, _ = self.model.perceive(segment, state)
         agents = self.model.candidates(context, state).joined(state.store)
         wanted = self.wanted(agents, state.position + segment.valid.sum(-1))
@@ -76,9 +101,9 @@ class Oracle:
 
 
 class Shuffled:
-    """Steps a model that decides for each agent by the state of another live one, drawn at random at every segment.
+    """Steps a model that decides for each agent by the state of another live one, drawn at random in every segment.
 
-    All live agents of a sequence change places: what is decided says nothing of what it is decided for.
+    The Q-values of all live agents of a sequence are permuted: a decision says nothing about the agent that it is made for.
     """
 
     def __init__(self, model: MemoryModel, seed: int = 0):
@@ -92,13 +117,27 @@ class Shuffled:
         return self.model.device
 
     def initial_state(self, n_sequence: int = 1) -> MemoryState:
-        """The model's."""
+        """Initial state of the model."""
         return self.model.initial_state(n_sequence)
 
     def step(
         self, segment: Segment, state: MemoryState, questions: Questions | None = None, *, predict: bool = True
     ) -> tuple[StepOutputs, MemoryState]:
-        """The model's step; the Q-values of agents change places."""
+        """Take the model's step with permuted Q-values.
+
+        Parameters
+        ----------
+        segment : Segment
+        state : MemoryState
+        questions : Questions, optional
+        predict : bool
+            Whether to predict next tokens.
+
+        Returns
+        -------
+        outputs : StepOutputs
+        state : MemoryState
+        """
         _, context, _ = self.model.perceive(segment, state)
         live = self.model.candidates(context, state).joined(state.store).valid
         order = shuffled(live, self.generator)
@@ -111,7 +150,18 @@ class Shuffled:
 
 
 def shuffled(live: Tensor, generator: torch.Generator) -> Tensor:
-    """Orders int64 (B, A) that move the ``live`` ones among themselves at random, and leave the others."""
+    """Draw permutations of the live agents; the others stay where they are.
+
+    Parameters
+    ----------
+    live : bool [sequence, agent]
+    generator : torch.Generator
+
+    Returns
+    -------
+    int64 [sequence, agent]
+        Index of the agent that takes each place.
+    """
     here = torch.arange(live.shape[1], device=live.device).expand_as(live)
     places = torch.where(live, here, live.shape[1]).sort(1).values
     mixed = torch.rand(live.shape, generator=generator).to(live.device).masked_fill(~live, 2.0).argsort(1)

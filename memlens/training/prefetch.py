@@ -1,7 +1,7 @@
-"""The rows of a run's batches, made while the batches before them are learned from, by processes of their own (``workers``).
+"""Rows of the next batches, made by other processes (``workers``) while the model learns from this one, so that a GPU need not wait.
 
-So a GPU need not wait for them. Rows follow from the seed and their place in the run alone (shards.py), so they are the same whoever
-makes them; what a worker made for a stage that the run has left meanwhile is dropped.
+Rows depend only on the seed and their place in the run (shards.py): they are the same whichever process makes them. Rows that a
+worker made for a stage that the run has left by then are dropped.
 """
 
 import pickle
@@ -20,18 +20,21 @@ from memlens.training.curriculum import Batch, Curriculum
 from memlens.training.episodes import Episode, make_episode
 from memlens.training.shards import batch_rng, row_rng
 
-#: Updates that each worker may be ahead.
+#: Updates whose rows each worker makes in advance.
 _PREFETCH = 2
 
 
-def episode_of(config: TrainConfig, step: int, shard: int, batch: Batch) -> Episode:
-    """The rows of a shard of the batch of an update."""
+def _make_episode(config: TrainConfig, step: int, shard: int, batch: Batch) -> Episode:
+    """The rows of one shard of the batch of an update."""
     rng = row_rng(config.seed, step, shard)
     return make_episode(rng, default_tokenizer(), batch.shape, config.tasks, stage=batch.number)
 
 
 class EpisodePrefetcher:
-    """The episodes of a run: ``expect`` what comes, ``take`` each, ``close`` at the end. Without workers they are made when taken."""
+    """Makes the episodes of a run: ``prefetch`` those to come, ``take`` each, ``close`` at the end.
+
+    Without workers they are made when taken.
+    """
 
     def __init__(self, config: TrainConfig):
         self.config = config
@@ -39,7 +42,21 @@ class EpisodePrefetcher:
         self._made: dict[tuple[int, int, Batch], Future[bytes]] = {}
 
     def prefetch(self, step: int, shards: Sequence[int], curriculum: Curriculum) -> None:
-        """Have the rows of this update made, and of those to come as they would be if the stage lasted. Raises as ``take``."""
+        """Start to make the rows of this update, and those of the next ones as they will be if the stage lasts.
+
+        Parameters
+        ----------
+        step : int
+            Number of the update.
+        shards : sequence of int
+            Shards of this process.
+        curriculum : Curriculum
+
+        Raises
+        ------
+        TrainingError
+            When a worker was killed.
+        """
         c = self.config
         if not c.workers:
             return
@@ -55,7 +72,18 @@ class EpisodePrefetcher:
                     self._made[key] = self._pool.submit(_make, *key)
 
     def take(self, step: int, shard: int, batch: Batch) -> Episode:
-        """The rows of a shard.
+        """Wait for the rows of a shard.
+
+        Parameters
+        ----------
+        step : int
+            Number of the update.
+        shard : int
+        batch : Batch
+
+        Returns
+        -------
+        Episode
 
         Raises
         ------
@@ -64,7 +92,7 @@ class EpisodePrefetcher:
         """
         made = self._made.pop((step, shard, batch), None)
         if made is None:
-            return episode_of(self.config, step, shard, batch)
+            return _make_episode(self.config, step, shard, batch)
         with self._unbroken(step):
             return pickle.loads(made.result())
 
@@ -74,9 +102,9 @@ class EpisodePrefetcher:
             yield
         except BrokenProcessPool:
             raise TrainingError(
-                f"a process that makes rows has ended before its time, at step {step}: it was killed, memory ran out, or the script that "
-                "trains does so when imported; go on from the last checkpoint with --resume and fewer workers than "
-                f"{self.config.workers}, and train under if __name__ == '__main__'"
+                f"a process that makes rows has died at step {step}: it was killed, memory ran out, or the script starts training when "
+                f"it is imported; continue from the last checkpoint with --resume and fewer workers than {self.config.workers}, and call "
+                "train under if __name__ == '__main__'"
             ) from None
 
     def close(self) -> None:
@@ -98,5 +126,5 @@ def _begin(config: TrainConfig) -> None:
 
 
 def _make(step: int, shard: int, batch: Batch) -> bytes:
-    # pickled here: torch would hand over a file for every tensor
-    return pickle.dumps(episode_of(_CONFIG[0], step, shard, batch))
+    # pickled here: torch would pass every tensor as a file of its own
+    return pickle.dumps(_make_episode(_CONFIG[0], step, shard, batch))

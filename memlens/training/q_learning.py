@@ -1,9 +1,9 @@
 """How the controller learns: runs of the frozen memory are logged, and Q is regressed on what entries turned out to be worth.
 
-A log holds, for each segment, what every agent looked like, what was done with it, where it went, and what it earned at the
-questions asked of the next segments. From it come Monte-Carlo returns (phase B) and n-step double-DQN targets (phase C).
+A log holds, for each segment, the features of every agent, the action taken, where the agent went, and what it earned at the
+questions of the next segments. From it come Monte-Carlo returns (phase B) and n-step double-DQN targets (phase C).
 
-Axes: T segments, B sequences, A agents: the K candidates of a segment, then the entries of the store.
+Axes are those of ``memlens.dims``; agents are the candidates of a segment, then the entries of the store.
 """
 
 import copy
@@ -21,18 +21,33 @@ from memlens.errors import TrainingError
 from memlens.model.controller import QNetwork
 from memlens.model.entries import Decisions
 
-#: Added to Q, it decides: returns are a few nats.
+#: Added to the Q of an action, it forces that action: returns are a few nats.
 FORCE = 100.0
 WEIGHT_DECAY = 1e-3
 
 
 @dataclass(frozen=True)
 class QLog:
-    """T segments of B sequences with A agents each, and the K candidates that come first among them.
+    """What every agent was like and earned in every segment.
 
-    content (T, B, A, d), control (T, B, A, C), action, destination int64 (T, B, A), live bool (T, B, A), allowed bool (T, B, A, 4);
-    reward (T, B, A): worth earned in segment t by an agent that was there when it began, nats; rent (T, B, A): what holding it
-    until the next segment costs; accuracy: share of questions answered exactly while logging.
+    Attributes
+    ----------
+    content : float16 [segment, sequence, agent, feature]
+    control : float [segment, sequence, agent, control]
+    action, destination : int64 [segment, sequence, agent]
+        Executed action, and the entry of the store that the agent ended up in, -1 for none.
+    live : bool [segment, sequence, agent]
+    allowed : bool [segment, sequence, agent, action]
+    reward : float [segment, sequence, agent]
+        Value earned in a segment by an agent that was there when it began, nats.
+    rent : float [segment, sequence, agent]
+        Cost of holding it until the next segment, nats.
+    n_candidates : int
+        Agents that are fresh slots: they come first.
+    merge : int
+        Entries that become one.
+    accuracy : float
+        Share of questions answered exactly while logging.
     """
 
     content: Tensor
@@ -49,7 +64,7 @@ class QLog:
 
 
 class QLogger:
-    """Takes a log down, segment by segment. It lies on the CPU."""
+    """Collects a log, segment by segment, on the CPU."""
 
     COLUMNS = ("content", "control", "action", "destination", "live", "allowed", "reward", "rent")
 
@@ -59,7 +74,15 @@ class QLogger:
         self.columns: dict[str, list[Tensor]] = {name: [] for name in self.COLUMNS}
 
     def add(self, content: Tensor, decisions: Decisions, reward: Tensor) -> None:
-        """One segment: content (B, A, d) and reward (B, A) of the agents that decided."""
+        """Add one segment.
+
+        Parameters
+        ----------
+        content : float [sequence, agent, feature]
+        decisions : Decisions
+        reward : float [sequence, agent]
+            Nats.
+        """
         decisions = decisions.to("cpu")
         landed = decisions.destination
         share = torch.where(decisions.action == Action.COMPRESS, 1 / self.cfg.merge, 1.0)
@@ -77,15 +100,25 @@ class QLogger:
             self.columns[name].append(value)
 
     def log(self, accuracy: float) -> QLog:
-        """All of it."""
+        """The log of all segments so far."""
         stacked = {name: torch.stack(column) for name, column in self.columns.items()}
         return QLog(**stacked, n_candidates=self.cfg.n_slots, merge=self.cfg.merge, accuracy=accuracy)
 
 
 def exploration(n_sequence: int, n_candidate: int, n_entry: int, epsilon: float, generator: torch.Generator) -> Tensor:
-    """What to add to Q, (B, A, 4), so that a candidate takes a random action with probability ``epsilon``.
+    """Draw what to add to Q so that an agent takes a random action now and then.
 
-    A resident does with a tenth of it: it decides at every segment again, so that the same rate would let none grow old.
+    Parameters
+    ----------
+    n_sequence, n_candidate, n_entry : int
+    epsilon : float
+        Probability of a random action of a candidate. That of a resident is a tenth: it decides again in every segment, so with the same
+        rate none would grow old.
+    generator : torch.Generator
+
+    Returns
+    -------
+    float [sequence, agent, action]
     """
     rate = torch.full((n_candidate + n_entry,), epsilon / 10)
     rate[:n_candidate] = epsilon
@@ -95,10 +128,24 @@ def exploration(n_sequence: int, n_candidate: int, n_entry: int, epsilon: float,
 
 
 def returns(log: QLog, gamma: float, n_step: int | None = None, bootstrap: Tensor | None = None) -> Tensor:
-    """Discounted return of every logged decision, (T, B, A), nats.
+    """Discounted return of every logged decision.
 
     G_t = -rent + gamma (r_{t+1} + G_{t+1}) along the entry's way through the store; a parent gets 1 / m of what its merge earns.
-    With ``n_step``, what follows after n steps is ``bootstrap`` (T, B, A), the value of the best action there.
+
+    Parameters
+    ----------
+    log : QLog
+    gamma : float
+        Discount per segment.
+    n_step : int, optional
+        Segments after which the return is replaced by ``bootstrap``; never when not given.
+    bootstrap : float [segment, sequence, agent], optional
+        Value of the best action of every agent, nats.
+
+    Returns
+    -------
+    float [segment, sequence, agent]
+        Nats.
     """
     share = torch.where(log.action == Action.COMPRESS, 1 / log.merge, 1.0)
     index = log.destination.clamp_min(0) + log.n_candidates
@@ -123,14 +170,25 @@ def returns(log: QLog, gamma: float, n_step: int | None = None, bootstrap: Tenso
 
 @torch.no_grad()
 def q_values(log: QLog, network: QNetwork) -> Tensor:
-    """Q of every action of every logged agent, (T, B, A, 4), nats; -inf where an action was not allowed."""
+    """Q of every action of every logged agent.
+
+    Parameters
+    ----------
+    log : QLog
+    network : QNetwork
+
+    Returns
+    -------
+    float [segment, sequence, agent, action]
+        Nats; -inf where an action was not allowed.
+    """
     device, out = network.norm.gain.device, []
     for control, content in zip(log.control, log.content, strict=True):
         out.append(network(control.to(device), content.to(device).float()).cpu())
     return torch.stack(out).masked_fill(~log.allowed, -math.inf)
 
 
-def target_value(log: QLog, online: QNetwork, target: QNetwork) -> Tensor:
+def _target_value(log: QLog, online: QNetwork, target: QNetwork) -> Tensor:
     """Double-DQN value of each agent's state: the target's Q of the action that the online network prefers; 0 at the stream's end."""
     value = q_values(log, target).gather(-1, q_values(log, online).argmax(-1, keepdim=True)).squeeze(-1)
     value[-1] = 0
@@ -138,9 +196,10 @@ def target_value(log: QLog, online: QNetwork, target: QNetwork) -> Tensor:
 
 
 def replay_weights(log: QLog) -> Tensor:
-    """How often each logged decision is drawn, (T, B, A): all actions alike, and of each action candidates and residents alike.
+    """How often each logged decision is drawn, float [segment, sequence, agent].
 
-    The last segment's decisions are never drawn: what they led to was not seen.
+    All actions are drawn equally often, and of each action candidates and residents equally often. Decisions of the last segment are never
+    drawn: what they led to was not seen.
     """
     weight = log.live.float()
     weight[-1] = 0
@@ -161,11 +220,30 @@ def regress(
     bootstrap: bool,
     check: Callable[[int, float], bool] | None = None,
 ) -> float:
-    """Fit Q to returns: Monte-Carlo, or n-step double DQN. Huber loss. Returns the last mean loss, nats.
+    """Fit Q to returns by Huber loss: Monte-Carlo returns, or n-step double DQN.
 
-    ``network`` is both the target network and what is learned: it follows, softly, a copy that takes the updates, and so is an average
-    over many of them (Polyak and Juditsky 1992).
-    ``check`` is told the updates done and the mean loss every ``config.check`` updates; False ends it early.
+    Parameters
+    ----------
+    network : QNetwork
+        Both the target network and what is learned: it follows, softly, a copy that takes the updates, and so is an average over many of
+        them (Polyak and Juditsky 1992).
+    logs : sequence of QLog
+    config : QConfig
+    generator : torch.Generator
+    bootstrap : bool
+        Whether targets are n-step double DQN.
+    check : callable, optional
+        Called with the number of updates done and the mean loss every ``config.check`` updates; False ends it early.
+
+    Returns
+    -------
+    float
+        Moving average of the loss, nats.
+
+    Raises
+    ------
+    TrainingError
+        When the loss is not finite.
     """
     online, device = copy.deepcopy(network), network.norm.gain.device
     optimiser = torch.optim.AdamW(online.parameters(), lr=config.learning_rate, weight_decay=WEIGHT_DECAY)
@@ -176,7 +254,7 @@ def regress(
         which = int(torch.randint(len(logs), (1,), generator=generator))
         if bootstrap and step % config.refresh == 0:
             goal = [
-                returns(log, config.gamma, config.n_step, target_value(log, online, network)).flatten() for log in logs
+                returns(log, config.gamma, config.n_step, _target_value(log, online, network)).flatten() for log in logs
             ]
         weight, content, control = flat[which]
         index = torch.multinomial(weight, config.batch, replacement=True, generator=generator)

@@ -15,16 +15,30 @@ from memlens.model.segment import Segment, StepOutputs
 from memlens.streams import EncodedStream
 from memlens.streams.registry import builtin_stream
 from memlens.training.entry_value import entry_values
+from memlens.training.progress import Progress
 from memlens.training.q_learning import QLog, QLogger, exploration, regress
-
-Progress = Callable[[int, int, str], None]
 
 
 @torch.no_grad()
 def collect(
     model: MemoryModel, streams: Sequence[Encoded], config: QConfig, epsilon: float, generator: torch.Generator
 ) -> QLog:
-    """Run the model under its present policy with exploration, and log what entries were worth."""
+    """Run the model under its present policy with exploration, and log what entries were worth.
+
+    Parameters
+    ----------
+    model : MemoryModel
+    streams : sequence of EncodedStream
+        Run as one batch.
+    config : QConfig
+    epsilon : float
+        Probability of a random action of a candidate.
+    generator : torch.Generator
+
+    Returns
+    -------
+    QLog
+    """
     device = model.device
     length, n_candidates, n_entries = model.cfg.segment_length, model.cfg.n_slots, len(model.entry_level)
     state = model.initial_state(len(streams))
@@ -40,8 +54,8 @@ def collect(
         if questions is not None and outputs.answers is not None:
             _, context, _ = model.perceive(segment, before)
             memory = model.memory(model.candidates(context, before), before)
-            index, worth = entry_values(model, questions, memory, outputs.answers)
-            earned = torch.zeros_like(memory.prior).scatter_add(1, index.flatten(1), worth.flatten(1).float())
+            index, value = entry_values(model, questions, memory, outputs.answers)
+            earned = torch.zeros_like(memory.prior).scatter_add(1, index.flatten(1), value.flatten(1).float())
             reward[:, n_candidates:] = earned[:, n_candidates + model.cfg.working_slots :]
             right += int(outputs.answers.correct.sum())
             asked_in_all += int(questions.valid.sum())
@@ -57,19 +71,26 @@ def learn(
     recall: Callable[[], float],
     progress: Progress | None = None,
 ) -> list[dict[str, float]]:
-    """Rounds of logging and regression: Monte-Carlo returns under a heuristic (phase B), then double DQN (phase C).
+    """Log and regress in rounds: Monte-Carlo returns under a heuristic (phase B), then double DQN (phase C).
 
     Parameters
     ----------
-    collect
+    controller : Controller
+        Is left with the Q that recalls most on validation, and with the policy "learned".
+    config : QConfig
+        A round ends early when ``config.patience`` checks in a row found no better Q.
+    generator : torch.Generator
+    collect : callable
         Logs runs under the controller's present policy with this epsilon.
-    recall
-        Of the policy "learned" on validation streams. The Q that recalls most is kept; a round ends early when ``config.patience``
-        checks in a row found none better.
+    recall : callable
+        Recall of the policy "learned" on validation streams.
+    progress : callable, optional
+        Called with updates done, updates in all, and what is being done.
 
     Returns
     -------
-    A row of figures a round. The controller is left with the Q that was kept, and with the policy "learned".
+    list of dict
+        Metrics of each round.
     """
     c, network = config, controller.q_network
     rows: list[dict[str, float]] = []
@@ -112,9 +133,21 @@ def learn(
 def learn_control(
     model: MemoryModel, config: QConfig, seed: Sequence[int], progress: Progress | None = None
 ) -> list[dict[str, float]]:
-    """Learn to control on streams of the train split; ``learn`` says how.
+    """Learn to control on streams of the train split (``learn``).
 
-    The model is left in training mode. The global random state is left as it was.
+    Parameters
+    ----------
+    model : MemoryModel
+        Is left in training mode. Torch's global random state is left as it was.
+    config : QConfig
+    seed : sequence of int
+    progress : callable, optional
+        Called with updates done, updates in all, and what is being done.
+
+    Returns
+    -------
+    list of dict
+        Metrics of each round.
     """
     rng = np.random.default_rng(list(seed))
     with torch.random.fork_rng(devices=[model.device] if model.device.type == "cuda" else []):
@@ -130,13 +163,25 @@ def learn_control(
             actor = model if model.controller.policy == "learned" else roomy
             return collect(actor, streams_of(model, config, config.n_stream, "train", rng), config, epsilon, generator)
 
-        rows = learn(model.controller, config, generator, log, lambda: recall_of(model, validation), progress)
+        rows = learn(model.controller, config, generator, log, lambda: _recall_of(model, validation), progress)
         model.train()
     return rows
 
 
 def with_capacities(model: MemoryModel, capacities: tuple[int, ...]) -> MemoryModel:
-    """A copy of the model whose store has other capacities: no parameter depends on them."""
+    """Copy a model with another size of its store: no parameter depends on that.
+
+    Parameters
+    ----------
+    model : MemoryModel
+    capacities : tuple of int
+        Entries of each level.
+
+    Returns
+    -------
+    MemoryModel
+        In evaluation mode.
+    """
     with torch.random.fork_rng(devices=[]):
         cfg = model.cfg.model_copy(update={"capacities": capacities})
         other = MemoryModel(cfg, model.tokenizer, str(model.name))
@@ -148,7 +193,23 @@ def with_capacities(model: MemoryModel, capacities: tuple[int, ...]) -> MemoryMo
 def streams_of(
     model: MemoryModel, config: QConfig, n: int, split: str, rng: np.random.Generator
 ) -> list[EncodedStream]:
-    """``n`` fresh streams, of each of ``config.tasks`` its share."""
+    """Make fresh streams, of each of ``config.tasks`` its share.
+
+    Parameters
+    ----------
+    model : MemoryModel
+        Its tokenizer encodes them.
+    config : QConfig
+    n : int
+        How many.
+    split : {"train", "validation", "test"}
+    rng : numpy.random.Generator
+        Draws their seeds.
+
+    Returns
+    -------
+    list of EncodedStream
+    """
     share = np.cumsum([task.share for task in config.tasks])
     which = np.searchsorted(share, (np.arange(n) + 0.5) / n * share[-1])
     made = []
@@ -161,7 +222,7 @@ def streams_of(
     return made
 
 
-def recall_of(model: Steps[StepOutputs], streams: Sequence[Encoded]) -> float:
+def _recall_of(model: Steps[StepOutputs], streams: Sequence[Encoded]) -> float:
     """Share of questions answered exactly under the model's present policy."""
     right, asked = 0, 0
     for result in run(model, streams, predict=False):

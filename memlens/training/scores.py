@@ -22,7 +22,7 @@ FIRST_EDGE, EDGE_RATIO = 512, 4
 
 @dataclass(frozen=True)
 class Answered:
-    """One question and how it went.
+    """One question and how it was answered.
 
     Attributes
     ----------
@@ -38,9 +38,9 @@ class Answered:
     group : str
         What sets the question apart from others of its task.
     answer, predicted : str
-        The right answer, and what the model said.
+        The right answer, and that of the model.
     correct : bool
-        Whether every token of the answer is right, its end too.
+        Whether every token of the answer is right, ``<eos>`` included.
     loss : float
         Nats per token of the right answer.
     """
@@ -65,7 +65,20 @@ def interval(draws: np.ndarray) -> tuple[float, float]:
 
 
 def mean_scores(values: np.ndarray, stream: np.ndarray) -> dict[str, float]:
-    """Means of (accuracy, loss) [row, 2], each with its bootstrap interval."""
+    """Means of accuracy and loss, each with its bootstrap interval.
+
+    Parameters
+    ----------
+    values : float [row, measure]
+        Accuracy and loss.
+    stream : int [row]
+        Which stream a row belongs to.
+
+    Returns
+    -------
+    dict
+        ``accuracy``, ``low``, ``high``, ``loss`` (nats per answer token), ``loss_low``, ``loss_high``.
+    """
     draws = nested_means(values, stream)
     accuracy, loss = (round(float(mean), 6) for mean in values.mean(0))
     (low, high), (loss_low, loss_high) = interval(draws[:, 0]), interval(draws[:, 1])
@@ -92,9 +105,9 @@ def score(rows: Sequence[Answered]) -> dict[str, Any]:
 
 
 def classification(rows: Sequence[Answered]) -> dict[str, float]:
-    """Macro precision, recall and F1 over the answers as classes; the classes are the strings that are right somewhere.
+    """Macro precision, recall and F1 over the answers as classes; the classes are the right answers.
 
-    A class that was never said has precision 0. What was said and is nowhere right counts as a miss of the right class only.
+    A class that was never predicted has precision 0. A prediction that is no class counts only as a miss of the right class.
     """
     names = sorted({row.answer for row in rows})
     number = {name: i for i, name in enumerate(names)}
@@ -111,7 +124,18 @@ def classification(rows: Sequence[Answered]) -> dict[str, float]:
 
 
 def behind(first: Sequence[Answered], rows: Sequence[Answered]) -> dict[str, float]:
-    """How much worse ``rows`` went than ``first`` on the same questions: accuracy lost and loss gained, with paired intervals."""
+    """How much worse ``rows`` are than ``first`` on the same questions: accuracy lost and loss gained, with paired intervals.
+
+    Parameters
+    ----------
+    first, rows : sequence of Answered
+        The same questions under two policies.
+
+    Returns
+    -------
+    dict
+        As ``mean_scores``.
+    """
     other = {(row.seed, row.number): row for row in rows}
     pairs = [(row, other[row.seed, row.number]) for row in first]
     values = np.array([(float(a.correct) - float(b.correct), b.loss - a.loss) for a, b in pairs])
@@ -135,7 +159,19 @@ def _sliced(rows: Sequence[Answered], label: Callable[[Answered], Any]) -> list[
 
 
 def by_distance(rows: Sequence[Answered], n_token: int) -> list[dict[str, Any]]:
-    """A score a distance bin that holds questions; a bin holds its lower edge, the last one's upper edge is None."""
+    """A score for each bin of distances that holds questions.
+
+    Parameters
+    ----------
+    rows : sequence of Answered
+    n_token : int
+        Positions of a stream.
+
+    Returns
+    -------
+    list of dict
+        ``distance_low`` lies in the bin, ``distance_high`` does not; that of the last bin is None.
+    """
     edges = distance_edges(n_token)
     known = [row for row in rows if row.distance >= 0]
     return [
@@ -145,7 +181,7 @@ def by_distance(rows: Sequence[Answered], n_token: int) -> list[dict[str, Any]]:
 
 
 def by_depth(rows: Sequence[Answered]) -> list[dict[str, Any]]:
-    """A score a tenth of the stream that the facts asked for lie in."""
+    """A score for each tenth of the stream that statements of the facts asked for end in."""
     known = [row for row in rows if row.depth >= 0]
     return [
         {"depth_low": tenth / 10, "depth_high": (tenth + 1) / 10, **score(some)}
@@ -154,18 +190,32 @@ def by_depth(rows: Sequence[Answered]) -> list[dict[str, Any]]:
 
 
 def by_modality(rows: Sequence[Answered]) -> list[dict[str, Any]]:
-    """A score a modality of the facts asked for, in the order of ``Modality``, "unknown" last."""
+    """A score for each modality of the facts asked for, in the order of ``Modality``, "unknown" last."""
     order = [*(modality.name.lower() for modality in Modality), UNKNOWN]
     return [{"modality": order[i], **score(some)} for i, some in _sliced(rows, lambda row: order.index(row.modality))]
 
 
 def by_group(rows: Sequence[Answered]) -> list[dict[str, Any]]:
-    """A score a group of questions; "" are those that nothing sets apart."""
+    """A score for each group of questions; "" are those without a group."""
     return [{"group": name, **score(some)} for name, some in _sliced(rows, lambda row: row.group)]
 
 
 def result(rows: Sequence[Answered], first: Sequence[Answered] | None, n_token: int) -> dict[str, Any]:
-    """Everything that one policy scored. ``first`` are the rows of the policy it is compared with, None for none."""
+    """All scores of one policy.
+
+    Parameters
+    ----------
+    rows : sequence of Answered
+    first : sequence of Answered or None
+        The rows of the policy that it is compared with.
+    n_token : int
+        Positions of a stream.
+
+    Returns
+    -------
+    dict
+        ``policy``, ``overall``, ``by_distance``, ``by_depth``, ``by_modality``, ``by_group``, ``behind``.
+    """
     return {
         "policy": rows[0].policy,
         "overall": {**score(rows), **classification(rows)},

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import torch
 
+from memlens.calls import checked
 from memlens.config import TrainConfig
 from memlens.errors import TrainingError
 from memlens.model.baseline import StreamReader
@@ -14,42 +15,72 @@ from memlens.model.model import MemoryModel
 from memlens.training.card import write_card
 from memlens.training.checkpoint import Checkpoint, MetricsLog
 from memlens.training.distributed import ProcessGroup, find_device, join
-from memlens.training.metrics import Row
-from memlens.training.trainer import Progress, Trainer
+from memlens.training.metrics import Metrics
+from memlens.training.progress import TrainingProgress
+from memlens.training.trainer import Trainer
 
 METRICS_FILE = "metrics.jsonl"
 
 
-def fit(config: TrainConfig, progress: Progress | None = None) -> tuple[MemoryModel | StreamReader, list[Row]]:
+def fit(
+    config: TrainConfig, progress: TrainingProgress | None = None
+) -> tuple[MemoryModel | StreamReader, list[Metrics]]:
     """Train a model in memory, in this process, and write nothing.
+
+    Parameters
+    ----------
+    config : TrainConfig
+    progress : callable, optional
+        Called with updates done, updates in all, what is being done, and new metrics.
 
     Returns
     -------
-    The model of which ``train`` would have written the weights, in evaluation mode, and the rows of figures that it would have logged.
+    model : MemoryModel or StreamReader
+        With the weights that ``train`` would have written, in evaluation mode.
+    rows : list of dict
+        The metrics that it would have logged.
 
     Raises
     ------
     TrainingError
-        When a value is not finite.
+        When a value is not finite, or ``config`` is not a TrainConfig.
     """
-    rows: list[Row] = []
+    rows: list[Metrics] = []
     trainer = Trainer(config, ProcessGroup(device=find_device(config.device)))
     with _threads(config.threads):
         trainer.run(rows.append, progress=progress)
     return trainer.model, rows
 
 
-def train(config_path: str | Path, out: str | Path, *, resume: bool = False, progress: Progress | None = None) -> Path:
-    """Train a model by a TOML config into the folder ``out``; return the folder.
+@checked()
+def train(
+    config_path: str | Path, out: str | Path, *, resume: bool = False, progress: TrainingProgress | None = None
+) -> Path:
+    """Train a model by a TOML config into a folder.
 
-    Checkpoints are kept under ``out/checkpoint`` until the end; with ``resume`` a run that was cut off goes on from the last one,
-    bit-equal on CPU. Under torchrun the processes share the shards of each batch, and the first one alone writes.
+    Checkpoints are kept under ``out/checkpoint`` until the end. Under torchrun the processes share the shards of each batch, and the first
+    one alone writes.
+
+    Parameters
+    ----------
+    config_path : str or Path
+    out : str or Path
+        New or empty, unless ``resume``.
+    resume : bool
+        Go on from the last checkpoint of a run that was cut off; on the CPU the result is the same bit for bit.
+    progress : callable, optional
+        Called with updates done, updates in all, what is being done, and new metrics.
+
+    Returns
+    -------
+    Path
+        ``out``.
 
     Raises
     ------
     ConfigError, TrainingError
-        A bad config; a folder that holds a run already (without ``resume``) or none (with it); processes that cannot share the
-        shards evenly; a value that is not finite.
+        For a bad config; a folder that holds a run already (without ``resume``) or none (with it); processes that cannot share the shards
+        evenly; a value that is not finite.
     """
     config = TrainConfig.load(config_path)
     out = Path(out)
@@ -62,7 +93,7 @@ def train(config_path: str | Path, out: str | Path, *, resume: bool = False, pro
             trainer.restore(tensors, values)
             group.first(lambda: log.cut(values["logged"]))
 
-        def keep(row: Row) -> None:
+        def keep(row: Metrics) -> None:
             if group.leads:
                 log.append(row)
 
@@ -81,15 +112,19 @@ def train(config_path: str | Path, out: str | Path, *, resume: bool = False, pro
 
 def _check_folder(out: Path, checkpoint: Checkpoint, resume: bool) -> None:
     if resume and not checkpoint.exists():
-        raise TrainingError(f"nothing to resume in '{out}': no checkpoint there; train without --resume")
+        raise TrainingError(
+            f"nothing to resume in '{out}': no checkpoint there; train without --resume, or give the folder of a run that was cut off"
+        )
     if not resume and out.exists() and any(out.iterdir()):
-        raise TrainingError(f"'{out}' exists and is not empty; give another -o, or --resume to go on with it")
+        raise TrainingError(
+            f"'{out}' exists and is not empty; give another folder (-o), or continue its run with --resume"
+        )
     out.mkdir(parents=True, exist_ok=True)
 
 
 @contextmanager
 def _threads(n: int) -> Iterator[None]:
-    """Compute with ``n`` threads inside of this."""
+    """Compute with ``n`` threads within this context."""
     before = torch.get_num_threads()
     torch.set_num_threads(n)
     try:

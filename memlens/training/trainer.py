@@ -1,10 +1,10 @@
-"""The training loop: memory phases and Q phases in turn, over shards and processes, and all that a checkpoint has to hold."""
+"""The training loop: memory phases and Q phases in turn, over shards and processes, and what a checkpoint holds."""
 
 import math
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -20,35 +20,36 @@ from memlens.training.curriculum import Batch, Curriculum
 from memlens.training.distributed import ALONE, ProcessGroup
 from memlens.training.episodes import Episode
 from memlens.training.memory_loss import MemoryLoss, memory_loss
-from memlens.training.metrics import LEADING, Figures, Row, gradient_norms, loss_metrics, merge, watch
+from memlens.training.metrics import LEADING, Metrics, MetricSums, gradient_norms, loss_metrics, merge_shards, watch
 from memlens.training.optimiser import Optimiser
 from memlens.training.prefetch import EpisodePrefetcher
+from memlens.training.progress import TrainingProgress
 from memlens.training.q_phase import learn_control
 from memlens.training.reader_loss import reader_loss
 from memlens.training.shards import batch_rng, control_seed, shard_rng
 
 #: What a checkpoint holds besides tensors and the curriculum.
 _COUNTS = ("step", "alternation", "n_token", "seconds")
-#: Of a config, what says where a run takes place, not what comes of it: a run may go on elsewhere.
+#: Keys of a config that say where a run takes place and do not change its result: it may be resumed with others.
 _PLACE = {"device", "threads", "workers"}
-
-
-class Progress(Protocol):
-    """Told how far a run is: done, in all, what is being done, and figures of the last step when there are new ones."""
-
-    def __call__(self, done: int, total: int, what: str, figures: Mapping[str, float] = ..., /) -> None: ...
 
 
 @dataclass(frozen=True)
 class ShardResult:
-    """What a shard came to: its figures, or why it failed."""
+    """Metrics of a shard, or why it failed."""
 
-    figures: Figures
+    metrics: MetricSums
     error: MemlensError | None = None
 
 
 class Trainer:
-    """All that a run carries: model, optimiser, place in the curriculum, the state that each shard left. A checkpoint holds just this.
+    """Everything that a run carries, and a checkpoint holds: model, optimiser, place in the curriculum, the state that each shard left.
+
+    Parameters
+    ----------
+    config : TrainConfig
+    group : ProcessGroup
+        The processes of the run.
 
     Raises
     ------
@@ -76,8 +77,8 @@ class Trainer:
             return StreamReader(c.baseline, self.tokenizer, c.name)
         return MemoryModel(c.model, self.tokenizer, c.name)
 
-    def share_of_rate(self) -> float:
-        """Of the highest learning rates: warm-up, then a cosine to the last."""
+    def rate_share(self) -> float:
+        """Present share of the highest learning rates: warm-up, then a cosine to the last."""
         c = self.config
         if self.step < c.warmup:
             return (self.step + 1) / c.warmup
@@ -86,8 +87,10 @@ class Trainer:
 
     # one update
 
-    def memory_step(self, watched: bool = True) -> Row:
-        """One update of everything but the controller; its figures, with those of hooks and parts of the model when ``watched``.
+    def memory_step(self, watched: bool = True) -> Metrics:
+        """Update everything but the controller once.
+
+        Returns the metrics, with those of hooks and of parts of the model when ``watched``.
 
         Raises
         ------
@@ -98,33 +101,33 @@ class Trainer:
         batch = self.curriculum.draw(batch_rng(c.seed, self.step))
         if isinstance(self.model, MemoryModel):
             self.model.context.pick_width = batch.stage.pick_width or c.model.pick_width
-        share = self.share_of_rate()
+        share = self.rate_share()
         self.model.zero_grad()  # the controller's too: a Q phase leaves some
         self.episodes.prefetch(self.step, self.shards, self.curriculum)
-        outcomes = self.group.gathered([self._outcome(shard, batch, watched) for shard in self.shards])
-        for outcome in outcomes:
-            if outcome.error is not None:
-                raise outcome.error
+        results = self.group.gathered([self._shard_result(shard, batch, watched) for shard in self.shards])
+        for result in results:
+            if result.error is not None:
+                raise result.error
         self.group.sum_gradients(self.trained)
         norm = nan_guard.check_gradient(self.step, self.model, self.trained)
         norms = gradient_norms(self.model) if watched else {}
         torch.nn.utils.clip_grads_with_norm_(self.trained, c.clip, norm)
         self.optimiser.step(share)
-        figures = merge([outcome.figures for outcome in outcomes])
-        self.curriculum.learn(batch, figures.pop(LEADING, None))
+        metrics = merge_shards([result.metrics for result in results])
+        self.curriculum.learn(batch, metrics.pop(LEADING, None))
         self.step += 1
         self.n_token += batch.stage.n_row * batch.stage.n_token
         place = {"step": self.step, "stage": batch.number, "tokens": self.n_token, "rate": share * c.learning_rate}
-        return {**place, **figures, "exact_mean": self.curriculum.accuracy, "gradient_norm": norm.item(), **norms}
+        return {**place, **metrics, "exact_mean": self.curriculum.accuracy, "gradient_norm": norm.item(), **norms}
 
-    def _outcome(self, shard: int, batch: Batch, watched: bool) -> ShardResult:
-        """Learn from a shard. An error is kept, for all processes to raise it together."""
+    def _shard_result(self, shard: int, batch: Batch, watched: bool) -> ShardResult:
+        """Learn from a shard. An error is kept, so that all processes raise it together."""
         try:
             return ShardResult(self._learn_shard(shard, batch, watched))
         except MemlensError as error:
             return ShardResult({}, error)
 
-    def _learn_shard(self, shard: int, batch: Batch, watched: bool) -> Figures:
+    def _learn_shard(self, shard: int, batch: Batch, watched: bool) -> MetricSums:
         """Add a shard's part to the gradients, and keep the state that it ends in."""
         state = self.model.initial_state(batch.shape.n_row)
         before = self.carried.get(shard)
@@ -141,14 +144,14 @@ class Trainer:
         nan_guard.check_gradient(self.step, self.model, self.trained, again)
         self.carried[shard] = loss.state.detach()
         has_memory = isinstance(self.model, MemoryModel)
-        return loss_metrics(loss, episode, self.config.tasks, has_memory) | seen.figures()
+        return loss_metrics(loss, episode, self.config.tasks, has_memory) | seen.metrics()
 
     def _shard_loss(self, shard: int, batch: Batch, state: Any) -> tuple[Episode, MemoryLoss]:
         """The rows of a shard and their loss; the same each time."""
         c, device = self.config, self.group.device
         with shard_rng(c.seed, self.step, shard, device) as generator:
             episode = self.episodes.take(self.step, shard, batch).to(device)
-            # rows full of facts do not tell what is important
+            # in rows full of facts everything is important
             weights = c.weights if batch.stage.sparse else c.weights.model_copy(update={"importance": 0.0})
             with torch.autocast(device.type, torch.bfloat16, enabled=c.bfloat16):
                 if isinstance(self.model, StreamReader):
@@ -161,9 +164,22 @@ class Trainer:
     # the run
 
     def run(
-        self, keep: Callable[[Row], None], save: Callable[[], None] | None = None, progress: Progress | None = None
+        self,
+        keep: Callable[[Metrics], None],
+        save: Callable[[], None] | None = None,
+        progress: TrainingProgress | None = None,
     ) -> None:
-        """Go on to the end. ``keep`` takes every row of figures; ``save`` is called when a checkpoint is due."""
+        """Train to the end.
+
+        Parameters
+        ----------
+        keep : callable
+            Called with every row of metrics.
+        save : callable, optional
+            Called when a checkpoint is due.
+        progress : callable, optional
+            Called with updates done, updates in all, what is being done, and new metrics.
+        """
         try:
             self._phases(keep, save, progress)
         finally:
@@ -172,7 +188,9 @@ class Trainer:
             self.model.context.pick_width = self.model.cfg.pick_width
         self.model.eval()
 
-    def _phases(self, keep: Callable[[Row], None], save: Callable[[], None] | None, progress: Progress | None) -> None:
+    def _phases(
+        self, keep: Callable[[Metrics], None], save: Callable[[], None] | None, progress: TrainingProgress | None
+    ) -> None:
         c = self.config
         start = time.monotonic() - self.seconds
         ends = phase_ends(c)
@@ -197,10 +215,10 @@ class Trainer:
             if save is not None:
                 save()
 
-    def q_phase(self, progress: Progress | None) -> list[Row]:
-        """Learn to control, with the memory frozen, on the first process. Rows for the log of metrics.
+    def q_phase(self, progress: TrainingProgress | None) -> list[Metrics]:
+        """Learn to control, with the memory frozen, on the first process; return rows of metrics.
 
-        Its random numbers are its own: memory phases go on as if there had been no Q phase.
+        Its random numbers are its own: memory phases continue as if there had been no Q phase.
         """
         model = self.model
         assert isinstance(model, MemoryModel)
@@ -213,7 +231,7 @@ class Trainer:
     # what a checkpoint holds
 
     def snapshot(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
-        """All that the run carries, on all processes: tensors by name, and values that JSON can hold."""
+        """Everything that the run carries, on all processes: tensors by name, and values that JSON can hold."""
         tensors = {f"model.{k}": v for k, v in self.model.state_dict().items()}
         tensors |= {f"optimiser.{k}": v for k, v in self.optimiser.flat().items()}
         mine = [(shard, state.to("cpu").flat()) for shard, state in sorted(self.carried.items())]
@@ -227,7 +245,12 @@ class Trainer:
         }
 
     def restore(self, tensors: Mapping[str, Tensor], values: Mapping[str, Any]) -> None:
-        """Put back what ``snapshot`` gave; the number of processes may differ.
+        """Put back what ``snapshot`` returned; the number of processes may differ.
+
+        Parameters
+        ----------
+        tensors : mapping of str to Tensor
+        values : mapping of str to object
 
         Raises
         ------
@@ -236,7 +259,9 @@ class Trainer:
         """
         before = {key: value for key, value in values["config"].items() if key not in _PLACE}
         if before != self.config.model_dump(mode="json", exclude=_PLACE):
-            raise TrainingError("the checkpoint was made with another config; give the config that the run began with")
+            raise TrainingError(
+                "the checkpoint was made with another config; give the config that the run was started with"
+            )
 
         def under(prefix: str) -> dict[str, Tensor]:
             return {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
@@ -253,18 +278,18 @@ class Trainer:
 
 
 def phase_ends(config: TrainConfig) -> list[int]:
-    """Updates after which a memory phase ends, each but a baseline's followed by a Q phase; after the first, they are short."""
+    """Updates after which each memory phase ends; all but a baseline's are followed by a Q phase, and all but the first are short."""
     if config.baseline is not None or not config.alternations:
         return [config.steps]
     return [round(config.steps * (1 - config.last_share * i)) for i in reversed(range(config.alternations))]
 
 
-def _line(row: Row) -> str:
+def _line(row: Metrics) -> str:
     parts = [f"{m.name.lower()} {row[k]:.2f}" for m in Modality if (k := f"exact_{m.name.lower()}") in row]
     return f"memory phase: stage {row['stage']:.0f} loss {row['loss']:.3f} exact {row['exact_mean']:.3f} ({', '.join(parts)})"
 
 
-def _shown(row: Row) -> Row:
-    """The figures to watch while a run goes on: all but where it is and what is told by part of the model."""
+def _shown(row: Metrics) -> Metrics:
+    """Metrics to watch while a run goes on: all but its place and those of single parts of the model."""
     hidden = ("step", "tokens", "gradient_norm_")
     return {name: value for name, value in row.items() if not name.startswith(hidden)}

@@ -106,5 +106,7 @@ def test_tasks_are_drawn_by_their_share_once_their_stage_has_come() -> None:
 
 def test_rows_with_nothing_to_ask_are_an_error() -> None:
     shape = EpisodeShape(n_row=1, n_token=4, n_segment=1, n_fact=2, n_question=1)
-    with pytest.raises(TrainingError, match=r"'needle' has nothing to ask in rows of 4 positions .* longer rows"):
+    with pytest.raises(
+        TrainingError, match=r"'needle' has no question that fits in rows of 4 positions .* make rows longer"
+    ):
         make_episode(np.random.default_rng(0), TOKENIZER, shape)

@@ -217,7 +217,7 @@ def test_bad_wishes_change_nothing(model: MemoryModel) -> None:
         evaluate(model, policies=())
     with pytest.raises(ConfigError, match="unknown policy 'lrn'"):
         evaluate(model, policies=("lru", "lrn"))
-    with pytest.raises(StreamError, match="ask nothing and hold no text"):
+    with pytest.raises(StreamError, match="ask no questions and hold no text"):
         evaluate(model, "needle", n_token=200, options={"n_fact": 0, "filler": "bases"})
     assert model.policy_name == "learned"
     assert not any(point.fwd_hooks for point in model.hook_dict.values())

@@ -13,7 +13,7 @@ from memlens.dims import Modality
 from memlens.training import metrics
 from memlens.training.curriculum import Batch
 from memlens.training.episodes import EpisodeShape, make_episode
-from memlens.training.metrics import loss_metrics, merge, watch
+from memlens.training.metrics import loss_metrics, merge_shards, watch
 from memlens.training.trainer import Trainer
 
 
@@ -24,7 +24,7 @@ def trainer(config) -> Trainer:
 
 def test_merge_weighs_by_count_and_leaves_out_what_there_was_not() -> None:
     parts = [{"exact": (1.0, 4.0), "exact_dna": (0.0, 0.0)}, {"exact": (5.0, 6.0), "loss": (3.0, 1.0)}]
-    assert merge(parts) == pytest.approx({"exact": 0.6, "loss": 3.0})
+    assert merge_shards(parts) == pytest.approx({"exact": 0.6, "loss": 3.0})
 
 
 def test_figures_of_hooks(trainer: Trainer, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -40,7 +40,7 @@ def test_figures_of_hooks(trainer: Trainer, monkeypatch: pytest.MonkeyPatch) -> 
     trainer.model.context.register_forward_hook(lambda module, given, out: valid.append(out.valid.clone()))
     with watch(trainer.model) as seen, trainer.model.hooks(points):
         trainer._shard_loss(0, batch, trainer.model.initial_state(4))
-    row = merge([seen.figures()])
+    row = merge_shards([seen.metrics()])
     assert len(gates) == len(valid) == len(prior) == 2
     n_slot, saturated, written, mass, writes = 0, 0, 0, 0.0, Counter()
     for t in range(2):
@@ -93,7 +93,7 @@ def test_shares_by_modality_and_by_task(trainer: Trainer) -> None:
     _, loss = trainer._shard_loss(0, batch, trainer.model.initial_state(4))
     exact = torch.rand(12, 3, generator=torch.Generator().manual_seed(0)) < 0.5
     loss = replace(loss, exact=exact, modality=episode.modality)
-    row = merge([loss_metrics(loss, episode, tasks, has_memory=True)])
+    row = merge_shards([loss_metrics(loss, episode, tasks, has_memory=True)])
     counts: dict[str, list[bool]] = {}
     for b in range(12):
         for q in range(3):

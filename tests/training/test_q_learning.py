@@ -185,7 +185,7 @@ def test_other_capacities_hold_more_and_read_the_same() -> None:
 
 def test_worth_is_what_hiding_an_entry_costs(monkeypatch: pytest.MonkeyPatch) -> None:
     """Leave-one-out by brute force: every entry hidden in turn, all questions asked again."""
-    monkeypatch.setattr(entry_value, "MOST_LOSS", 50.0)  # an untrained model loses more than a loss counts
+    monkeypatch.setattr(entry_value, "MAX_LOSS", 50.0)  # an untrained model loses more than a loss counts
     torch.manual_seed(0)
     model = with_capacities(MemoryModel(SMALL, default_tokenizer()), (20, 4, 2))
     model.controller.policy = "store_all"

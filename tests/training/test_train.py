@@ -232,7 +232,7 @@ def test_a_worker_that_is_killed_ends_the_run_with_an_error(config: Path) -> Non
         for child in multiprocessing.active_children():
             child.kill()
 
-    with pytest.raises(TrainingError, match="a process that makes rows has ended before its time"):
+    with pytest.raises(TrainingError, match="a process that makes rows has died"):
         fit(helped, kill)
     assert not multiprocessing.active_children()
 
