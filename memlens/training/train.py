@@ -91,23 +91,23 @@ def train(
     checkpoint, log = Checkpoint(out / "checkpoint"), MetricsLog(out / METRICS_FILE)
     with _threads(config.threads), join(config.device) as group:
         trainer = Trainer(config, group)
-        group.first(lambda: _check_folder(out, checkpoint, resume))
+        group.run_on_first(lambda: _check_folder(out, checkpoint, resume))
         if resume:
             tensors, values = checkpoint.load()
             trainer.restore(tensors, values)
-            group.first(lambda: log.cut(values["logged"]))
+            group.run_on_first(lambda: log.cut(values["logged"]))
 
         def keep(row: Metrics) -> None:
-            if group.leads:
+            if group.is_first:
                 log.append(row)
 
         def save() -> None:
             tensors, values = trainer.snapshot()
-            if group.leads:
+            if group.is_first:
                 checkpoint.save(tensors, {**values, "logged": log.size()})
 
-        trainer.run(keep, save, progress if group.leads else None)
-    if group.leads:
+        trainer.run(keep, save, progress if group.is_first else None)
+    if group.is_first:
         save_model(trainer.model, out)
         write_card(trainer.model, config, out, trainer.seconds, trainer.n_token, progress)
         checkpoint.remove()
