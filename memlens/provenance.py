@@ -1,5 +1,6 @@
-"""Where results come from: the commit of the code, the memory it took."""
+"""Where results come from: the commit of the code, the files that were read, the memory it took."""
 
+import hashlib
 import resource
 import subprocess
 from pathlib import Path
@@ -15,6 +16,12 @@ def git_commit() -> str:
     except (OSError, subprocess.CalledProcessError):
         return ""
     return done.stdout.strip()
+
+
+def file_sha256(path: Path) -> str:
+    """SHA-256 of a file as it is now, hexadecimal; OSError when it cannot be read."""
+    with path.open("rb", buffering=0) as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def peak_rss() -> int:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from analyses.common.results import ROOT
-from memlens.provenance import git_commit
+from memlens.provenance import file_sha256, git_commit
 
 PACKAGES = ("torch", "numpy", "scipy", "matplotlib", "memlens")
 
@@ -43,7 +43,7 @@ def digest(paths: Sequence[Path]) -> str:
     """sha256 over names and contents of files, whatever order they come in."""
     total = hashlib.sha256()
     for path in sorted(paths):
-        total.update(path.name.encode() + b"\0" + hashlib.sha256(path.read_bytes()).digest())
+        total.update(path.name.encode() + b"\0" + bytes.fromhex(file_sha256(path)))
     return total.hexdigest()
 
 

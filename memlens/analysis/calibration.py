@@ -6,7 +6,7 @@ import numpy as np
 import xarray as xr
 
 from memlens.analysis.support.ancestry import Ancestry
-from memlens.analysis.support.decision_table import DecisionTable, decision_table
+from memlens.analysis.support.decision_table import DecisionRows, decision_rows
 from memlens.analysis.support.measure import measure
 from memlens.analysis.support.reads_to_come import reads_to_come
 from memlens.analysis.support.result import KINDS, first_segment, n_segments
@@ -19,7 +19,7 @@ from memlens.stats.jackknife import jackknife
 from memlens.stats.time_blocks import time_blocks
 
 if TYPE_CHECKING:
-    from memlens.recording import Recording
+    from memlens.recording.protocol import RecordingLike
 
 LEAST, LEAST_ENTRIES = 100, 10
 GROUPS = ["all", *KINDS]
@@ -28,7 +28,7 @@ FLIPS = 999
 
 @measure
 def calibration(
-    recording: "Recording", *, gamma: float = 0.995, horizon: int | None = None, bins: int = 10, seed: int = 0
+    recording: "RecordingLike", *, gamma: float = 0.995, horizon: int | None = None, bins: int = 10, seed: int = 0
 ) -> xr.Dataset:
     """Compare Q of the executed action with the discounted reads to come, where the entry was kept or merged.
 
@@ -89,9 +89,11 @@ def calibration(
     )
 
 
-def _kept(recording: "Recording", gamma: float, steps: int) -> tuple[DecisionTable, np.ndarray, np.ndarray, np.ndarray]:
+def _kept(
+    recording: "RecordingLike", gamma: float, steps: int
+) -> tuple[DecisionRows, np.ndarray, np.ndarray, np.ndarray]:
     """Decisions that kept something and whose future was recorded, with Q of what was done, reads to come, and the entry's family."""
-    rows = decision_table(recording, LEAST)
+    rows = decision_rows(recording, LEAST)
     tree = Ancestry(recording)
     reads = reads_to_come(recording, rows, tree, gamma, steps)
     q = rows.q[np.arange(rows.executed.size), rows.executed]
@@ -110,7 +112,7 @@ def _kept(recording: "Recording", gamma: float, steps: int) -> tuple[DecisionTab
     return rows.at(kept), q[kept], reads[kept], family[kept]
 
 
-def _families(tree: Ancestry, rows: DecisionTable) -> np.ndarray:
+def _families(tree: Ancestry, rows: DecisionRows) -> np.ndarray:
     """Number of the family, entries joined by merges, of each decision, (row,); an entry unknown to the table is its own."""
     from scipy.sparse.csgraph import connected_components
 
@@ -120,7 +122,7 @@ def _families(tree: Ancestry, rows: DecisionTable) -> np.ndarray:
 
 
 def _group(
-    rows: DecisionTable,
+    rows: DecisionRows,
     q: np.ndarray,
     reads: np.ndarray,
     family: np.ndarray,

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import xarray as xr
 
-from memlens.analysis.probe import prepare
 from memlens.analysis.support import probing
 from memlens.analysis.support.entry_vectors import EntryVectors, entry_vectors, leaves
 from memlens.analysis.support.measure import measure
+from memlens.analysis.support.probe_task import probe_task, split_folds
 from memlens.analysis.support.result import MODALITIES
 from memlens.analysis.support.targets import Target
 from memlens.analysis.support.vectors import Vectors
@@ -22,7 +22,7 @@ from memlens.stats.time_blocks import time_blocks
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from memlens.recording import Recording
+    from memlens.recording.protocol import RecordingLike
 
 TARGETS = ("modality", "is_fact")
 #: A level with fewer pairs of merge and slot is left out: five for each of five folds.
@@ -33,7 +33,7 @@ PROBED = ("before", "after", "lost", "lost_low", "lost_high", "after_p")
 
 @measure
 def compression(
-    recording: "Recording",
+    recording: "RecordingLike",
     *,
     store: str = "store.hook_content",
     slot: str = "context.hook_slot",
@@ -115,7 +115,7 @@ def compression(
     )  # fmt: skip
 
 
-def _known_pairs(recording: "Recording", data: EntryVectors) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _known_pairs(recording: "RecordingLike", data: EntryVectors) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Merges and slots in them whose vectors are known, with the merge's level, int [pair] each."""
     merge, leaf = leaves(recording)
     level = recording.tables.entries.level[merge]
@@ -135,7 +135,7 @@ def _levels(level: np.ndarray) -> list[int]:
 
 
 def _level(
-    recording: "Recording", data: EntryVectors, merge: np.ndarray, leaf: np.ndarray, targets: "Sequence[str]", folds: int, sample: int,
+    recording: "RecordingLike", data: EntryVectors, merge: np.ndarray, leaf: np.ndarray, targets: "Sequence[str]", folds: int, sample: int,
     shuffles: int, seed: int,
 ) -> dict[str, Any]:  # fmt: skip
     """Everything about the merges of one level."""
@@ -155,13 +155,13 @@ def _level(
 class _Pairs:
     """Merges of one level and slots in them, in order of the merges' birth."""
 
-    def __init__(self, recording: "Recording", data: EntryVectors, merge: np.ndarray, leaf: np.ndarray, folds: int):
+    def __init__(self, recording: "RecordingLike", data: EntryVectors, merge: np.ndarray, leaf: np.ndarray, folds: int):
         table = recording.tables.entries
         self.sequence, self.segment = table.sequence[merge], table.segment[merge]
         self.merged, self.slot = data.value[merge], data.value[leaf]
         self.modality, self.fact = table.modality[leaf], table.fact[leaf]
         self.merge, self.folds = merge, folds
-        self.block, self.fold = probing.split(self.sequence, self.segment, self.segment, 0, folds)
+        self.block, self.fold = split_folds(self.sequence, self.segment, self.segment, 0, folds)
 
     def reconstruction(self, shuffles: int, seed: int) -> tuple[float, float, float, np.ndarray, float]:
         """R2 of slots from merges, its interval, its null and its p."""
@@ -200,12 +200,12 @@ class _Pairs:
         labels = {"sequence": self.sequence, "segment": self.segment, "place": np.zeros(self.merge.size, int)}
         try:
             tasks = [
-                prepare(Vectors(value, labels, "", self.merge.size, ""), wanted, self.folds)[0]
+                probe_task(Vectors(value, labels, "", self.merge.size, ""), wanted, self.folds)[0]
                 for value in (self.slot, self.merged)
             ]
         except AnalysisError:
             return [np.nan] * len(PROBED)
-        readings = [probing.read(task, "linear", seed) for task in tasks]
+        readings = [probing.cross_validate(task, "linear", seed) for task in tasks]
 
         def lost(kept: np.ndarray) -> float:
             use = np.flatnonzero(kept)
@@ -215,6 +215,7 @@ class _Pairs:
         low, high = jackknife(lost, tasks[0].block)
         before, after = (probing.information(*pair) for pair in zip(tasks, readings, strict=True))
         null = [
-            probing.information(each, probing.read(each, "linear", seed)) for each in tasks[1].shuffled(shuffles, seed)
+            probing.information(each, probing.cross_validate(each, "linear", seed))
+            for each in tasks[1].shuffled(shuffles, seed)
         ]
         return [before, after, before - after, float(low), float(high), p_value(after, np.array(null))]

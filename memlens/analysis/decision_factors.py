@@ -6,7 +6,7 @@ import numpy as np
 import xarray as xr
 
 from memlens.analysis.support.ancestry import Ancestry
-from memlens.analysis.support.decision_table import DecisionTable, decision_table
+from memlens.analysis.support.decision_table import DecisionRows, decision_rows
 from memlens.analysis.support.measure import measure
 from memlens.analysis.support.result import ACTIONS, KINDS, MODALITIES
 from memlens.errors import AnalysisError, closest
@@ -17,7 +17,7 @@ from memlens.stats.nulls import shuffles_within
 from memlens.stats.proportions import ratio, wilson
 
 if TYPE_CHECKING:
-    from memlens.recording import Recording
+    from memlens.recording.protocol import RecordingLike
 
 FACTORS = ("modality", "importance", "novelty", "occupancy_0")
 LEAST = 50
@@ -25,7 +25,7 @@ LEAST = 50
 
 @measure
 def decision_factors(
-    recording: "Recording", *, factors: tuple[str, ...] = FACTORS, bins: int = 4, shuffles: int = 199, seed: int = 0
+    recording: "RecordingLike", *, factors: tuple[str, ...] = FACTORS, bins: int = 4, shuffles: int = 199, seed: int = 0
 ) -> xr.Dataset:
     """Share of executed actions in each group of a factor, and whether the factor tells anything about the action.
 
@@ -60,7 +60,7 @@ def decision_factors(
     """
     if bins < 2 or shuffles < 1:
         raise AnalysisError(f"bins is {bins} and shuffles {shuffles}; give 2 or more and 1 or more")
-    rows = decision_table(recording, LEAST)
+    rows = decision_rows(recording, LEAST)
     known = ("modality", *rows.feature)
     unknown = [name for name in factors if name not in known]
     if unknown and tuple(factors) != FACTORS:
@@ -92,7 +92,7 @@ def decision_factors(
     )
 
 
-def _counts(rows: DecisionTable, groups: dict[str, tuple[np.ndarray, list[str]]], kind: int) -> np.ndarray:
+def _counts(rows: DecisionRows, groups: dict[str, tuple[np.ndarray, list[str]]], kind: int) -> np.ndarray:
     """Decisions of one kind by group and executed action, int [cell, action], the groups of one factor after those of another."""
     parts = []
     for code, values in groups.values():
@@ -103,7 +103,7 @@ def _counts(rows: DecisionTable, groups: dict[str, tuple[np.ndarray, list[str]]]
     return np.concatenate(parts)
 
 
-def _groups(recording: "Recording", rows: DecisionTable, name: str, bins: int) -> tuple[np.ndarray, list[str]]:
+def _groups(recording: "RecordingLike", rows: DecisionRows, name: str, bins: int) -> tuple[np.ndarray, list[str]]:
     """Group of each decision (-1 unknown), and the groups' names."""
     if name == "modality":
         tree = Ancestry(recording)
@@ -116,7 +116,7 @@ def _groups(recording: "Recording", rows: DecisionTable, name: str, bins: int) -
     return code, [f"{values[code == at].min():.2g} to {values[code == at].max():.2g}" for at in range(used.size)]
 
 
-def _one_each(rows: DecisionTable, seed: int) -> np.ndarray:
+def _one_each(rows: DecisionRows, seed: int) -> np.ndarray:
     """One decision of each entry and kind, bool."""
     order = np.random.default_rng(seed).permutation(rows.segment.size)
     _, first = np.unique((rows.owner * len(KINDS) + rows.kind)[order], return_index=True)
@@ -126,7 +126,7 @@ def _one_each(rows: DecisionTable, seed: int) -> np.ndarray:
 
 
 def _tested(
-    rows: DecisionTable, code: np.ndarray, own: np.ndarray, shuffles: int, seed: int
+    rows: DecisionRows, code: np.ndarray, own: np.ndarray, shuffles: int, seed: int
 ) -> tuple[float, float, float]:
     group, action = code[own], rows.executed[own]
     if own.sum() < LEAST or np.unique(group).size < 2 or np.unique(action).size < 2:

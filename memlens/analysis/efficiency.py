@@ -6,8 +6,10 @@ import numpy as np
 import xarray as xr
 
 from memlens.analysis.support import attention_costs, costs
-from memlens.analysis.support.result import MAX_BINS, finish, n_segments, time_bins
-from memlens.analysis.support.run_costs import attention_flops, config_of, interactions, memory_flops, run_of
+from memlens.analysis.support.measure import measure
+from memlens.analysis.support.result import MAX_BINS, time_bins
+from memlens.analysis.support.run_costs import Run, attention_flops, config_of, interactions, memory_flops, run_of
+from memlens.config import BaselineConfig, ModelConfig
 from memlens.errors import AnalysisError
 from memlens.stats.bootstrap import drawn_blocks, percentiles
 from memlens.stats.correlation import rank_correlation
@@ -15,16 +17,19 @@ from memlens.stats.hypothesis_tests import p_value
 from memlens.stats.time_blocks import time_blocks
 
 if TYPE_CHECKING:
-    from memlens.recording import Recording
+    from memlens.recording.protocol import RecordingLike
 
 READERS = ["memory", "attention"]
 STEPS = ["all", "without questions", "with questions"]
+MEASURES = ["flops", "interactions", "bytes"]
+PART_NAMES = list(costs.PARTS)
 #: Stretches of time that the null of the trend puts in another order: few, so that they outlast what other work on the machine does.
 STRETCHES = 10
 
 
+@measure
 def efficiency(
-    recording: "Recording",
+    recording: "RecordingLike",
     *,
     question_tokens: int = 16,
     answer_tokens: int = 4,
@@ -36,37 +41,35 @@ def efficiency(
 ) -> xr.Dataset:
     """Count what a recorded run cost, by part, and what plain attention of as many parameters would have.
 
-    FLOPs, bytes and interactions are the formulas of `support/costs.py`, applied to the recorded sizes of the model and to what the
-    run did: which modalities were encoded, when entries were recalled, what questions read. Compressed entries count as read in all their
-    parts, and recalled ones as of the last level, so FLOPs are the most there can have been; padding of a batch counts nothing.
-    The recording holds the wall time of each step and none of a part: ``seconds_by_flops`` deals the median step to the parts
-    by their FLOPs, and is no measurement.
-
-    Plain attention is shown every position so far, as in the study analyses/efficiency/study.py. Its time is not told: it was not run.
+    FLOPs, bytes and interactions are the formulas of `memlens.analysis.support.costs`, applied to the recorded sizes of the model and to
+    what the run did: which modalities were encoded, when entries were recalled, what questions read. Compressed entries count as read in
+    all their parts, and recalled ones as of the last level, so FLOPs are the most there can have been; padding of a batch counts nothing.
+    The recording holds the wall time of each step and none of a part: ``seconds_by_flops`` divides the median step among the parts by
+    their FLOPs, and is no measurement. Plain attention is shown every position so far; it was not run, so its time is not given.
 
     Parameters
     ----------
-    question_tokens, answer_tokens
+    recording : Recording
+        Of the memory model, with its whole config.
+    question_tokens, answer_tokens : int
         Length of a question and its answer, which a recording keeps as text; a question costs one pass of the decoder over its answer.
-    layers
+    layers : int
         Of plain attention.
-    resamples
-        Draws of the bootstrap; whole stretches of time are drawn (see `memlens.stats.time_blocks`).
-    shuffles
-        Draws of the null of ``trend``: the least p is 1 / (shuffles + 1).
+    max_bins : int
+        Timelines hold at most this many bins.
+    resamples, shuffles : int
+        Draws of the bootstrap over stretches of time, and of the null of ``trend``: the least p is 1 / (shuffles + 1).
+    seed : int
+        Of all random draws.
 
     Returns
     -------
     xarray.Dataset
         Over ``(part)``: ``flops`` of the whole run, all sequences; ``parameters``; ``state_bytes`` that one sequence carries on;
-        ``seconds_by_flops`` of the median step; of the first three ``_share``, of the sum over parts. Over ``(step)`` ("all",
-        "without questions", "with questions"): ``seconds``, the median
-        wall time of a step, ``seconds_low``, ``seconds_high`` (95 %), ``seconds_n``. Over ``(reader)`` ("memory", "attention"):
-        ``reader_parameters``, ``total_flops``, ``interactions``, ``held_bytes`` that a question reads at the end; over
-        ``(reader, segment)``, a bin each: ``flops_so_far``, ``held_bytes_so_far``. ``gain(measure)``, attention over memory. ``trend``,
-        Spearman's correlation of a step's time with its place in the stream, ``trend_null(shuffle)``, the same with stretches of time in
-        another order, ``trend_p`` (two-sided; NaN under 20 timed steps): a cost that is constant has none. Steps that ask are left
-        out of it where 20 others are left.
+        of each ``_share``, of the sum over parts; ``seconds_by_flops`` of the median step. Over ``(step)``: ``seconds``, the median wall
+        time, with ``_low``, ``_high`` (95 %), ``_n``. Over ``(reader)``: ``reader_parameters``, ``total_flops``, ``interactions``,
+        ``held_bytes`` that a question reads at the end; over ``(reader, segment)``, a bin each: ``flops_so_far``, ``held_bytes_so_far``.
+        ``gain(measure)``, attention over memory. ``trend``, ``trend_null(shuffle)``, ``trend_p``: see `_trend`.
 
     Raises
     ------
@@ -80,59 +83,64 @@ def efficiency(
         )
     cfg = config_of(recording)
     run = run_of(recording, cfg)
-    parameters, carried = costs.parameters(cfg), costs.state_bytes(cfg)
-    plain = attention_costs.equal_attention(sum(parameters.values()), cfg, layers)
-    learned = recording.info.policy == "learned"
-    part = memory_flops(cfg, run, learned, question_tokens, answer_tokens)
-    other = attention_flops(plain, run, question_tokens, answer_tokens)
+    plain = attention_costs.equal_attention(sum(costs.parameters(cfg).values()), cfg, layers)
+    flops = memory_flops(cfg, run, recording.info.policy == "learned", question_tokens, answer_tokens)
+    parts, shares = _parts(cfg, flops)
+    seconds, asked = recording.tables.segments.step_seconds, run.asked.sum(0) > 0
+    timed = _times(seconds, asked, resamples, seed)
     starts, width, _ = time_bins(recording, max_bins)
-    ends = np.minimum(np.arange(starts.size) * width + width, part.shape[1]) - 1
-    flops = np.stack([part.sum(0), other])
+    return xr.Dataset(
+        {
+            **{name: ("part", values) for name, values in parts.items()},
+            **{f"{name}_share": ("part", values) for name, values in shares.items()},
+            "seconds_by_flops": ("part", shares["flops"] * timed[0, 0]),
+            **{name: ("step", timed[:, at]) for at, name in enumerate(("seconds", "seconds_low", "seconds_high"))},
+            "seconds_n": ("step", timed[:, 3].astype(int)),
+            **_readers(cfg, plain, run, flops.sum(0), question_tokens, answer_tokens, starts.size, width),
+            **_trend(seconds, asked, shuffles, seed),
+        },
+        coords={"part": PART_NAMES, "step": STEPS, "reader": READERS, "segment": starts, "measure": MEASURES},
+        attrs={
+            "n": seconds.size, "segments_per_bin": width, "n_sequence": int(run.asked.shape[0]), "n_question": int(run.asked.sum()),
+            "n_position": int(run.before[-1] + cfg.segment_length), "device": recording.info.device,
+            "attention_width": plain.d_model, "attention_mlp_ratio": plain.mlp_ratio,
+            "tokens_per_second": float(run.asked.shape[0] * cfg.segment_length / timed[0, 0]),
+        },
+    )  # fmt: skip
+
+
+def _parts(cfg: ModelConfig, flops: np.ndarray) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+    """FLOPs of the run, float [part, segment], parameters and carried bytes, by part; and the share of each part."""
+    parameters, carried = costs.parameters(cfg), costs.state_bytes(cfg)
+    parts = {
+        "flops": flops.sum(1),
+        "parameters": np.array([parameters[name] for name in PART_NAMES]),
+        "state_bytes": np.array([carried[name] for name in PART_NAMES]),
+    }
+    return parts, {name: values / values.sum() for name, values in parts.items()}
+
+
+def _readers(
+    cfg: ModelConfig, plain: BaselineConfig, run: Run, flops: np.ndarray, question: int, answer: int, bins: int, width: int
+) -> dict[str, object]:  # fmt: skip
+    """The memory model, whose FLOPs are float [segment], beside plain attention: totals, timelines, and the gain."""
+    both = np.stack([flops, attention_flops(plain, run, question, answer)])
     length = run.before + cfg.segment_length
     held = np.stack([
         np.full(length.size, costs.read_bytes(cfg)), [attention_costs.attention_read_bytes(plain, int(n)) for n in length],
     ])  # fmt: skip
-    pairs = interactions(cfg, plain, run, question_tokens, answer_tokens)
-    total = np.stack([flops.sum(1), pairs, held[:, -1]])
-    seconds = recording.tables.segments.step_seconds
-    timed = _times(seconds, run.asked.sum(0) > 0, resamples, seed)
-    names = list(costs.PARTS)
-    of_part = {
-        "flops": part.sum(1),
-        "parameters": np.array([parameters[name] for name in names]),
-        "state_bytes": np.array([carried[name] for name in names]),
+    total = np.stack([both.sum(1), interactions(cfg, plain, run, question, answer), held[:, -1]])
+    ends = np.minimum(np.arange(bins) * width + width, flops.size) - 1
+    parameters = [sum(costs.parameters(cfg).values()), attention_costs.attention_parameters(plain)]
+    return {
+        "reader_parameters": ("reader", parameters),
+        "total_flops": ("reader", total[0]),
+        "interactions": ("reader", total[1]),
+        "held_bytes": ("reader", total[2]),
+        "flops_so_far": (("reader", "segment"), both.cumsum(1)[:, ends]),
+        "held_bytes_so_far": (("reader", "segment"), held[:, ends]),
+        "gain": ("measure", total[:, 1] / total[:, 0]),
     }
-    share = {name: values / values.sum() for name, values in of_part.items()}
-    dataset = xr.Dataset(
-        {
-            **{name: ("part", values) for name, values in of_part.items()},
-            **{f"{name}_share": ("part", values) for name, values in share.items()},
-            "seconds_by_flops": ("part", share["flops"] * timed[0, 0]),
-            **{name: ("step", timed[:, at]) for at, name in enumerate(("seconds", "seconds_low", "seconds_high"))},
-            "seconds_n": ("step", timed[:, 3].astype(int)),
-            "reader_parameters": ("reader", [sum(parameters.values()), attention_costs.attention_parameters(plain)]),
-            "total_flops": ("reader", total[0]),
-            "interactions": ("reader", total[1]),
-            "held_bytes": ("reader", total[2]),
-            "flops_so_far": (("reader", "segment"), flops.cumsum(1)[:, ends]),
-            "held_bytes_so_far": (("reader", "segment"), held[:, ends]),
-            "gain": ("measure", total[:, 1] / total[:, 0]),
-            **_trend(seconds, run.asked.sum(0) > 0, shuffles, seed),
-        },
-        coords={
-            "part": names, "step": STEPS, "reader": READERS, "segment": starts, "measure": ["flops", "interactions", "bytes"],
-        },
-    )  # fmt: skip
-    params = {
-        "question_tokens": question_tokens, "answer_tokens": answer_tokens, "layers": layers, "max_bins": max_bins,
-        "resamples": resamples, "shuffles": shuffles, "seed": seed,
-    }  # fmt: skip
-    return finish(
-        dataset, "efficiency", recording, n_segments(recording), params, segments_per_bin=width, n_sequence=int(run.asked.shape[0]),
-        n_question=int(run.asked.sum()), n_position=int(length[-1]), device=recording.info.device,
-        attention_width=plain.d_model, attention_mlp_ratio=plain.mlp_ratio,
-        tokens_per_second=float(run.asked.shape[0] * cfg.segment_length / timed[0, 0]),
-    )  # fmt: skip
 
 
 def _times(seconds: np.ndarray, asked: np.ndarray, resamples: int, seed: int) -> np.ndarray:
@@ -154,6 +162,11 @@ def _median(seconds: np.ndarray, use: np.ndarray, resamples: int, seed: int) -> 
 
 
 def _trend(seconds: np.ndarray, asked: np.ndarray, shuffles: int, seed: int) -> dict[str, object]:
+    """Spearman's correlation of a step's time with its place in the stream: a cost that is constant has none.
+
+    Its null puts stretches of time in another order; p is two-sided, NaN under 20 timed steps. Steps that ask are left out where 20
+    others are left.
+    """
     known = np.isfinite(seconds)
     use = known & ~asked
     kept = seconds[use if use.sum() >= 20 else known]

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import xarray as xr
 
-from memlens.analysis.support.result import finish
+from memlens.analysis.support.measure import measure
+from memlens.analysis.support.result import first_segment, n_segments
 from memlens.analysis.support.segment_means import segment_vectors, slot_labels
 from memlens.errors import AnalysisError
 from memlens.stats.hypothesis_tests import p_value
@@ -17,14 +18,15 @@ from memlens.stats.time_blocks import time_blocks
 
 if TYPE_CHECKING:
     from memlens.analysis.support.segment_means import SegmentVectors
-    from memlens.recording import Recording
+    from memlens.recording.protocol import RecordingLike
 
 #: Measures in order, and whether something planted makes them larger (1) or smaller (-1) than their null.
 MEASURES = {"effective_rank": -1, "redundancy": 1, "specialisation": 1, "modality": 1}
 
 
+@measure
 def geometry(
-    recording: "Recording",
+    recording: "RecordingLike",
     *,
     point: str = "context.hook_slot",
     rows: int = 2000,
@@ -34,20 +36,23 @@ def geometry(
 ) -> xr.Dataset:
     """Measure rank, redundancy and specialisation of the places of a point, each against its own null.
 
-    ``effective_rank``: exp of the entropy of the eigenvalues of the covariance, as shares (Roy and Vetterli, 2007, on
-    the covariance); null: every feature is shifted in time and place by its own amount, so features are as they were but unrelated.
-    ``redundancy``: mean |cosine| between the vectors that two places hold in one segment, the mean of all vectors
-    taken off; null: each place is shifted in time by its own amount. ``specialisation``: share of the variance that the place
-    explains (eta squared); null: places change with each other, anew in every stretch of time long enough to
-    forget the last. ``modality``: mutual information of place and
-    modality in bits; same null; NaN where slots have no modality.
+    What the measures are and what their nulls break is said by `_rank` (``effective_rank``), `_redundancy`, `_specialisation` and
+    `_modality`.
 
     Parameters
     ----------
-    rows
+    recording : Recording
+        With the point.
+    point : str
+        A recorded point over (sequence, segment, place, feature).
+    rows : int
         Vectors drawn for the effective rank, at most.
-    segments
+    segments : int
         Segments read, at most, evenly spaced.
+    shuffles : int
+        Draws of each null; the least p is 1 / (shuffles + 1).
+    seed : int
+        Of all random draws.
 
     Returns
     -------
@@ -69,40 +74,27 @@ def geometry(
         raise AnalysisError(f"'{point}' holds {value.shape[0]} vectors, expected 20 or more; record a longer stream")
     if not np.ptp(value, axis=0).any():
         raise AnalysisError(f"every vector of '{point}' is the same; there is no geometry to measure")
+    where, block = (sequence, segment, place), time_blocks(sequence, data.segment[segment])
     chosen = np.sort(np.random.default_rng(seed).permutation(value.shape[0])[:rows])
-    block = time_blocks(sequence, data.segment[segment])
+    order = np.lexsort((segment[chosen], place[chosen], sequence[chosen]))
     parts = [
-        _rank(
-            value[chosen], np.lexsort((segment[chosen], place[chosen], sequence[chosen])), block[chosen], shuffles, seed
-        ),
+        _rank(value[chosen], order, block[chosen], shuffles, seed),
         _redundancy(data, value.mean(0), shuffles, seed),
-        _specialisation(value, (sequence, segment, place), block, shuffles, seed),
-        _modality(recording, data, (sequence, segment, place), block, shuffles, seed),
+        _specialisation(value, where, block, shuffles, seed),
+        _modality(_modalities(recording, data, where), where, block, shuffles, seed),
     ]
-    signs = np.array(list(MEASURES.values()))
-    found = [
-        p_value(sign * part[0], sign * part[3]) if np.isfinite(part[0]) else np.nan
-        for sign, part in zip(signs, parts, strict=True)
-    ]
-    spectrum = _spectrum(value)
-    usage = _usage(data)
-    dataset = xr.Dataset(
+    spectrum, usage = _spectrum(value), _usage(data)
+    return xr.Dataset(
         {
-            **{
-                name: ("measure", np.array([float(part[at]) for part in parts]))
-                for at, name in enumerate(("value", "low", "high"))
-            },
-            "null": (("measure", "shuffle"), np.stack([part[3] for part in parts])),
-            "p": ("measure", np.array(found)),
+            **_table(parts),
             "spectrum": ("component", spectrum),
             "participation_ratio": float(1 / (spectrum**2).sum()),
             "usage": ("place", usage),
             "effective_places": float(_perplexity(usage)),
         },
         coords={"measure": list(MEASURES)},
+        attrs={"n": value.shape[0], "point": point, "places": data.place},
     )
-    params = {"point": point, "rows": rows, "segments": segments, "shuffles": shuffles, "seed": seed}
-    return finish(dataset, "geometry", recording, value.shape[0], params, point=point, places=data.place)
 
 
 Part = tuple[float, float, float, np.ndarray]
@@ -112,6 +104,18 @@ Where = tuple[np.ndarray, np.ndarray, np.ndarray]
 def _measured(statistic: Callable[[np.ndarray], float], block: np.ndarray, null: np.ndarray) -> Part:
     low, high = jackknife(statistic, block)
     return statistic(np.ones(block.size, bool)), float(low), float(high), null
+
+
+def _table(parts: list[Part]) -> dict[str, object]:
+    """All measures side by side, with the p of each in its own direction."""
+    p = [
+        p_value(sign * value, sign * null) if np.isfinite(value) else np.nan
+        for sign, (value, _, _, null) in zip(MEASURES.values(), parts, strict=True)
+    ]
+    value, low, high = (np.array([float(part[at]) for part in parts]) for at in range(3))
+    columns = {"value": value, "low": low, "high": high, "p": np.array(p)}
+    null = np.stack([part[3] for part in parts])
+    return {name: ("measure", values) for name, values in columns.items()} | {"null": (("measure", "shuffle"), null)}
 
 
 def _spectrum(value: np.ndarray) -> np.ndarray:
@@ -126,7 +130,11 @@ def _perplexity(share: np.ndarray) -> float:
 
 
 def _rank(value: np.ndarray, order: np.ndarray, block: np.ndarray, shuffles: int, seed: int) -> Part:
-    """``order`` puts the rows of one place after each other in time, and places after each other: shifts keep both together."""
+    """exp of the entropy of the eigenvalues of the covariance, as shares (Roy and Vetterli, 2007, on the covariance).
+
+    Null: every feature is shifted in time and place by its own amount, so features are as they were but unrelated. ``order`` puts the
+    rows of one place after each other in time, and places after each other: shifts keep both together.
+    """
     rng = np.random.default_rng([seed, 4])
     n, features = value.shape
     series, column = value[order], np.arange(features)
@@ -138,7 +146,10 @@ def _rank(value: np.ndarray, order: np.ndarray, block: np.ndarray, shuffles: int
 
 
 def _redundancy(data: "SegmentVectors", mean: np.ndarray, shuffles: int, seed: int) -> Part:
-    """Segments of all sequences are one axis here: a place's order of time moves over all of them."""
+    """Mean |cosine| between the vectors that two places hold in one segment, the mean of all vectors taken off.
+
+    Null: each place is shifted in time by its own amount. Segments of all sequences are one axis here.
+    """
     shape = data.value.shape
     sequence, segment = np.divmod(np.arange(shape[0] * shape[1]), shape[1])
     value = np.where(data.held[..., None], data.value - mean, 0).reshape(-1, *shape[2:]).astype(np.float32)
@@ -167,6 +178,10 @@ def _redundancy(data: "SegmentVectors", mean: np.ndarray, shuffles: int, seed: i
 
 
 def _specialisation(value: np.ndarray, where: Where, block: np.ndarray, shuffles: int, seed: int) -> Part:
+    """Share of the variance that the place explains (eta squared).
+
+    Null: places change with each other, anew in every stretch of time long enough to forget the last (`_exchanged`).
+    """
     value, place = value - value.mean(0), where[2]
     total = (value**2).sum(1)
 
@@ -208,18 +223,20 @@ def _exchanged(value: np.ndarray, where: Where, shuffles: int, seed: int) -> Ite
         yield change[stretch, place]
 
 
-def _modality(
-    recording: "Recording", data: "SegmentVectors", where: Where, block: np.ndarray, shuffles: int, seed: int
-) -> Part:
-    nothing = np.nan, np.nan, np.nan, np.full(shuffles, np.nan)
+def _modalities(recording: "RecordingLike", data: "SegmentVectors", where: Where) -> np.ndarray:
+    """Modality of each vector, int [row]; -1 where unknown, and everywhere but in slots."""
     if data.place != "slot":
-        return nothing
-    shape = (data.held.shape[0], int(recording.segments.sizes["segment"]), data.held.shape[2])
-    first = int(recording.segments["segment"].values[0])
-    modality = slot_labels(recording, "modality", shape)[where[0], data.segment[where[1]] - first, where[2]]
+        return np.full(where[0].size, -1)
+    first = first_segment(recording)
+    shape = (data.held.shape[0], n_segments(recording), data.held.shape[2])
+    return slot_labels(recording, "modality", shape)[where[0], data.segment[where[1]] - first, where[2]]
+
+
+def _modality(modality: np.ndarray, where: Where, block: np.ndarray, shuffles: int, seed: int) -> Part:
+    """Mutual information of place and modality in bits; null as of `_specialisation`; NaN with fewer than two modalities."""
     known, place = modality >= 0, where[2]
     if np.unique(modality[known]).size < 2:
-        return nothing
+        return np.nan, np.nan, np.nan, np.full(shuffles, np.nan)
 
     def bits(kept: np.ndarray, place: np.ndarray = place) -> float:
         use = kept & known

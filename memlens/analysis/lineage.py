@@ -6,7 +6,8 @@ import numpy as np
 import xarray as xr
 
 from memlens.analysis.support.ancestry import Ancestry
-from memlens.analysis.support.result import finish, first_segment, n_segments
+from memlens.analysis.support.measure import measure
+from memlens.analysis.support.result import first_segment, n_segments
 from memlens.dims import Action
 from memlens.errors import AnalysisError
 from memlens.stats.hypothesis_tests import two_sided_p
@@ -16,7 +17,7 @@ from memlens.stats.proportions import ratio, wilson
 from memlens.stats.time_blocks import time_blocks
 
 if TYPE_CHECKING:
-    from memlens.recording import Recording
+    from memlens.recording.protocol import RecordingLike
 
 ENDS = ["never stored", "dropped", "replaced", "held"]
 NEVER, DROPPED, REPLACED, HELD = range(4)
@@ -24,13 +25,23 @@ KINDS = ["fact", "no fact"]
 LEAST = 20
 
 
-def lineage(recording: "Recording", *, shuffles: int = 199, seed: int = 0) -> xr.Dataset:
+@measure
+def lineage(recording: "RecordingLike", *, shuffles: int = 199, seed: int = 0) -> xr.Dataset:
     """Follow every slot through its merges to its end, and every answer's reads to the generation they came from.
 
     A slot ends where the last merge that it went into ends: held when the recording stops, dropped, replaced by a newer slot that
-    consolidated with it, or never stored at all. Whether slots with a fact end otherwise than slots without is tested against labels
+    consolidated with it, or never stored at all. Whether slots with a fact end differently from slots without is tested against labels
     shuffled among the slots of the same segment, so that nothing that changes over time can pass for an effect. Reads by level are
     shown beside the level's share of the entries that could be read, which is what reading at random would give.
+
+    Parameters
+    ----------
+    recording : Recording
+        With entries.
+    shuffles : int
+        Draws of the null; the least p is 1 / (shuffles + 1).
+    seed : int
+        Of all random draws.
 
     Returns
     -------
@@ -50,26 +61,19 @@ def lineage(recording: "Recording", *, shuffles: int = 199, seed: int = 0) -> xr
     if shuffles < 1:
         raise AnalysisError(f"shuffles is {shuffles}; give 1 or more")
     tree = Ancestry(recording)
-    fresh, fact = tree.fresh, tree.columns["fact"] >= 0
-    if fresh.sum() < LEAST:
-        raise AnalysisError(f"{fresh.sum()} slots were written, expected {LEAST} or more; record a longer stream")
+    if tree.fresh.sum() < LEAST:
+        raise AnalysisError(f"{tree.fresh.sum()} slots were written, expected {LEAST} or more; record a longer stream")
     end, end_level = _ends(tree)
-    count = np.stack([np.bincount(end[fresh & (fact == has)], minlength=len(ENDS)) for has in (True, False)])
-    low, high = wilson(count, count.sum(1, keepdims=True))
-    by_end = ("kind", "end")
     reads = tree.reads()
     through = tree.sources(reads)
     sources = _source_count(tree)
     levels = int(recording.segments.sizes["level"])
-    dataset = xr.Dataset(
+    return xr.Dataset(
         {
-            "end_count": (by_end, count),
-            "end_share": (by_end, ratio(count, count.sum(1, keepdims=True))),
-            "end_low": (by_end, low),
-            "end_high": (by_end, high),
+            **_by_end(tree, end),
             **_held_gap(tree, end == HELD, shuffles, seed),
             **_by_level(tree, sources, levels),
-            **_reads_by_level(recording, tree, reads, levels),
+            **_reads_by_level(recording, tree, levels),
             "generation": ("birth", tree.generation()),
             "source_count": ("birth", sources),
             "end_code": ("birth", end),
@@ -84,16 +88,18 @@ def lineage(recording: "Recording", *, shuffles: int = 199, seed: int = 0) -> xr
             "entry": ("birth", tree.columns["entry"]),
             "sequence": ("birth", tree.columns["sequence"]),
         },
+        attrs={"n": tree.fresh.sum(), "answers": int(recording.questions.sizes.get("question", 0))},
     )
-    params = {"shuffles": shuffles, "seed": seed}
-    return finish(
-        dataset,
-        "lineage",
-        recording,
-        int(fresh.sum()),
-        params,
-        answers=int(recording.questions.sizes.get("question", 0)),
-    )
+
+
+def _by_end(tree: Ancestry, end: np.ndarray) -> dict[str, object]:
+    """Fresh slots with a fact, and without one, by their end."""
+    fact = tree.columns["fact"] >= 0
+    count = np.stack([np.bincount(end[tree.fresh & (fact == has)], minlength=len(ENDS)) for has in (True, False)])
+    total = count.sum(1, keepdims=True)
+    low, high = wilson(count, total)
+    columns = {"count": count, "share": ratio(count, total), "low": low, "high": high}
+    return {f"end_{name}": (("kind", "end"), values) for name, values in columns.items()}
 
 
 def _ends(tree: Ancestry) -> tuple[np.ndarray, np.ndarray]:
@@ -152,7 +158,7 @@ def _by_level(tree: Ancestry, sources: np.ndarray, levels: int) -> dict[str, obj
     }
 
 
-def _reads_by_level(recording: "Recording", tree: Ancestry, reads: object, levels: int) -> dict[str, object]:
+def _reads_by_level(recording: "RecordingLike", tree: Ancestry, levels: int) -> dict[str, object]:
     """Share of the reads of store entries by level, and the level's share of entries held when the question was asked."""
     table = recording.tables.questions
     where = table.sequence, table.segment
@@ -169,7 +175,7 @@ def _reads_by_level(recording: "Recording", tree: Ancestry, reads: object, level
         return ratio(own[kept].sum(0), own[kept].sum())
 
     low, high = jackknife(share, time_blocks(*where))
-    held = np.asarray(recording.segments["occupancy"].values, float)
+    held = recording.tables.segments.occupancy.astype(float)
     before = where[1] - first_segment(recording) - 1  # a question reads the store as the segment before left it
     there = (before >= 0) & (before < n_segments(recording))
     could = held[where[0][there], before[there]]

@@ -6,21 +6,25 @@ from typing import TYPE_CHECKING
 import numpy as np
 import xarray as xr
 
-from memlens.analysis.support.decision_table import decision_table
-from memlens.analysis.support.result import KINDS, finish
+from memlens.analysis.support.decision_table import DecisionRows, decision_rows
+from memlens.analysis.support.measure import measure
+from memlens.analysis.support.result import KINDS
 from memlens.errors import AnalysisError
 from memlens.stats.bootstrap import percentiles
 from memlens.stats.jackknife import jackknife
 from memlens.stats.time_blocks import time_blocks
 
 if TYPE_CHECKING:
-    from memlens.recording import Recording
+    from memlens.recording.protocol import RecordingLike
 
 LEAST = 20
+#: Quantiles of the margin that are given.
+QUANTILES = np.linspace(0, 1, 21)
 
 
+@measure
 def margins(
-    recording: "Recording",
+    recording: "RecordingLike",
     *,
     thresholds: Sequence[float] = (0.001, 0.01, 0.1),
     top: int = 20,
@@ -29,15 +33,21 @@ def margins(
 ) -> xr.Dataset:
     """Margin of each decision: Q of the best allowed action less Q of the next best, in nats.
 
-    The null deals the values of each action anew among the decisions of a kind, each action by itself: margins of actions whose values
+    The null shuffles the values of each action among the decisions of a kind, each action by itself: margins of actions whose values
     have nothing to do with each other. More near misses than that say that the values of an entry's actions move together.
 
     Parameters
     ----------
-    thresholds
+    recording : Recording
+        With decisions.
+    thresholds : sequence of float
         A decision is a near miss when its margin is below, nats; ascending.
-    top
+    top : int
         Nearest misses that are listed.
+    shuffles : int
+        Draws of the null.
+    seed : int
+        Of all random draws.
 
     Returns
     -------
@@ -56,42 +66,47 @@ def margins(
         raise AnalysisError(
             f"thresholds are {list(thresholds)}, top {top}, shuffles {shuffles}; give ascending nats above 0, 1 or more"
         )
-    rows = decision_table(recording, LEAST)
+    rows = decision_rows(recording, LEAST)
     rows = rows.at(np.isfinite(rows.q).sum(1) >= 2)
     if rows.segment.size < LEAST:
         raise AnalysisError(
             f"{rows.segment.size} decisions had a choice, expected {LEAST} or more; record a longer stream"
         )
     margin, best, second = _margin(rows.q)
-    levels = np.linspace(0, 1, 21)
-    shape = len(KINDS), limits.size
-    share, low, high, null, null_low, null_high = (np.full(shape, np.nan) for _ in range(6))
-    quantiles = np.full((len(KINDS), levels.size), np.nan)
+    nearest = np.argsort(margin, kind="stable")[:top]
+    listed = {"sequence": rows.sequence, "segment": rows.segment, "entry": rows.entry, "best": best, "second": second}
+    listed |= {"executed": rows.executed, "miss_margin": margin}
+    return xr.Dataset(
+        _near_misses(rows, margin, limits, shuffles, seed)
+        | {name: ("miss", values[nearest]) for name, values in listed.items()},
+        coords={"kind": KINDS, "threshold": limits, "quantile": QUANTILES},
+        attrs={"n": margin.size},
+    )
+
+
+def _near_misses(
+    rows: DecisionRows, margin: np.ndarray, limits: np.ndarray, shuffles: int, seed: int
+) -> dict[str, object]:
+    """Shares of near misses by kind, beside their null, and the quantiles of the margin; NaN of a kind with few decisions."""
+    names = ("share", "low", "high", "null", "null_low", "null_high")
+    columns = {name: np.full((len(KINDS), limits.size), np.nan) for name in names}
+    quantiles = np.full((len(KINDS), QUANTILES.size), np.nan)
     rng = np.random.default_rng(seed)
     for kind in range(len(KINDS)):
         own = np.flatnonzero(rows.kind == kind)
         if own.size < LEAST:
             continue
         near = margin[own][:, None] < limits
-        share[kind], quantiles[kind] = near.mean(0), np.quantile(margin[own], levels)
+        quantiles[kind] = np.quantile(margin[own], QUANTILES)
         block = time_blocks(rows.sequence[own], rows.segment[own])
         bounds = jackknife(lambda kept, near=near: near[kept].mean(0), block)
-        low[kind], high[kind] = (np.clip(bound, 0, 1) for bound in bounds)
-        draws = np.array([(_margin(_dealt(rows.q[own], rng))[0][:, None] < limits).mean(0) for _ in range(shuffles)])
-        null[kind], null_low[kind], null_high[kind] = draws.mean(0), *percentiles(draws, axis=0)
-    closest = np.argsort(margin, kind="stable")[:top]
-    over = ("kind", "threshold")
-    columns = {"share": share, "low": low, "high": high, "null": null, "null_low": null_low, "null_high": null_high}
-    listed = {"sequence": rows.sequence, "segment": rows.segment, "entry": rows.entry, "best": best, "second": second}
-    listed |= {"executed": rows.executed, "miss_margin": margin}
-    dataset = xr.Dataset(
-        {name: (over, values) for name, values in columns.items()}
-        | {"margin": (("kind", "quantile"), quantiles)}
-        | {name: ("miss", values[closest]) for name, values in listed.items()},
-        coords={"kind": KINDS, "threshold": limits, "quantile": levels},
-    )
-    params = {"thresholds": limits.tolist(), "top": top, "shuffles": shuffles, "seed": seed}
-    return finish(dataset, "margins", recording, margin.size, params)
+        draws = np.array([(_margin(_shuffled(rows.q[own], rng))[0][:, None] < limits).mean(0) for _ in range(shuffles)])
+        values = near.mean(0), *(np.clip(bound, 0, 1) for bound in bounds), draws.mean(0), *percentiles(draws, axis=0)
+        for name, value in zip(names, values, strict=True):
+            columns[name][kind] = value
+    return {name: (("kind", "threshold"), values) for name, values in columns.items()} | {
+        "margin": (("kind", "quantile"), quantiles)
+    }
 
 
 def _margin(q: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -102,7 +117,7 @@ def _margin(q: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     return values[:, 0] - values[:, 1], order[:, 0], order[:, 1]
 
 
-def _dealt(q: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+def _shuffled(q: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Each action's values among the decisions that allowed it, in a new order."""
     out = q.copy()
     for action in range(q.shape[1]):

@@ -7,21 +7,22 @@ import xarray as xr
 
 from memlens.analysis.support import probing
 from memlens.analysis.support.blocks import MEMORY
-from memlens.analysis.support.probing import Kind, Task
-from memlens.analysis.support.result import finish
-from memlens.analysis.support.targets import Target, target_of
-from memlens.analysis.support.vectors import Vectors, vectors
+from memlens.analysis.support.measure import measure
+from memlens.analysis.support.probe_task import ProbeTask, probe_task, random_features
+from memlens.analysis.support.probing import Kind, ProbeReading
+from memlens.analysis.support.targets import target_of
+from memlens.analysis.support.vectors import vectors
 from memlens.errors import AnalysisError, closest
 from memlens.stats.classification import class_scores, confusion_matrix
 from memlens.stats.hypothesis_tests import p_value
-from memlens.stats.nulls import SegmentUnits
 
 if TYPE_CHECKING:
-    from memlens.recording import Recording
+    from memlens.recording.protocol import RecordingLike
 
 
+@measure
 def probe(
-    recording: "Recording",
+    recording: "RecordingLike",
     *,
     point: str = "context.hook_slot",
     target: str | xr.DataArray = "modality",
@@ -35,23 +36,32 @@ def probe(
 ) -> xr.Dataset:
     """Fit a probe across stretches of stream, with a shuffled-target and a random-feature control.
 
-    Whole sequences are held out where there are several, else contiguous blocks of time; never single rows. "linear" is a
-    ridge-penalised logistic or linear regression, "mlp" one hidden layer of 64. What counts as found is
+    Whole sequences are held out where there are several, else contiguous blocks of time; never single rows. What counts as found is
     ``information``: bits a row beyond the base rates, or R2, held out. Its null takes the targets of other times, whole
     segments at a time, so that a target which is constant in a segment counts once.
     Selectivity is the score less its mean on shuffled targets (after Hewitt and Liang, 2019).
 
     Parameters
     ----------
-    target
-        A name or a labelled array: see `memlens.analysis.support.targets.target_of`.
-    sample
+    recording : Recording
+        With the point.
+    point : str
+        A recorded point over (sequence, segment, place, feature).
+    target : str or xarray.DataArray
+        What is read: see `memlens.analysis.support.targets.target_of`.
+    kind : str
+        "linear", a ridge-penalised logistic or linear regression, or "mlp", one hidden layer of 64.
+    folds : int
+        For cross-validation.
+    sample : int or None
         Rows, at most; None takes all.
-    shuffles
-        Runs of the control; the least p is 1 / (shuffles + 1).
-    memory
+    shuffles, resamples : int
+        Runs of the control (the least p is 1 / (shuffles + 1)), and draws of the intervals.
+    memory : int
         Bytes that the vectors may take. What is larger goes by Dask blocks, one in memory at a time: linear probes with their sums
         over blocks; "mlp" takes all rows at once and refuses.
+    seed : int
+        Of all random draws.
 
     Returns
     -------
@@ -75,126 +85,63 @@ def probe(
         raise AnalysisError(f"folds {folds}, shuffles {shuffles}, resamples {resamples}; give 2, 1 and 1 or more")
     rows = vectors(recording, point, sample, seed, memory)
     wanted = target_of(recording, target, rows)
-    task, names, left_out = prepare(rows, wanted, folds)
-    reading = probing.read(task, kind, seed)
-    shuffled = [(each, probing.read(each, kind, seed)) for each in task.shuffled(shuffles, seed)]
-    null = np.array([probing.information(*each) for each in shuffled])
-    control = np.array([probing.scores(*each) for each in shuffled])
-    random = probing.random_features(task, seed)
-    score = probing.scores(task, reading)
-    low, high = probing.resampled(task, reading, resamples, seed)
-    found = probing.information(task, reading)
-    by_fold = [probing.scores(task, reading, np.flatnonzero(task.fold == fold)) for fold in np.unique(task.fold)]
-    dataset = xr.Dataset(
+    task, names, left_out = probe_task(rows, wanted, folds)
+    reading = probing.cross_validate(task, kind, seed)
+    return xr.Dataset(
         {
-            "score": ("metric", score),
-            "low": ("metric", low),
-            "high": ("metric", high),
-            "majority": ("metric", _majority(task)),
-            "random": ("metric", probing.scores(random, probing.read(random, kind, seed))),
-            "control": (("shuffle", "metric"), control),
-            "fold_score": (("fold", "metric"), np.array(by_fold)),
-            "selectivity": float(score[0] - control[:, 0].mean()),
-            "information": found,
-            "information_null": ("shuffle", null),
-            "p": p_value(found, null),
+            **_scores(task, reading, kind, resamples, seed),
+            **_control(task, reading, kind, shuffles, seed),
             **(_of_classes(task, reading, kind, seed) if task.n_class else {}),
         },
         coords={"metric": probing.metrics(task)} | ({"true": names, "predicted": names} if task.n_class else {}),
-    )
-    params = {
-        "point": point,
-        "target": wanted.name,
-        "kind": kind,
-        "folds": folds,
-        "sample": sample,
-        "shuffles": shuffles,
-        "resamples": resamples,
-        "memory": memory,
-        "seed": seed,
+        attrs={
+            "n": task.target.size, "point": point, "target": wanted.name, "kind": kind, "rows": rows.source, "total": rows.total,
+            "blocks": int(np.unique(task.block).size), "left_out": ", ".join(left_out), "unit": "bit" if task.n_class else "R2",
+        },
+    )  # fmt: skip
+
+
+def _scores(task: ProbeTask, reading: ProbeReading, kind: Kind, resamples: int, seed: int) -> dict[str, object]:
+    """How well the probe read, beside one that knows only frequencies and one of random features."""
+    low, high = probing.resampled(task, reading, resamples, seed)
+    random = random_features(task, seed)
+    folds = [probing.scores(task, reading, np.flatnonzero(task.fold == fold)) for fold in np.unique(task.fold)]
+    return {
+        "score": ("metric", probing.scores(task, reading)),
+        "low": ("metric", low),
+        "high": ("metric", high),
+        "majority": ("metric", _majority(task)),
+        "random": ("metric", probing.scores(random, probing.cross_validate(random, kind, seed))),
+        "fold_score": (("fold", "metric"), np.array(folds)),
     }
-    return finish(
-        dataset,
-        "probe",
-        recording,
-        task.target.size,
-        params,
-        point=point,
-        target=wanted.name,
-        kind=kind,
-        rows=rows.source,
-        total=rows.total,
-        blocks=int(np.unique(task.block).size),
-        left_out=", ".join(left_out),
-        unit="bit" if task.n_class else "R2",
-    )
 
 
-def prepare(
-    rows: Vectors, target: Target, folds: int, kept: np.ndarray | None = None
-) -> tuple[Task, list[str], list[str]]:
-    """Rows, blocks and folds of a probe.
-
-    Parameters
-    ----------
-    kept
-        Mask of the rows to use; None takes all that have the target.
-
-    Returns
-    -------
-    task, names, left_out
-        Names of the classes, and of those that were too rare.
-    """
-    use = target.known() if kept is None else target.known() & kept
-    left_out: list[str] = []
-    names: list[str] = []
-    value = target.value[use]
-    if target.classes is None:
-        if value.size < 4 * folds or np.ptp(value) == 0:
-            what = "it is constant" if value.size else "no row has it"
-            raise AnalysisError(
-                f"'{target.name}' cannot be probed: {what if value.size == 0 or np.ptp(value) == 0 else f'{value.size} rows'}; "
-                f"expected {4 * folds} rows or more whose values differ"
-            )
-    else:
-        codes, counts = np.unique(value, return_counts=True)
-        common = codes[counts >= 2 * folds]
-        if common.size < 2:
-            seen = {target.classes[int(c)]: int(n) for c, n in zip(codes, counts, strict=True)}
-            raise AnalysisError(
-                f"'{target.name}' has the classes {seen}; a probe needs two with {2 * folds} rows or more each"
-            )
-        names = [target.classes[int(code)] for code in common]
-        left_out = [target.classes[int(code)] for code in codes if code not in common]
-        use &= np.isin(target.value, common)
-        value = np.searchsorted(common, target.value[use])
-    sequence, segment, place = (rows.labels[key][use] for key in ("sequence", "segment", "place"))
-    block, fold = probing.split(sequence, segment, value, len(names), folds)
-    return (
-        Task(
-            rows.value[use],
-            value,
-            len(names),
-            SegmentUnits(sequence, segment, place, rows.axis == "token"),
-            block,
-            fold,
-        ),
-        names,
-        left_out,
-    )
+def _control(task: ProbeTask, reading: ProbeReading, kind: Kind, shuffles: int, seed: int) -> dict[str, object]:
+    """What was read, beside what is read of targets of other times."""
+    shuffled = [(each, probing.cross_validate(each, kind, seed)) for each in task.shuffled(shuffles, seed)]
+    null = np.array([probing.information(*each) for each in shuffled])
+    control = np.array([probing.scores(*each) for each in shuffled])
+    found = probing.information(task, reading)
+    return {
+        "control": (("shuffle", "metric"), control),
+        "selectivity": float(probing.scores(task, reading)[0] - control[:, 0].mean()),
+        "information": found,
+        "information_null": ("shuffle", null),
+        "p": p_value(found, null),
+    }
 
 
-def _majority(task: Task) -> np.ndarray:
+def _majority(task: ProbeTask) -> np.ndarray:
     """Scores of one who knows only the frequencies of the classes, or the mean."""
     if not task.n_class:
         return np.zeros(1)
     most = np.zeros((task.target.size, task.n_class))
     most[:, np.bincount(task.target).argmax()] = 1
-    return probing.scores(task, probing.Reading(most, most))
+    return probing.scores(task, ProbeReading(most, most))
 
 
-def _of_classes(task: Task, reading: probing.Reading, kind: Kind, seed: int) -> dict[str, object]:
-    ece, confidence, accuracy, n = probing.calibration(task, reading)
+def _of_classes(task: ProbeTask, reading: ProbeReading, kind: Kind, seed: int) -> dict[str, object]:
+    ece, confidence, accuracy, n = probing.confidence_calibration(task, reading)
     bits, base = probing.description_length(task, kind, seed)
     confusion = confusion_matrix(task.target, reading.predicted.argmax(1), task.n_class)
     return {

@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 import xarray as xr
 
-from memlens.analysis.probe import prepare
 from memlens.analysis.support import probing
 from memlens.analysis.support.clustering import principal
-from memlens.analysis.support.probing import Kind, Task
-from memlens.analysis.support.result import finish
+from memlens.analysis.support.measure import measure
+from memlens.analysis.support.probe_task import ProbeTask, probe_task
+from memlens.analysis.support.probing import Kind
 from memlens.analysis.support.segment_means import segment_vectors
 from memlens.analysis.support.targets import Target, target_of
 from memlens.analysis.support.vectors import Vectors, vectors
@@ -20,7 +20,7 @@ from memlens.stats.comparisons import largest_null
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from memlens.recording import Recording
+    from memlens.recording.protocol import RecordingLike
 
 By = Literal["point", "place", "segment", "distance"]
 DEFAULT_POINTS = ("context.hook_slot", "store.hook_content")
@@ -28,8 +28,9 @@ DEFAULT_POINTS = ("context.hook_slot", "store.hook_content")
 DISTANCES = (-2, -1, 0, 1, 2, 4, 8, 16)
 
 
+@measure
 def probe_profile(
-    recording: "Recording",
+    recording: "RecordingLike",
     *,
     by: By = "point",
     points: "Sequence[str]" = DEFAULT_POINTS,
@@ -45,13 +46,31 @@ def probe_profile(
 ) -> xr.Dataset:
     """Probe group by group, and say which groups carry the target with the error over all groups held at 5 %.
 
-    ``by="point"``: one probe a point. ``by="place"``: one probe a place (slot) of ``points[0]``; places where the target cannot be
-    probed are NaN. ``by="segment"``: one probe over all of ``points[0]``, judged apart in ``bins`` stretches of time.
-    ``by="distance"``: the target of a segment, read from all places of ``points[0]`` so many segments later; the target must
-    then be one value a (sequence, segment).
-
     A group is found where its information (see `memlens.analysis.probe`) is above ``threshold``: what the largest of all
     groups' nulls exceeds in 5 % of the shuffles (Westfall and Young, 1993, maxT), and above 0.
+
+    Parameters
+    ----------
+    recording : Recording
+        With the points.
+    by : str
+        "point": one probe a point. "place": one probe a place (slot) of ``points[0]``; places where the target cannot be probed are
+        NaN. "segment": one probe over all of ``points[0]``, judged apart in stretches of time. "distance": the target of a segment,
+        read from all places of ``points[0]`` so many segments later; the target must then be one value a (sequence, segment).
+    points : sequence of str
+        Recorded points over (sequence, segment, place, feature).
+    target : str or xarray.DataArray
+        What is read: see `memlens.analysis.support.targets.target_of`.
+    kind : str
+        "linear" or "mlp".
+    distances : sequence of int
+        Segments from the target to the vectors, for ``by="distance"``.
+    bins : int
+        Stretches of time, for ``by="segment"``.
+    folds, sample : int
+        For cross-validation; rows of a point, at most.
+    shuffles, resamples, seed : int
+        Draws of the null (19 or more) and of the intervals, and what they are drawn from.
 
     Returns
     -------
@@ -70,61 +89,45 @@ def probe_profile(
     if shuffles < 19:
         raise AnalysisError(f"shuffles is {shuffles}; give 19 or more, so that 5 % of them can be told")
     tasks, name = _tasks(recording, by, points, target, distances, bins, folds, sample, seed)
-    if not any(task is not None for task, _ in tasks.values()):
+    n_class = next((task.n_class for task, _ in tasks.values() if task is not None), None)
+    if n_class is None:
         raise AnalysisError(
             f"'{name}' can be probed in none of the {len(tasks)} groups: each needs two classes, or values that differ"
         )
-    rows = [_measure(task, use, kind, shuffles, resamples, seed) for task, use in tasks.values()]
-    null = np.stack([row[1] for row in rows])
-    values, threshold = np.stack([row[0] for row in rows]), largest_null(null)
-    found = values[:, 0] > max(threshold, 0.0)
+    rows = [_judge(task, use, kind, shuffles, resamples, seed) for task, use in tasks.values()]
+    values, null = np.stack([row[0] for row in rows]), np.stack([row[1] for row in rows])
     dataset = xr.Dataset(
-        {
-            **{key: ("group", values[:, at]) for at, key in enumerate(("information", "score", "low", "high"))},
-            "n": ("group", values[:, 4].astype(int)),
-            "null_mean": ("group", null.mean(1)),
-            "threshold": threshold,
-            "found": ("group", found),
-            "information_null": (("group", "shuffle"), null),
-        },
+        _profile(values, null),
         coords={"group": list(tasks)},
-    )
+        attrs={
+            "n": values[:, 4].max(), "by": by, "target": name, "kind": kind, "points": ", ".join(points),
+            "unit": "bit" if n_class else "R2", "shuffles": shuffles,
+        },
+    )  # fmt: skip
     if by == "distance":
-        dataset = dataset.assign(dict(zip(("since", "gone"), _span(list(distances), found), strict=True)))
-    params = {
-        "by": by,
-        "points": list(points),
-        "target": name,
-        "kind": kind,
-        "distances": list(distances),
-        "bins": bins,
-        "folds": folds,
-        "sample": sample,
-        "shuffles": shuffles,
-        "resamples": resamples,
-        "seed": seed,
+        span = _span(list(distances), dataset["found"].values)
+        dataset = dataset.assign(dict(zip(("since", "gone"), span, strict=True)))
+    return dataset
+
+
+def _profile(values: np.ndarray, null: np.ndarray) -> dict[str, object]:
+    """The columns of `_judge`, float [group, column], beside their nulls, float [group, shuffle]."""
+    threshold = largest_null(null)
+    return {
+        **{key: ("group", values[:, at]) for at, key in enumerate(("information", "score", "low", "high"))},
+        "n": ("group", values[:, 4].astype(int)),
+        "null_mean": ("group", null.mean(1)),
+        "threshold": threshold,
+        "found": ("group", values[:, 0] > max(threshold, 0.0)),
+        "information_null": (("group", "shuffle"), null),
     }
-    classes = next(task for task, _ in tasks.values() if task is not None).n_class
-    return finish(
-        dataset,
-        "probe_profile",
-        recording,
-        int(values[:, 4].max()),
-        params,
-        by=by,
-        target=name,
-        kind=kind,
-        points=", ".join(points),
-        unit="bit" if classes else "R2",
-        shuffles=shuffles,
-    )
 
 
-Groups = dict[object, tuple[Task | None, np.ndarray | None]]
+Groups = dict[object, tuple[ProbeTask | None, np.ndarray | None]]
 
 
 def _tasks(
-    recording: "Recording",
+    recording: "RecordingLike",
     by: By,
     points: "Sequence[str]",
     target: str | xr.DataArray,
@@ -149,7 +152,7 @@ def _tasks(
             for place in np.unique(rows.labels["place"]):
                 groups[int(place)] = (_try(rows, wanted, folds, rows.labels["place"] == place), None)
         else:
-            task, _, _ = prepare(rows, wanted, folds)
+            task, _, _ = probe_task(rows, wanted, folds)
             segment = task.units.key[task.units.unit, 1]
             edges = np.linspace(segment.min(), segment.max() + 1, bins + 1).astype(int)
             for low, high in pairwise(edges):
@@ -157,15 +160,15 @@ def _tasks(
     return groups, name
 
 
-def _try(rows: Vectors, target: Target, folds: int, kept: np.ndarray | None = None) -> Task | None:
+def _try(rows: Vectors, target: Target, folds: int, kept: np.ndarray | None = None) -> ProbeTask | None:
     try:
-        return prepare(rows, target, folds, kept)[0]
+        return probe_task(rows, target, folds, kept)[0]
     except AnalysisError:
         return None
 
 
 def _by_distance(
-    recording: "Recording", point: str, target: str | xr.DataArray, distances: "Sequence[int]", folds: int
+    recording: "RecordingLike", point: str, target: str | xr.DataArray, distances: "Sequence[int]", folds: int
 ) -> tuple[Groups, str]:
     """Rows are segments; a vector is all places of the point side by side, on its leading principal axes."""
     data = segment_vectors(recording, point, int(recording.segments.sizes["segment"]))
@@ -189,18 +192,21 @@ def _by_distance(
     return groups, wanted.name
 
 
-def _measure(
-    task: Task | None, use: np.ndarray | None, kind: Kind, shuffles: int, resamples: int, seed: int
+def _judge(
+    task: ProbeTask | None, use: np.ndarray | None, kind: Kind, shuffles: int, resamples: int, seed: int
 ) -> tuple[np.ndarray, np.ndarray]:
     """(information, score, low, high, n) of one group, and its null."""
     if task is None or (use is not None and use.size < 2):
         return np.array([np.nan, np.nan, np.nan, np.nan, 0]), np.full(shuffles, np.nan)
-    reading = probing.read(task, kind, seed)
-    null = [probing.information(each, probing.read(each, kind, seed), use) for each in task.shuffled(shuffles, seed)]
+    reading = probing.cross_validate(task, kind, seed)
+    null = [
+        probing.information(each, probing.cross_validate(each, kind, seed), use)
+        for each in task.shuffled(shuffles, seed)
+    ]
     part, seen = task, reading
     if use is not None:
-        part = Task(task.value[use], task.target[use], task.n_class, task.units, task.block[use], task.fold[use])
-        seen = probing.Reading(reading.predicted[use], reading.base[use])
+        part = task.judged(use)
+        seen = probing.ProbeReading(reading.predicted[use], reading.base[use])
     low, high = probing.resampled(part, seen, resamples, seed)
     own = [probing.information(part, seen), probing.scores(part, seen)[0], low[0], high[0], part.target.size]
     return np.array(own), np.array(null)

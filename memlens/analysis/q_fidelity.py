@@ -6,8 +6,9 @@ import numpy as np
 import xarray as xr
 
 from memlens.analysis.calibration import centred_ranks
-from memlens.analysis.support.decision_table import DecisionTable, decision_table
-from memlens.analysis.support.result import ACTIONS, finish
+from memlens.analysis.support.decision_table import DecisionRows, decision_rows
+from memlens.analysis.support.measure import measure
+from memlens.analysis.support.result import ACTIONS
 from memlens.errors import AnalysisError
 from memlens.stats.hypothesis_tests import sign_flip_p
 from memlens.stats.jackknife import jackknife
@@ -15,15 +16,16 @@ from memlens.stats.proportions import wilson
 from memlens.stats.time_blocks import time_blocks
 
 if TYPE_CHECKING:
-    from memlens.recording import Recording
+    from memlens.recording.protocol import RecordingLike
 
 LEAST = 20
 FLIPS = 1999
 NEEDED = ("loss_change", "factual", "executed", "segment", "entry", "slot", "action", "position")
 
 
+@measure
 def q_fidelity(
-    recording: "Recording", *, sweep: xr.Dataset, gamma: float = 0.995, sequence: int = 0, seed: int = 0
+    recording: "RecordingLike", *, sweep: xr.Dataset, gamma: float = 0.995, sequence: int = 0, seed: int = 0
 ) -> xr.Dataset:
     """Compare Q(forced) - Q(taken) with what forcing did to the answers.
 
@@ -32,17 +34,21 @@ def q_fidelity(
     Q has and the answers do not. Only targets whose forced action was executed, in the place of another, count.
 
     ``rho`` is the rank correlation inside each pair of actions (taken, forced): that dropping costs more than keeping is known without
-    looking at an entry. Null: within pairs Q says nothing of the gain; signs are turned by entry.
+    looking at an entry. Null: within pairs Q says nothing of the gain; signs are flipped by entry.
 
     Parameters
     ----------
-    sweep
+    recording : Recording
+        The one that was swept, with decisions.
+    sweep : xarray.Dataset
         Of `memlens.sweep`: ``loss_change(target, question)``, ``factual``, ``executed``, ``segment``, ``entry``, ``slot``,
         ``action`` over ``(target)``, ``position(question)``.
-    gamma
+    gamma : float
         Discount a segment.
-    sequence
+    sequence : int
         The one that was swept.
+    seed : int
+        Of all random draws.
 
     Returns
     -------
@@ -62,13 +68,12 @@ def q_fidelity(
         raise AnalysisError(
             f"the sweep lacks {', '.join(missing)}; give what `memlens.sweep(model, recording, targets)` returns"
         )
-    rows = decision_table(recording, LEAST)
+    rows = decision_rows(recording, LEAST)
     at = _decided(rows, sweep, sequence)
     forced, taken = (
         np.array([ACTIONS.index(str(name)) for name in sweep[key].values]) for key in ("action", "factual")
     )
-    predicted = rows.q[at, forced] - rows.q[at, taken]
-    measured = _gain(recording, sweep, gamma)
+    predicted, measured = rows.q[at, forced] - rows.q[at, taken], _gain(recording, sweep, gamma)
     done = sweep["executed"].values.astype(str) == sweep["action"].values.astype(str)
     usable = done & (forced != taken) & np.isfinite(predicted) & np.isfinite(measured)
     if usable.sum() < LEAST:
@@ -79,10 +84,7 @@ def q_fidelity(
     at, predicted, measured, forced, taken = (values[usable] for values in (at, predicted, measured, forced, taken))
     own = rows.at(at)
     block = time_blocks(own.sequence, own.segment)
-    nonzero = measured != 0
-    hit = int((np.sign(predicted) == np.sign(measured))[nonzero].sum())
-    low, high = wilson(np.array(hit), np.array(nonzero.sum()))
-    dataset = xr.Dataset(
+    return xr.Dataset(
         {
             "predicted": ("target", predicted),
             "measured": ("target", measured),
@@ -92,18 +94,26 @@ def q_fidelity(
             "forced": ("target", [ACTIONS[code] for code in forced]),
             **_ranked(predicted, measured, taken * len(ACTIONS) + forced, own, block, seed),
             **_slope(predicted, measured, block),
-            "agreement": hit / nonzero.sum() if nonzero.any() else np.nan,
-            "agreement_low": float(low),
-            "agreement_high": float(high),
+            **_signs(predicted, measured),
             "bias": float(predicted.mean() - measured.mean()),
-        }
+        },
+        attrs={"n": predicted.size, "targets": int(sweep.sizes["target"]), "unmoved": int((measured == 0).sum())},
     )
-    params = {"gamma": gamma, "sequence": sequence, "seed": seed}
-    notes = {"targets": int(sweep.sizes["target"]), "unmoved": int((~nonzero).sum())}
-    return finish(dataset, "q_fidelity", recording, predicted.size, params, **notes)
 
 
-def _decided(rows: DecisionTable, sweep: xr.Dataset, sequence: int) -> np.ndarray:
+def _signs(predicted: np.ndarray, measured: np.ndarray) -> dict[str, float]:
+    """How often Q foretold the sign of a gain that is not 0."""
+    nonzero = measured != 0
+    hit = int((np.sign(predicted) == np.sign(measured))[nonzero].sum())
+    low, high = wilson(np.array(hit), np.array(nonzero.sum()))
+    return {
+        "agreement": hit / nonzero.sum() if nonzero.any() else np.nan,
+        "agreement_low": float(low),
+        "agreement_high": float(high),
+    }
+
+
+def _decided(rows: DecisionRows, sweep: xr.Dataset, sequence: int) -> np.ndarray:
     """Row of the decision that each target is about; a slot is the candidate of that number in its segment."""
     segment, entry, slot = (sweep[name].values.astype(int) for name in ("segment", "entry", "slot"))
     swept = np.flatnonzero(rows.sequence == sequence)
@@ -123,7 +133,7 @@ def _decided(rows: DecisionTable, sweep: xr.Dataset, sequence: int) -> np.ndarra
     return out
 
 
-def _gain(recording: "Recording", sweep: xr.Dataset, gamma: float) -> np.ndarray:
+def _gain(recording: "RecordingLike", sweep: xr.Dataset, gamma: float) -> np.ndarray:
     """Discounted loss saved by each target, nats; NaN where no question came after it."""
     length = int(recording.info.model_config.get("segment_length") or recording.info.segment_length)
     if length < 1:
@@ -135,7 +145,7 @@ def _gain(recording: "Recording", sweep: xr.Dataset, gamma: float) -> np.ndarray
 
 
 def _ranked(
-    predicted: np.ndarray, measured: np.ndarray, pair: np.ndarray, own: DecisionTable, block: np.ndarray, seed: int
+    predicted: np.ndarray, measured: np.ndarray, pair: np.ndarray, own: DecisionRows, block: np.ndarray, seed: int
 ) -> dict[str, object]:
     unit = np.unique(pair, return_inverse=True)[1]
     x, y = centred_ranks(predicted, unit), centred_ranks(measured, unit)

@@ -5,22 +5,24 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import xarray as xr
 
-from memlens.analysis.support.decision_table import DecisionTable, decision_table
-from memlens.analysis.support.result import ACTIONS, finish
+from memlens.analysis.support.decision_table import DecisionRows, decision_rows
+from memlens.analysis.support.measure import measure
+from memlens.analysis.support.result import ACTIONS
 from memlens.errors import AnalysisError
 from memlens.stats.comparisons import holm
 from memlens.stats.hypothesis_tests import p_value, sign_flip_p
 from memlens.stats.jackknife import jackknife
 
 if TYPE_CHECKING:
-    from memlens.recording import Recording
+    from memlens.recording.protocol import RecordingLike
 
 LEAST = 100
 FLIPS = 999
 
 
+@measure
 def q_network(
-    recording: "Recording",
+    recording: "RecordingLike",
     *,
     folds: int = 5,
     sample: int = 10_000,
@@ -35,35 +37,36 @@ def q_network(
     A surrogate, gradient-boosted trees, learns A = max(Q(STORE), Q(RETRIEVE)) - max(Q(COMPRESS), Q(DISCARD)) from the features and is
     scored on entries it never saw: all decisions on one entry are in one fold, and folds are stretches of time, for an entry's features
     name it and its Q stays. What it cannot explain comes from the entry's content, which Q reads as well. Importance of a feature is
-    how much of R2 is lost when its values are dealt anew among the held-out decisions (Breiman, 2001; Fisher, Rudin and Dominici, 2019);
+    how much of R2 is lost when its values are shuffled among the held-out decisions (Breiman, 2001; Fisher, Rudin and Dominici, 2019);
     partial dependence is the mean surrogate with the feature set to a value (Friedman, 2001). Both are of the surrogate: features that
     say the same share their importance, and ``copied`` says how much of a feature the others tell.
 
     Parameters
     ----------
-    folds
-        For cross-validation.
-    sample
-        Decisions used at most.
-    repeats
-        Times a feature is dealt anew.
-    depth
+    recording : Recording
+        With decisions.
+    folds, sample : int
+        For cross-validation; decisions used, at most.
+    repeats : int
+        Times that a feature is shuffled.
+    depth : int
         Of the tree.
-    grid
+    grid : int
         Values of a feature at which its partial dependence is given.
-    shuffles
-        Draws of the null of ``explained``: entries take the Q-values of others, turned round in order of their births.
+    shuffles : int
+        Draws of the null of ``explained``: entries take the Q-values of others, rotated in order of their births.
+    seed : int
+        Of all random draws.
 
     Returns
     -------
     xarray.Dataset
-        ``explained``, held-out R2, ``explained_low``, ``explained_high`` (jackknife over 20 stretches of time),
-        ``explained_null(shuffle)``, ``explained_p``. Over ``(feature)``: ``importance`` in R2 with ``importance_low`` and
-        ``importance_high``, ``p`` (signs turned over stretches of time; null: no loss), ``p_adjusted`` (Holm), ``copied`` (R2 of the
-        feature from the others, linear). Over ``(feature, grid)``: ``value``, ``dependence`` in nats, ``dependence_low`` and
-        ``dependence_high`` (range over folds). The tree: ``fidelity``, share of held-out decisions where it wants what the controller
-        wanted, with ``fidelity_low`` and ``fidelity_high``, ``majority`` (always the most frequent action), ``fidelity_p``;
-        ``rule(leaf)``, ``leaf_count(leaf, action)``.
+        ``explained``, held-out R2, with ``_low``, ``_high`` (jackknife over 20 stretches of time), ``_null(shuffle)``, ``_p``. Over
+        ``(feature)``: ``importance`` in R2 with ``_low`` and ``_high``, ``p`` (signs flipped over stretches of time; null: no loss),
+        ``p_adjusted`` (Holm), ``copied`` (R2 of the feature from the others, linear). Over ``(feature, grid)``: ``value``, ``dependence``
+        in nats, with ``_low`` and ``_high`` (range over folds). The tree: ``fidelity``, share of held-out decisions where it wants what
+        the controller wanted, with ``_low``, ``_high``, ``_p``, ``majority`` (always the most frequent action); ``rule(leaf)``,
+        ``leaf_count(leaf, action)``.
 
     Raises
     ------
@@ -77,7 +80,7 @@ def q_network(
             f"folds, repeats, depth, grid, sample, shuffles are {folds}, {repeats}, {depth}, {grid}, {sample}, {shuffles}; "
             f"give at least 2, 1, 1, 2, {LEAST}, 1"
         )
-    rows = decision_table(recording, LEAST)
+    rows = decision_rows(recording, LEAST)
     total = rows.segment.size
     if total > sample:
         rows = rows.at(np.sort(np.random.default_rng(seed).choice(total, sample, replace=False)))
@@ -98,11 +101,11 @@ def q_network(
             **_dependence(surrogates, grid, seed),
             **_tree(rows, fold, block, depth, seed),
         }
-    dataset = xr.Dataset(variables, coords={"feature": rows.feature, "action": ACTIONS})
-    params = {
-        "folds": folds, "sample": sample, "repeats": repeats, "depth": depth, "grid": grid, "shuffles": shuffles, "seed": seed,
-    }  # fmt: skip
-    return finish(dataset, "q_network", recording, target.size, params, total=total, entries=int(rows.owner.max()) + 1)
+    return xr.Dataset(
+        variables,
+        coords={"feature": rows.feature, "action": ACTIONS},
+        attrs={"n": target.size, "total": total, "entries": int(rows.owner.max()) + 1},
+    )
 
 
 def _usable(target: np.ndarray) -> None:
@@ -184,11 +187,11 @@ def _importance(surrogates: _Surrogates, block: np.ndarray, repeats: int, seed: 
     for feature in range(control.shape[1]):
         loss = np.zeros(before.size)
         for _ in range(repeats):
-            dealt = control.copy()
+            shuffled = control.copy()
             for each in np.unique(surrogates.fold):
                 rows = np.flatnonzero(surrogates.fold == each)
-                dealt[rows, feature] = control[rng.permutation(rows), feature]
-            loss += (surrogates.error(dealt) - before) / repeats
+                shuffled[rows, feature] = control[rng.permutation(rows), feature]
+            loss += (surrogates.error(shuffled) - before) / repeats
         values[feature] = loss.mean()
         low[feature], high[feature] = jackknife(lambda kept, loss=loss: loss[kept].mean(), block)
         p[feature] = sign_flip_p(np.bincount(block, loss) / count, FLIPS, seed)
@@ -229,7 +232,7 @@ def _dependence(surrogates: _Surrogates, grid: int, seed: int, background: int =
     }
 
 
-def _tree(rows: DecisionTable, fold: np.ndarray, block: np.ndarray, depth: int, seed: int) -> dict[str, object]:
+def _tree(rows: DecisionRows, fold: np.ndarray, block: np.ndarray, depth: int, seed: int) -> dict[str, object]:
     from sklearn.tree import DecisionTreeClassifier
 
     least = max(5, rows.wanted.size // 100)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import xarray as xr
 
-from memlens.analysis.support.result import finish
+from memlens.analysis.support.measure import measure
 from memlens.errors import AnalysisError
 from memlens.stats.comparisons import holm
 from memlens.stats.hypothesis_tests import two_sided_sign_flip_p
@@ -14,14 +14,15 @@ from memlens.stats.jackknife import jackknife
 from memlens.stats.time_blocks import time_blocks
 
 if TYPE_CHECKING:
-    from memlens.recording import Recording
+    from memlens.recording.protocol import RecordingLike
 
 LEAST = 10
 FLIPS = 1999
 ASKED = ("sequence", "segment", "position", "fact", "answer")
 
 
-def regret(recording: "Recording", *, others: "Sequence[Recording]", seed: int = 0) -> xr.Dataset:
+@measure
+def regret(recording: "RecordingLike", *, others: "Sequence[RecordingLike]", seed: int = 0) -> xr.Dataset:
     """Compare the answers of a recording with those of others of the same model and stream under other policies.
 
     Question by question, so that what makes questions hard cancels. Regret is what the other got right and this one did not, less the
@@ -30,8 +31,12 @@ def regret(recording: "Recording", *, others: "Sequence[Recording]", seed: int =
 
     Parameters
     ----------
-    others
-        Recordings, of ``memlens record MODEL STREAM -o RUN --policy NAME``.
+    recording : Recording
+        The one that is compared.
+    others : sequence of Recording
+        Of ``memlens record MODEL STREAM -o RUN --policy NAME``.
+    seed : int
+        Of all random draws.
 
     Returns
     -------
@@ -57,23 +62,31 @@ def regret(recording: "Recording", *, others: "Sequence[Recording]", seed: int =
     for other in others:
         _comparable(recording, other)
     names = _names([recording, *others])
-    block = time_blocks(table.sequence, table.segment)
-    unit = np.unique(np.stack([table.sequence, table.segment]), axis=1, return_inverse=True)[1]
+    where = table.sequence, table.segment
+    block, unit = time_blocks(*where), np.unique(np.stack(where), axis=1, return_inverse=True)[1]
     correct = np.stack([each.tables.questions.correct.astype(float) for each in (recording, *others)])
     loss = np.stack([each.tables.questions.loss for each in (recording, *others)])
     wrong = np.argwhere(~np.isfinite(loss))
     if wrong.size:
-        raise AnalysisError(f"loss[{wrong[0][1]}] of '{names[wrong[0][0]]}' is not finite; record that run anew")
-    accuracy = dict(zip(names, correct.mean(1), strict=True))
-    variables: dict[str, Any] = {"accuracy": ("policy", correct.mean(1)), "loss": ("policy", loss.mean(1))}
-    variables |= _gaps("regret", correct[1:] - correct[0], block, unit, seed)
-    variables |= _gaps("loss_regret", loss[0] - loss[1:], block, unit, seed)
-    variables["covered"] = np.nan
-    if {"random", "oracle"} <= set(names) and accuracy["oracle"] > accuracy["random"]:
-        variables["covered"] = (correct[0].mean() - accuracy["random"]) / (accuracy["oracle"] - accuracy["random"])
-    dataset = xr.Dataset(variables, coords={"policy": names, "other": names[1:]})
-    params = {"others": [other.id for other in others], "seed": seed}
-    return finish(dataset, "regret", recording, n, params)
+        raise AnalysisError(f"loss[{wrong[0][1]}] of '{names[wrong[0][0]]}' is not finite; record that run again")
+    return xr.Dataset(
+        {
+            "accuracy": ("policy", correct.mean(1)),
+            "loss": ("policy", loss.mean(1)),
+            **_gaps("regret", correct[1:] - correct[0], block, unit, seed),
+            **_gaps("loss_regret", loss[0] - loss[1:], block, unit, seed),
+            "covered": _covered(dict(zip(names, correct.mean(1), strict=True)), correct[0].mean()),
+        },
+        coords={"policy": names, "other": names[1:]},
+        attrs={"n": n},
+    )
+
+
+def _covered(accuracy: dict[str, float], own: float) -> float:
+    """Part of the way from random to oracle; NaN unless both are there and differ."""
+    if not {"random", "oracle"} <= set(accuracy) or accuracy["oracle"] <= accuracy["random"]:
+        return np.nan
+    return (own - accuracy["random"]) / (accuracy["oracle"] - accuracy["random"])
 
 
 def _gaps(name: str, difference: np.ndarray, block: np.ndarray, unit: np.ndarray, seed: int) -> dict[str, Any]:
@@ -90,7 +103,7 @@ def _gaps(name: str, difference: np.ndarray, block: np.ndarray, unit: np.ndarray
     return {name + end: ("other", values) for end, values in columns.items()}
 
 
-def _comparable(one: "Recording", other: "Recording") -> None:
+def _comparable(one: "RecordingLike", other: "RecordingLike") -> None:
     differs = []
     for name, what in (("weights_sha256", "weights"), ("stream", "stream"), ("segment_length", "segment length")):
         here, there = getattr(one.info, name), getattr(other.info, name)
@@ -111,7 +124,7 @@ def _comparable(one: "Recording", other: "Recording") -> None:
         )
 
 
-def _names(recordings: "Sequence[Recording]") -> list[str]:
+def _names(recordings: "Sequence[RecordingLike]") -> list[str]:
     """Policies, numbered where one occurs again."""
     names: list[str] = []
     for recording in recordings:

@@ -7,7 +7,8 @@ import numpy as np
 import xarray as xr
 
 from memlens.analysis.support.fact_location import LOST, fact_locations, facts_before
-from memlens.analysis.support.result import MODALITIES, finish
+from memlens.analysis.support.measure import measure
+from memlens.analysis.support.result import MODALITIES
 from memlens.errors import AnalysisError
 from memlens.stats.hypothesis_tests import two_sided_p
 from memlens.stats.jackknife import jackknife
@@ -16,24 +17,31 @@ from memlens.stats.proportions import ratio, wilson
 from memlens.stats.time_blocks import time_blocks
 
 if TYPE_CHECKING:
-    from memlens.recording import Recording
-    from memlens.recording.reading.tables import QuestionTable
+    from memlens.recording.protocol import RecordingLike
+    from memlens.recording.reading.tables import RecordedQuestions
 
 
+@measure
 def retention(
-    recording: "Recording", *, bins: int | Sequence[float] = 8, shuffles: int = 199, seed: int = 0
+    recording: "RecordingLike", *, bins: int | Sequence[float] = 8, shuffles: int = 199, seed: int = 0
 ) -> xr.Dataset:
     """Exact-match accuracy by distance and modality, with Wilson 95 % intervals.
 
     A question counts once; the interval takes questions as independent given the cell. Two nulls: ``chance`` is how often the answers
-    would be right if they were dealt anew among the questions of their modality, and ``trend`` is compared with answers whose
+    would be right if they were shuffled among the questions of their modality, and ``trend`` is compared with answers whose
     being right is shuffled inside their modality.
 
     Parameters
     ----------
-    bins
+    recording : Recording
+        With questions.
+    bins : int or sequence of float
         Edges of the distance bins in tokens (a bin holds its left edge), or how many bins to make, of equal ratio
         between the least and the largest distance.
+    shuffles : int
+        Draws of the null of the trend; the least p is 1 / (shuffles + 1).
+    seed : int
+        Of all random draws.
 
     Returns
     -------
@@ -41,11 +49,11 @@ def retention(
         Over ``(modality, bin)``, modality "all" first: ``accuracy``, ``low``, ``high``, ``n``, ``correct``, ``loss``
         (nats per answer token). Over ``(modality)``, all distances together and unknown ones included: ``overall``,
         ``overall_low``, ``overall_high``, ``overall_n``, ``chance``. Coordinates ``bin_low(bin)``, ``bin_high(bin)`` in tokens.
-        ``trend``, the rank correlation of distance and being right, with ``trend_low``, ``trend_high`` (jackknife over stretches of
-        time), ``trend_null(shuffle)``, ``trend_p`` (two-sided). Over ``(load)``, quarters of the questions by facts stated before them:
-        ``load_accuracy``, ``load_low``, ``load_high``, ``load_n``, coordinates ``facts_low``, ``facts_high``. Over ``(holder)``, where the
-        fact was held when it was asked for ("lost", "context", a level): ``holder_accuracy``, ``holder_low``, ``holder_high``,
-        ``holder_n``.
+        ``trend``, the rank correlation of distance and being right, with ``_low``, ``_high`` (jackknife over stretches of
+        time), ``_null(shuffle)``, ``_p`` (two-sided). Over ``(load)``, quarters of the questions by facts stated before them:
+        ``load_accuracy``, ``load_low``, ``load_high``, ``load_n``, coordinates ``facts_low``, ``facts_high``. Over
+        ``(fact_location)``, where the fact was when it was asked for ("lost", "context", a level): ``fact_location_accuracy``,
+        ``fact_location_low``, ``fact_location_high``, ``fact_location_n``.
 
     Raises
     ------
@@ -60,14 +68,39 @@ def retention(
     distance, correct = table.distance.astype(float), table.correct.astype(float)
     modality, loss = table.fact_modality, table.loss
     edges = _edges(distance[distance >= 0], bins)
+    inside = (distance >= edges[0]) & (distance < edges[-1])
+    return xr.Dataset(
+        {
+            **_cells(distance, correct, loss, modality, edges),
+            **_overall(correct, modality),
+            "chance": ("modality", _chance(table, modality)),
+            **_trend(table, distance, correct, modality, shuffles, seed),
+            **_by_load(recording, correct),
+            **_by_location(recording, correct),
+        },
+        coords={"modality": ["all", *MODALITIES], "bin_low": ("bin", edges[:-1]), "bin_high": ("bin", edges[1:])},
+        attrs={
+            "n": distance.size,
+            "unknown_distance": int((distance < 0).sum()),
+            "outside": int(((distance >= 0) & ~inside).sum()),
+        },
+    )
+
+
+def _by_modality(modality: np.ndarray) -> list[np.ndarray]:
+    """Masks of the questions of all modalities, then of each."""
+    return [np.ones(modality.size, bool), *(modality == code for code in range(len(MODALITIES)))]
+
+
+def _cells(
+    distance: np.ndarray, correct: np.ndarray, loss: np.ndarray, modality: np.ndarray, edges: np.ndarray
+) -> dict[str, object]:
+    """Accuracy and loss by modality and bin of distance."""
     place = np.searchsorted(edges, distance, side="right") - 1
     inside = (distance >= edges[0]) & (distance < edges[-1])
-    names = ["all", *MODALITIES]
-    shape = len(names), edges.size - 1
+    shape = len(MODALITIES) + 1, edges.size - 1
     n, hits, losses, finite = (np.zeros(shape) for _ in range(4))
-    totals, total_hits = np.zeros(len(names)), np.zeros(len(names))
-    for row, rows in enumerate([np.ones(distance.size, bool), *(modality == code for code in range(len(MODALITIES)))]):
-        totals[row], total_hits[row] = rows.sum(), correct[rows].sum()
+    for row, rows in enumerate(_by_modality(modality)):
         use = rows & inside
         usable = use & np.isfinite(loss)
         n[row] = np.bincount(place[use], minlength=shape[1])
@@ -75,38 +108,17 @@ def retention(
         losses[row] = np.bincount(place[usable], loss[usable], minlength=shape[1])
         finite[row] = np.bincount(place[usable], minlength=shape[1])
     low, high = wilson(hits, n)
-    overall_low, overall_high = wilson(total_hits, totals)
-    cell, whole = ("modality", "bin"), ("modality",)
-    dataset = xr.Dataset(
-        {
-            "accuracy": (cell, ratio(hits, n)),
-            "low": (cell, low),
-            "high": (cell, high),
-            "n": (cell, n.astype(int)),
-            "correct": (cell, hits.astype(int)),
-            "loss": (cell, ratio(losses, finite)),
-            "overall": (whole, ratio(total_hits, totals)),
-            "overall_low": (whole, overall_low),
-            "overall_high": (whole, overall_high),
-            "overall_n": (whole, totals.astype(int)),
-            "chance": (whole, _chance(table, modality)),
-            **_trend(table, distance, correct, modality, shuffles, seed),
-            **_by_load(recording, correct),
-            **_by_holder(recording, correct),
-        },
-        coords={"modality": names, "bin_low": ("bin", edges[:-1]), "bin_high": ("bin", edges[1:])},
-    )
-    given = bins if isinstance(bins, int) else [float(edge) for edge in bins]
-    params = {"bins": given, "shuffles": shuffles, "seed": seed}
-    return finish(
-        dataset,
-        "retention",
-        recording,
-        distance.size,
-        params,
-        unknown_distance=int((distance < 0).sum()),
-        outside=int(((distance >= 0) & ~inside).sum()),
-    )
+    columns = {"accuracy": ratio(hits, n), "low": low, "high": high, "n": n.astype(int), "correct": hits.astype(int)}
+    return {name: (("modality", "bin"), values) for name, values in (columns | {"loss": ratio(losses, finite)}).items()}
+
+
+def _overall(correct: np.ndarray, modality: np.ndarray) -> dict[str, object]:
+    """Accuracy by modality, all distances together."""
+    groups = _by_modality(modality)
+    n, hits = (np.array([values.sum() for values in each]) for each in (groups, [correct[rows] for rows in groups]))
+    low, high = wilson(hits, n)
+    columns = {"": ratio(hits, n), "_low": low, "_high": high, "_n": n.astype(int)}
+    return {f"overall{end}": ("modality", values) for end, values in columns.items()}
 
 
 def _edges(distance: np.ndarray, bins: int | Sequence[float]) -> np.ndarray:
@@ -125,8 +137,8 @@ def _edges(distance: np.ndarray, bins: int | Sequence[float]) -> np.ndarray:
     return np.unique([float(distance.min()), *(np.clip(inner, low, high)), high])
 
 
-def _chance(table: "QuestionTable", modality: np.ndarray) -> np.ndarray:
-    """Share of right answers if the answers of each modality were dealt anew: sum over words of P(answer) P(predicted)."""
+def _chance(table: "RecordedQuestions", modality: np.ndarray) -> np.ndarray:
+    """Share of right answers if the answers of each modality were shuffled: sum over words of P(answer) P(predicted)."""
     answer, predicted = table.answer.astype(str), table.predicted.astype(str)
     out, right = np.full(len(MODALITIES) + 1, np.nan), 0.0
     for code in np.unique(modality):
@@ -145,7 +157,12 @@ def _chance(table: "QuestionTable", modality: np.ndarray) -> np.ndarray:
 
 
 def _trend(
-    table: "QuestionTable", distance: np.ndarray, correct: np.ndarray, modality: np.ndarray, shuffles: int, seed: int
+    table: "RecordedQuestions",
+    distance: np.ndarray,
+    correct: np.ndarray,
+    modality: np.ndarray,
+    shuffles: int,
+    seed: int,
 ) -> dict[str, object]:
     from scipy.stats import rankdata
 
@@ -174,7 +191,7 @@ def _trend(
     }
 
 
-def _by_load(recording: "Recording", correct: np.ndarray) -> dict[str, object]:
+def _by_load(recording: "RecordingLike", correct: np.ndarray) -> dict[str, object]:
     facts = facts_before(recording)
     edges = np.unique(np.quantile(facts, [0.25, 0.5, 0.75]).round())
     place = np.searchsorted(edges, facts, side="right")
@@ -185,11 +202,12 @@ def _by_load(recording: "Recording", correct: np.ndarray) -> dict[str, object]:
     }
 
 
-def _by_holder(recording: "Recording", correct: np.ndarray) -> dict[str, object]:
-    held, known = fact_locations(recording), recording.tables.questions.fact >= 0
+def _by_location(recording: "RecordingLike", correct: np.ndarray) -> dict[str, object]:
+    where, known = fact_locations(recording), recording.tables.questions.fact >= 0
     levels = int(recording.segments.sizes["level"])
     names = ["lost", "context", *(f"level {level}" for level in range(levels))]
-    return _rates("holder", held[known] - LOST, correct[known], len(names)) | {"holder": ("holder", names)}
+    rates = _rates("fact_location", where[known] - LOST, correct[known], len(names))
+    return rates | {"fact_location": ("fact_location", names)}
 
 
 def _rates(name: str, place: np.ndarray, correct: np.ndarray, length: int) -> dict[str, object]:

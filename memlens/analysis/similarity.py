@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 import xarray as xr
 
-from memlens.analysis.support.result import finish, same_stream
+from memlens.analysis.support.measure import measure
+from memlens.analysis.support.result import same_stream
 from memlens.analysis.support.segment_means import segment_means, segment_vectors
 from memlens.analysis.support.signatures import MEASURES, Measure, alike, alike_null, signature
 from memlens.errors import AnalysisError, closest
@@ -17,15 +18,16 @@ from memlens.stats.time_blocks import time_blocks
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from memlens.recording import Recording
+    from memlens.recording.protocol import RecordingLike
 
 DEFAULT_POINTS = ("context.hook_slot", "working.hook_slot", "store.hook_content")
 
 
+@measure
 def similarity(
-    recording: "Recording",
+    recording: "RecordingLike",
     *,
-    other: "Recording | None" = None,
+    other: "RecordingLike | None" = None,
     by: Literal["point", "segment"] = "point",
     points: "Sequence[str]" = DEFAULT_POINTS,
     segments: int = 256,
@@ -35,17 +37,26 @@ def similarity(
 ) -> xr.Dataset:
     """Compare representations by centred kernel alignment and by representational similarity.
 
-    ``by="point"``: the items are segments, each seen as the mean over the places of a point; columns are points of the
-    same recording, or of ``other``, which must have read the same stream. The null shifts one of the two in time.
-    ``by="segment"``: the items are the places of ``points[0]``; rows and columns are segments. The null permutes places,
-    so it finds places that keep their relations.
-
     Parameters
     ----------
-    segments
+    recording : Recording
+        With the points.
+    other : Recording or None
+        Of the same stream, to compare with; None compares the points of one recording.
+    by : str
+        "point": the items are segments, each seen as the mean over the places of a point; rows and columns are points. The null shifts
+        one of the two in time. "segment": the items are the places of ``points[0]``; rows and columns are segments. The null permutes
+        places, so it finds places that keep their relations.
+    points : sequence of str
+        Recorded points over (sequence, segment, place, feature).
+    segments : int
         Segments that are items, at most, evenly spaced.
-    times
+    times : int
         Segments compared with ``by="segment"``.
+    shuffles : int
+        Draws of the null; the least p is 1 / (shuffles + 1).
+    seed : int
+        Of all random draws.
 
     Returns
     -------
@@ -67,51 +78,37 @@ def similarity(
         rng = np.random.default_rng(seed)
         orders = [rng.permutation(n) for _ in range(shuffles)]
     else:
-        if other is not None:
-            same_stream(recording, other)
-        means = {name: segment_means(recording, name, segments) for name in points}
-        shape = next(iter(means.values())).shape
-        sequence, segment = np.divmod(np.arange(shape[0] * shape[1]), shape[1])
-        block, orders = time_blocks(sequence, segment), list(time_orders(sequence, shuffles, seed))
-        rows = {name: value.reshape(-1, value.shape[-1]) for name, value in means.items()}
+        rows, sequence, segment = _over_time(recording, points, segments)
         columns = rows
         if other is not None:
-            columns = {
-                f"{name} (other)": (v := segment_means(other, name, segments)).reshape(-1, v.shape[-1])
-                for name in points
-            }
+            same_stream(recording, other)
+            columns = {f"{name} (other)": value for name, value in _over_time(other, points, segments)[0].items()}
+        block, orders = time_blocks(sequence, segment), list(time_orders(sequence, shuffles, seed))
     parts = {measure: _compare(rows, columns, measure, block, orders) for measure in MEASURES}
-    dims = "measure", "one", "two"
-    dataset = xr.Dataset(
+    return xr.Dataset(
         {
-            name: (dims, np.stack([parts[m][at] for m in MEASURES]))
+            name: (("measure", "one", "two"), np.stack([parts[m][at] for m in MEASURES]))
             for at, name in enumerate(("value", "low", "high", "null_mean", "null_high", "p"))
         },
         coords={"measure": list(MEASURES), "one": list(rows), "two": list(columns)},
-    )
-    params = {
-        "by": by,
-        "points": list(points),
-        "segments": segments,
-        "times": times,
-        "shuffles": shuffles,
-        "seed": seed,
-    }
-    return finish(
-        dataset,
-        "similarity",
-        recording,
-        block.size,
-        params,
-        by=by,
-        point=points[0],
-        shuffles=shuffles,
-        items="segments" if by == "point" else "places",
-        other=other.id if other is not None else "",
-    )
+        attrs={
+            "n": block.size, "by": by, "point": points[0], "shuffles": shuffles, "items": "segments" if by == "point" else "places",
+            "other": other.id if other is not None else "",
+        },
+    )  # fmt: skip
 
 
-def _at_times(recording: "Recording", point: str, times: int) -> dict[str, np.ndarray]:
+def _over_time(
+    recording: "RecordingLike", points: "Sequence[str]", segments: int
+) -> tuple[dict[str, np.ndarray], np.ndarray, np.ndarray]:
+    """Mean vectors of each point, float [item, feature], with sequence and place in time of each item."""
+    means = {name: segment_means(recording, name, segments) for name in points}
+    shape = next(iter(means.values())).shape
+    sequence, segment = np.divmod(np.arange(shape[0] * shape[1]), shape[1])
+    return {name: value.reshape(-1, value.shape[-1]) for name, value in means.items()}, sequence, segment
+
+
+def _at_times(recording: "RecordingLike", point: str, times: int) -> dict[str, np.ndarray]:
     """Vectors of all places of the first sequence, by segment."""
     data = segment_vectors(recording, point, max(times, 8))
     held = data.held[0].all(0)

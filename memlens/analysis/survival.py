@@ -6,20 +6,22 @@ from typing import TYPE_CHECKING
 import numpy as np
 import xarray as xr
 
-from memlens.analysis.support.result import MODALITIES, finish, first_segment, n_segments
+from memlens.analysis.support.measure import measure
+from memlens.analysis.support.result import MODALITIES, first_segment, n_segments
 from memlens.errors import AnalysisError, closest
 from memlens.stats.comparisons import holm
 from memlens.stats.survival import half_life, kaplan_meier, log_rank
 
 if TYPE_CHECKING:
-    from memlens.recording import Recording
+    from memlens.recording.protocol import RecordingLike
 
 FACTORS = ("level", "modality", "fact")
 #: Fewer lifetimes than this say nothing about how they are spread.
 LEAST = 20
 
 
-def survival(recording: "Recording", *, by: Sequence[str] = FACTORS, max_ages: int = 200) -> xr.Dataset:
+@measure
+def survival(recording: "RecordingLike", *, by: Sequence[str] = FACTORS, max_ages: int = 200) -> xr.Dataset:
     """Kaplan-Meier curves of the entries of the store, all together and by each factor, with a log-rank test of each.
 
     An entry lives from the segment it is born in until it is dropped, merged or consolidated into another; one that the
@@ -31,9 +33,11 @@ def survival(recording: "Recording", *, by: Sequence[str] = FACTORS, max_ages: i
 
     Parameters
     ----------
-    by
+    recording : Recording
+        With entries.
+    by : sequence of str
         Of "level", "modality" (of the fact, or of most of the slot's window) and "fact" (whether a fact ends in the window).
-    max_ages
+    max_ages : int
         Curves are given at this many ages at most.
 
     Returns
@@ -56,38 +60,21 @@ def survival(recording: "Recording", *, by: Sequence[str] = FACTORS, max_ages: i
     if max_ages < 2:
         raise AnalysisError(f"max_ages is {max_ages}; give 2 or more")
     table = recording.tables.entries
-    born, died = table.segment - first_segment(recording), table.died
-    ended = died >= 0
-    duration = np.where(ended, died - first_segment(recording), n_segments(recording)) - born
+    duration, died = _lifetimes(recording)
     held = duration > 0
     if held.sum() < LEAST:
         raise AnalysisError(f"{held.sum()} entries were held, expected {LEAST} or more; record a longer stream")
-    duration, ended = duration[held], ended[held]
+    duration, died = duration[held], died[held]
+    factors = {name: _factor(table.read(name, int)[held], name) for name in by}
     groups = [("all", "all", np.ones(duration.size, bool))]
-    tests = []
-    for name in by:
-        code, values = _factor(table.read(name, int)[held], name)
-        tests.append(log_rank(duration[code >= 0], ended[code >= 0], code[code >= 0]))
+    for name, (code, values) in factors.items():
         groups += [(name, value, code == at) for at, value in enumerate(values) if (code == at).any()]
     longest = int(duration.max())
     ages = np.unique(np.linspace(0, longest, min(longest + 1, max_ages)).round().astype(int))
-    curves = [kaplan_meier(duration[rows], ended[rows], ages) for _, _, rows in groups]
-    halves = [half_life(duration[rows], ended[rows]) for _, _, rows in groups]
-    over = ("group", "age")
-    p = np.array([test[2] for test in tests])
-    dataset = xr.Dataset(
+    return xr.Dataset(
         {
-            **{name: (over, np.stack([c[i] for c in curves])) for i, name in enumerate(("survival", "low", "high"))},
-            "at_risk": (over, np.stack([c[3] for c in curves]).astype(int)),
-            "n": ("group", [int(rows.sum()) for _, _, rows in groups]),
-            "died": ("group", [int(ended[rows].sum()) for _, _, rows in groups]),
-            "half_life": ("group", [half[0] for half in halves]),
-            "half_life_low": ("group", [half[1] for half in halves]),
-            "half_life_high": ("group", [half[2] for half in halves]),
-            "log_rank": ("tested", np.array([test[0] for test in tests])),
-            "degrees": ("tested", np.array([test[1] for test in tests], int)),
-            "p": ("tested", p),
-            "p_adjusted": ("tested", holm(p)),
+            **_by_group(duration, died, [rows for _, _, rows in groups], ages),
+            **_tests(duration, died, [code for code, _ in factors.values()]),
         },
         coords={
             "age": ages,
@@ -95,9 +82,40 @@ def survival(recording: "Recording", *, by: Sequence[str] = FACTORS, max_ages: i
             "value": ("group", [value for _, value, _ in groups]),
             "tested": list(by),
         },
+        attrs={"n": duration.size, "dropped_at_birth": int((~held).sum())},
     )
-    params = {"by": list(by), "max_ages": max_ages}
-    return finish(dataset, "survival", recording, duration.size, params, dropped_at_birth=int((~held).sum()))
+
+
+def _lifetimes(recording: "RecordingLike") -> tuple[np.ndarray, np.ndarray]:
+    """Segments that each entry was held, until it died or the recording ended, and whether it died."""
+    table, first = recording.tables.entries, first_segment(recording)
+    born, died = table.segment - first, table.died
+    return np.where(died >= 0, died - first, n_segments(recording)) - born, died >= 0
+
+
+def _by_group(duration: np.ndarray, died: np.ndarray, groups: list[np.ndarray], ages: np.ndarray) -> dict[str, object]:
+    curves = [kaplan_meier(duration[rows], died[rows], ages) for rows in groups]
+    halves = [half_life(duration[rows], died[rows]) for rows in groups]
+    over = ("group", "age")
+    return {
+        **{name: (over, np.stack([c[i] for c in curves])) for i, name in enumerate(("survival", "low", "high"))},
+        "at_risk": (over, np.stack([c[3] for c in curves]).astype(int)),
+        "n": ("group", [int(rows.sum()) for rows in groups]),
+        "died": ("group", [int(died[rows].sum()) for rows in groups]),
+        **{f"half_life{end}": ("group", [half[at] for half in halves]) for at, end in enumerate(("", "_low", "_high"))},
+    }
+
+
+def _tests(duration: np.ndarray, died: np.ndarray, factors: list[np.ndarray]) -> dict[str, object]:
+    """A log-rank test a factor, of the entries whose group is known."""
+    tests = [log_rank(duration[code >= 0], died[code >= 0], code[code >= 0]) for code in factors]
+    p = np.array([test[2] for test in tests])
+    return {
+        "log_rank": ("tested", np.array([test[0] for test in tests])),
+        "degrees": ("tested", np.array([test[1] for test in tests], int)),
+        "p": ("tested", p),
+        "p_adjusted": ("tested", holm(p)),
+    }
 
 
 def _factor(values: np.ndarray, name: str) -> tuple[np.ndarray, list[str]]:

@@ -39,7 +39,8 @@ def model_of(opened: "Recording", given: str | None, analyses: Iterable[str] | N
     words = shlex.split(opened.info.command)
     folders = [model(given)] if given else [*(Path(word) for word in words), *shipped_models().values()]
     wanted = opened.info.weights_sha256
-    from memlens.model.checkpoint import WEIGHTS, file_sha256, load_memory_model
+    from memlens.model.checkpoint import WEIGHTS, load_memory_model
+    from memlens.provenance import file_sha256
     from memlens.recording.capture.replay import refuse_other
 
     for folder in folders:
@@ -57,6 +58,13 @@ def recording(run: str) -> Path:
         what = "it is a file" if path.exists() else "there is nothing"
         raise RecordingError(f"no recording at '{run}': {what}; give the folder that 'memlens record -o' wrote")
     return path / "recording" if (path / "recording").is_dir() else path
+
+
+def opened(run: str) -> "Recording":
+    """The recording of a run, opened: where a path of the command line becomes a recording."""
+    from memlens import recording as recordings
+
+    return recordings.open(recording(run))
 
 
 def stream(name: str, n_token: int | None, seed: int | None) -> "Stream":

@@ -49,8 +49,8 @@ def _panels(dataset: "xr.Dataset") -> list[Panel]:
         colour, symbol = MODALITY_COLOUR[name], MODALITY_SYMBOL[name]
         marks.append(Mark(name, x, y, colour, "point", low, high, symbol=symbol, note=note))
     facts = [f"{a:,}–{b:,}" for a, b in zip(dataset["facts_low"].values, dataset["facts_high"].values, strict=True)]
-    known = dataset.isel(holder=np.flatnonzero(dataset["holder_n"].values > 0))
-    holder = [str(name) for name in known["holder"].values]
+    known = dataset.isel(fact_location=np.flatnonzero(dataset["fact_location_n"].values > 0))
+    location = [str(name) for name in known["fact_location"].values]
     bins, height = spans(dataset["bin_low"].values, dataset["bin_high"].values), (-3, 103)
     return [
         Panel("by distance", "distance from fact to question (tokens)", Y, marks, ticks=bins, y_range=height),
@@ -61,8 +61,8 @@ def _panels(dataset: "xr.Dataset") -> list[Panel]:
             "by where the fact is held",
             "when it is asked for",
             Y,
-            [_bars(known, "holder")],
-            ticks=holder,
+            [_bars(known, "fact_location")],
+            ticks=location,
             y_range=height,
         ),
     ]

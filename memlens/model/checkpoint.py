@@ -1,6 +1,5 @@
 """Model folders: model.safetensors, config.json, tokenizer.json. Nothing is unpickled."""
 
-import hashlib
 import json
 from pathlib import Path
 
@@ -9,19 +8,15 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from tokenizers import Tokenizer
 
+from memlens.calls import checked
 from memlens.config import BaselineConfig, ModelConfig
 from memlens.errors import ConfigError, ModelError
 from memlens.model.baseline import StreamReader
 from memlens.model.model import MemoryModel
+from memlens.provenance import file_sha256
 from memlens.resources import model_folder
 
 WEIGHTS, CONFIG, TOKENIZER = "model.safetensors", "config.json", "tokenizer.json"
-
-
-def file_sha256(path: Path) -> str:
-    """Hex digest of a file."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def save_model(model: MemoryModel | StreamReader, folder: str | Path) -> None:
@@ -101,6 +96,7 @@ def load_memory_model(model: str | Path, policy: str | None = None, device: str 
     return loaded
 
 
+@checked()
 def load_model(
     model: str | Path, policy: str | None = None, device: str | torch.device = "cpu"
 ) -> MemoryModel | StreamReader:
@@ -152,7 +148,10 @@ def load_model(
     _check_weights(loaded, weights, folder)
     loaded.load_state_dict(weights)
     loaded.sha256 = file_sha256(folder / WEIGHTS)
-    return loaded.to(device).eval()
+    try:
+        return loaded.to(device).eval()
+    except RuntimeError as error:
+        raise ModelError(f"device is '{device}', on which torch cannot put the model: {error}") from None
 
 
 def _check_weights(model: MemoryModel | StreamReader, weights: dict[str, torch.Tensor], folder: Path) -> None:

@@ -1,6 +1,5 @@
 """Results as plain files, and the manifest that lists every file of a report."""
 
-import hashlib
 import json
 import math
 from collections.abc import Sequence
@@ -9,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from memlens import __version__
+from memlens.provenance import file_sha256
 from memlens.report.section import Section
 
 if TYPE_CHECKING:
@@ -66,12 +66,6 @@ def _plain(value: Any) -> Any:
     return _plain(value.item()) if hasattr(value, "item") else str(value)
 
 
-def sha256(path: Path) -> str:
-    """Digest of a file, read in pieces."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
 def write_manifest(
     folder: Path, recording: "RecordingLike", sections: Sequence[Section], made: dict[str, str], seconds: float
 ) -> Path:
@@ -114,7 +108,7 @@ def write_manifest(
             {
                 "file": name,
                 "analysis": analysis,
-                "sha256": sha256(folder / name),
+                "sha256": file_sha256(folder / name),
                 "bytes": (folder / name).stat().st_size,
             }
             for name, analysis in sorted(made.items())

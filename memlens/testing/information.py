@@ -38,7 +38,7 @@ def labels(
     return np.broadcast_to(drawn[..., None], shape[:3]).copy()
 
 
-def linear(label: np.ndarray, shape: Shape = DEFAULT, *, signal: float = 3.0, seed: int = 0) -> np.ndarray:
+def linear_classes(label: np.ndarray, shape: Shape = DEFAULT, *, signal: float = 3.0, seed: int = 0) -> np.ndarray:
     """Noise plus one direction for each class: a linear probe reads it.
 
     Parameters

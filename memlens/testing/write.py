@@ -1,4 +1,4 @@
-"""Make a recording from arrays and tables: plant what you test, the rest is filled in with values that say nothing."""
+"""Make a recording from arrays and tables: plant what you test, the rest is filled in with values that mean nothing."""
 
 import json
 from collections.abc import Mapping, Sequence

@@ -10,10 +10,10 @@ from typing import Any
 
 from memlens.config import TrainConfig
 from memlens.model.baseline import StreamReader
-from memlens.model.checkpoint import WEIGHTS, file_sha256
+from memlens.model.checkpoint import WEIGHTS
 from memlens.model.controller import HEURISTICS
 from memlens.model.model import MemoryModel
-from memlens.provenance import git_commit
+from memlens.provenance import file_sha256, git_commit
 from memlens.training.evaluate import Evaluation, evaluate
 from memlens.training.fidelity import rate_distortion
 from memlens.training.progress import Progress

@@ -5,7 +5,7 @@ import pytest
 
 from memlens.analysis import calibration
 from memlens.analysis.support.ancestry import Ancestry
-from memlens.analysis.support.decision_table import decision_table
+from memlens.analysis.support.decision_table import decision_rows
 from memlens.analysis.support.reads_to_come import reads_to_come
 from memlens.errors import AnalysisError
 from memlens.testing import write_recording
@@ -19,7 +19,7 @@ def planted():
 
 def test_returns_are_those_of_the_definition(planted) -> None:
     """Backed up over all decisions at once, against a walk along each entry's way, merges included."""
-    found = reads_to_come(planted, decision_table(planted, 1), Ancestry(planted), 0.9, 5)
+    found = reads_to_come(planted, decision_rows(planted, 1), Ancestry(planted), 0.9, 5)
     truth = json.loads(planted.attrs["truth"])["returns"]
     assert (planted.decisions["executed"].values == 1).sum() > 20
     np.testing.assert_allclose(found, truth, atol=1e-6)

@@ -93,7 +93,7 @@ def test_what_takes_all_rows_at_once_is_refused(groups):
 def legible():
     shape = Shape(segment=120)
     label = information.labels(shape, k=3)
-    return write_recording(None, points={POINT: information.linear(label, shape)}), target(label)
+    return write_recording(None, points={POINT: information.linear_classes(label, shape)}), target(label)
 
 
 def test_probes_of_a_recording(legible):

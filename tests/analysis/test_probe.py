@@ -4,6 +4,7 @@ import xarray as xr
 
 from memlens.analysis import probe
 from memlens.analysis.support import probing
+from memlens.analysis.support.probe_task import ProbeTask, split_folds
 from memlens.errors import AnalysisError
 from memlens.testing import information, structure, write_recording
 from memlens.testing.information import target
@@ -72,17 +73,17 @@ def test_a_product_needs_the_mlp():
 def test_folds_are_sequences_where_there_are_several():
     shape = Shape(sequence=4, segment=30)
     label = information.labels(shape)
-    recording = recorded(None, information.linear(label, shape))
+    recording = recorded(None, information.linear_classes(label, shape))
     assert probe(recording, target=target(label)).sizes["fold"] == 4
     sequence, segment = np.repeat(np.arange(4), 30), np.tile(np.arange(30), 4)
-    _, fold = probing.split(sequence, segment, np.arange(120) % 2, 2, 5)
+    _, fold = split_folds(sequence, segment, np.arange(120) % 2, 2, 5)
     assert all(np.unique(fold[sequence == each]).size == 1 for each in range(4))
 
 
 def test_folds_hold_whole_blocks_of_time():
     segment = np.repeat(np.arange(100), 5)
     label = np.random.default_rng(0).integers(0, 3, segment.size)
-    block, fold = probing.split(np.zeros(segment.size, int), segment, label, 3, 5)
+    block, fold = split_folds(np.zeros(segment.size, int), segment, label, 3, 5)
     assert set(fold) == set(range(5))
     assert (np.diff(block) >= 0).all()
     for each in np.unique(block):
@@ -124,12 +125,12 @@ def test_absent_numbers_are_not_read():
 
 def test_calibration_and_description_length_by_hand():
     predicted = np.array([[0.9, 0.1], [0.9, 0.1], [0.3, 0.7], [0.3, 0.7]])
-    task = probing.Task(np.zeros((4, 1)), np.array([0, 0, 1, 0]), 2, None, np.arange(4), np.zeros(4, int))
-    error, *_ = probing.calibration(task, probing.Reading(predicted, predicted))
+    task = ProbeTask(np.zeros((4, 1)), np.array([0, 0, 1, 0]), 2, None, np.arange(4), np.zeros(4, int))
+    error, *_ = probing.confidence_calibration(task, probing.ProbeReading(predicted, predicted))
     assert error == pytest.approx((2 * 0.1 + 2 * 0.2) / 4)
     rng = np.random.default_rng(0)
     label = rng.integers(0, 2, 512)
-    sure = probing.Task(np.where(label, 9.0, -9.0)[:, None], label, 2, None, np.arange(512) // 16, np.zeros(512, int))
+    sure = ProbeTask(np.where(label, 9.0, -9.0)[:, None], label, 2, None, np.arange(512) // 16, np.zeros(512, int))
     bits, base = probing.description_length(sure, "linear", 0)
     assert base == pytest.approx(512, rel=0.05)
     assert bits < 0.25 * base

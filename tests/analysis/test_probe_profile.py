@@ -26,7 +26,7 @@ def test_since_when_and_until_when():
 def test_which_place_and_when():
     label = information.labels(LONG, whole=True)
     value = structure.noise(LONG)
-    value[:, 80:, 1] = information.linear(label, LONG)[:, 80:, 1]
+    value[:, 80:, 1] = information.linear_classes(label, LONG)[:, 80:, 1]
     recording = write_recording(None, points={WORKING: value})
     wanted = {"points": (WORKING,), "target": target(label[..., 0])}
     place = probe_profile(recording, by="place", **wanted)
@@ -38,7 +38,7 @@ def test_which_place_and_when():
 
 def test_which_point():
     label = information.labels(LONG, whole=True)
-    points = {"context.hook_slot": information.linear(label, LONG), WORKING: structure.noise(LONG)}
+    points = {"context.hook_slot": information.linear_classes(label, LONG), WORKING: structure.noise(LONG)}
     found = probe_profile(write_recording(None, points=points), points=tuple(points), target=target(label[..., 0]))
     assert found["found"].values.tolist() == [True, False]
     assert (found["low"] <= found["score"]).all()

@@ -12,7 +12,8 @@ import pytest
 from analyses.common import provenance as study_provenance
 from analyses.common.claim import Claim, Verdict
 from analyses.common.page import write_page
-from analyses.common.results import LEAST_SEEDS, RESULTS, ROOT, kept
+from analyses.common.results import LEAST_SEEDS, RESULTS, ROOT, kept, read_lines
+from analyses.common.runner import Run
 from analyses.publish import claims
 
 TIME = re.compile(r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\+00:00$")
@@ -96,6 +97,29 @@ def test_commands_say_what_they_measure(
     told = capsys.readouterr().out
     assert stopped.value.code == 0
     assert claims.studies()[name].title in " ".join(told.split()) and "--redraw" in told
+
+
+class Begun(Exception):
+    """The first row is about to be measured."""
+
+
+@pytest.mark.parametrize("name", list(claims.studies()))
+def test_a_study_says_what_it_measures_before_its_first_row(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Settings and fingerprints of what is measured; the rows of quick runs are measured by the slow tests."""
+
+    def stop(*_: object, **__: object) -> None:
+        raise Begun
+
+    monkeypatch.setattr(Run, "row", stop)
+    monkeypatch.setattr(sys, "argv", [name, "--quick", "-o", str(tmp_path)])
+    with pytest.raises(Begun):
+        runpy.run_module(f"analyses.{name}", run_name="__main__")
+    [partial] = (tmp_path / name).glob("result.*.jsonl")
+    header, begun = read_lines(partial)
+    assert header["quick"] and header["config"] and header["measured"]
+    assert all(SHA.match(sha) for sha in (*header["measured"].values(), begun["session"]["source_sha256"]))
 
 
 def test_a_study_is_a_command() -> None:

@@ -14,11 +14,11 @@ from memlens.recording.reading.entry_index import group_numbers
 from memlens.stats.time_blocks import time_blocks
 
 if TYPE_CHECKING:
-    from memlens.recording import Recording
+    from memlens.recording.protocol import RecordingLike
 
 
 @dataclass(frozen=True)
-class DecisionTable:
+class DecisionRows:
     """Decisions of a recording, in the order of the table.
 
     Attributes
@@ -45,9 +45,9 @@ class DecisionTable:
     wanted: np.ndarray
     executed: np.ndarray
 
-    def at(self, rows: np.ndarray) -> "DecisionTable":
+    def at(self, rows: np.ndarray) -> "DecisionRows":
         """Some of the rows."""
-        return DecisionTable(
+        return DecisionRows(
             self.control[rows],
             self.feature,
             *(
@@ -79,7 +79,7 @@ class DecisionTable:
         return q[:, keep].max(1) - q[:, release].max(1)
 
 
-def decision_table(recording: "Recording", least: int) -> DecisionTable:
+def decision_rows(recording: "RecordingLike", least: int) -> DecisionRows:
     """Read the decisions.
 
     Raises
@@ -104,4 +104,4 @@ def decision_table(recording: "Recording", least: int) -> DecisionTable:
         )
     names = table.features or [f"control {i}" for i in range(control.shape[1])]
     rest = table.columns("sequence", "segment", "entry", "agent", "kind", "level", "wanted", "executed")
-    return DecisionTable(control, names, q, **rest)
+    return DecisionRows(control, names, q, **rest)

@@ -9,7 +9,8 @@ import numpy as np
 import xarray as xr
 
 from memlens.analysis.support.result import finish
-from memlens.errors import AnalysisError
+from memlens.calls import bind
+from memlens.recording.protocol import as_recording
 
 Params = ParamSpec("Params")
 
@@ -24,20 +25,20 @@ def measure(
 
     Raises
     ------
-    AnalysisError
-        By the analysis, when its first argument is no recording.
+    RecordingError
+        By the analysis, when an argument that should be a recording is none.
     """
     taken = signature(function)
+    recorded = next(iter(taken.parameters))
 
     @wraps(function)
     def measured(recording: Any, *args: Params.args, **kwargs: Params.kwargs) -> xr.Dataset:
-        if not hasattr(recording, "segments"):
-            raise AnalysisError(
-                f"{function.__name__} got {recording!r} ({type(recording).__name__}), expected a recording; "
-                "open it first: memlens.open(PATH)"
-            )
-        given = taken.bind(recording, *args, **kwargs)
+        given = bind(function.__name__, taken, (recording, *args), kwargs)
         given.apply_defaults()
+        for name, value in given.arguments.items():
+            if "Recording" in str(taken.parameters[name].annotation) and (value is not None or name == recorded):
+                for each in value if isinstance(value, list | tuple) else [value]:
+                    as_recording(each, name)
         dataset = function(recording, *args, **kwargs)
         params = {name: _plain(name, value) for name, value in list(given.arguments.items())[1:]}
         params = {name: value for name, value in params.items() if not isinstance(value, xr.Dataset)}

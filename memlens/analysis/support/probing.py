@@ -1,23 +1,21 @@
 """The arithmetic of probes on plain arrays: fit on some stretches of a stream, judge on others, and compare with controls.
 
-Axes: row, feature; class. ``fold`` and ``block`` are one number a row; rows of one block are never split between folds.
+Axes: row, feature; class.
 """
 
 import warnings
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, Literal
 
 import numpy as np
 
 from memlens.analysis.support import block_probe
-from memlens.analysis.support.blocks import Rows, mapped, moments
+from memlens.analysis.support.blocks import Rows
+from memlens.analysis.support.probe_task import ProbeTask
 from memlens.errors import AnalysisError
 from memlens.stats.bootstrap import drawn_blocks, percentiles
 from memlens.stats.classification import METRICS, confusion_matrix, confusion_scores
-from memlens.stats.nulls import SegmentUnits
-from memlens.stats.time_blocks import time_blocks
 
 Kind = Literal["linear", "mlp"]
 #: A predicted probability is never taken as less: a code of log2(1 / 1e-4) bits is the most that one row may cost.
@@ -28,74 +26,37 @@ RIDGE_ALPHA = 10.0
 
 
 @dataclass(frozen=True)
-class Task:
-    """Rows to read a target from.
+class ProbeReading:
+    """What a cross-validated probe said of rows it was not fitted on.
 
     Attributes
     ----------
-    value
-        (row, feature), in memory or Dask blocks of rows.
-    target
-        (row,): codes 0 .. n_class - 1, or numbers where ``n_class`` is 0.
-    block, fold
-        Stretch of time and fold of each row.
+    predicted : float
+        Probabilities [row, class], or numbers [row].
+    base : float
+        The same of a probe that knows only the other folds' targets.
     """
-
-    value: Rows
-    target: np.ndarray
-    n_class: int
-    units: SegmentUnits
-    block: np.ndarray
-    fold: np.ndarray
-
-    def shuffled(self, draws: int, seed: int) -> Iterator["Task"]:
-        """The same rows with targets of other times (see `memlens.stats.nulls`)."""
-        for order in self.units.shuffles(draws, seed):
-            yield replace(self, target=self.target[order])
-
-
-@dataclass(frozen=True)
-class Reading:
-    """What a cross-validated probe said: probabilities (row, class), or predicted numbers (row,), of rows it was not fitted on."""
 
     predicted: np.ndarray
     base: np.ndarray
 
 
-def split(
-    sequence: np.ndarray, segment: np.ndarray, target: np.ndarray, n_class: int, folds: int
-) -> tuple[np.ndarray, np.ndarray]:
-    """Block and fold of each row: folds are whole sequences where there are several, else contiguous blocks of time.
+def cross_validate(task: ProbeTask, kind: Kind, seed: int) -> ProbeReading:
+    """Predict every row by a model fitted on the other folds.
 
-    Classes are spread over the folds as evenly as whole blocks allow.
+    Parameters
+    ----------
+    task : ProbeTask
+        Rows and folds.
+    kind : str
+        "linear" or "mlp".
+    seed : int
+        Of what the fit draws.
 
-    Raises
-    ------
-    AnalysisError
-        When the rows lie in too few blocks.
+    Returns
+    -------
+    ProbeReading
     """
-    from sklearn.model_selection import GroupKFold, StratifiedGroupKFold
-
-    block = time_blocks(sequence, segment, 4 * folds)
-    sequences, group = np.unique(sequence, return_inverse=True)
-    if sequences.size < 2:
-        group = block
-        if group.max() + 1 < folds:
-            raise AnalysisError(
-                f"the rows lie in {group.max() + 1} blocks of segments, expected {folds} or more; record a longer stream"
-            )
-    n = min(folds, int(group.max()) + 1)
-    splitter = StratifiedGroupKFold(n) if n_class else GroupKFold(n)
-    fold = np.zeros(target.size, int)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # a rare class may be missing from a fold; its rows still count in the rest
-        for index, (_, test) in enumerate(splitter.split(target[:, None], target if n_class else None, group)):
-            fold[test] = index
-    return block, fold
-
-
-def read(task: Task, kind: Kind, seed: int) -> Reading:
-    """Predict every row by a model fitted on the other folds; ``base`` is what the other folds' targets alone would say."""
     predicted = np.zeros((task.target.size, task.n_class) if task.n_class else task.target.size)
     base = np.zeros_like(predicted)
     for index in np.unique(task.fold):
@@ -105,11 +66,29 @@ def read(task: Task, kind: Kind, seed: int) -> Reading:
             (np.bincount(own, minlength=task.n_class) + 1) / (own.size + task.n_class) if task.n_class else own.mean()
         )
         predicted[test] = fit_predict(task.value[~test], own, task.value[test], task.n_class, kind, seed)
-    return Reading(predicted, base)
+    return ProbeReading(predicted, base)
 
 
 def fit_predict(value: Rows, target: np.ndarray, new: Rows, n_class: int, kind: Kind, seed: int) -> np.ndarray:
-    """Fit on ``value``, features standardised on it, and predict ``new``: probabilities (row, class) or numbers (row,).
+    """Fit on some rows, features standardised on them, and predict others.
+
+    Parameters
+    ----------
+    value, new : float [row, feature]
+        What is fitted, and what is predicted.
+    target : [row]
+        Codes, or numbers where ``n_class`` is 0.
+    n_class : int
+        Classes there are.
+    kind : str
+        "linear" (a ridge penalty) or "mlp" (one hidden layer of 64).
+    seed : int
+        Of what the fit draws.
+
+    Returns
+    -------
+    float
+        Probabilities [row, class], or numbers [row].
 
     Raises
     ------
@@ -176,11 +155,24 @@ def _model(n_class: int, kind: Kind, seed: int) -> Any:
     return Ridge(alpha=RIDGE_ALPHA)
 
 
-def information(task: Task, reading: Reading, rows: np.ndarray | None = None) -> float:
+def information(task: ProbeTask, reading: ProbeReading, rows: np.ndarray | None = None) -> float:
     """What the vectors say about the target beyond its frequencies.
 
     For classes: bits a row, the cross-entropy of the base rates less that of the probe (the predictive V-information of Xu et
     al., 2020, on held-out rows). For numbers: R2 against the mean of the other folds. Not above 0 where nothing is read.
+
+    Parameters
+    ----------
+    task : ProbeTask
+        What was asked.
+    reading : ProbeReading
+        What was said.
+    rows : int [row] or None
+        Rows that are judged; None takes all.
+
+    Returns
+    -------
+    float
     """
     use = np.arange(task.target.size) if rows is None else rows
     target = task.target[use]
@@ -192,21 +184,49 @@ def information(task: Task, reading: Reading, rows: np.ndarray | None = None) ->
     return float(1 - ((target - reading.predicted[use]) ** 2).sum() / max(total, 1e-300))
 
 
-def scores(task: Task, reading: Reading, rows: np.ndarray | None = None) -> np.ndarray:
-    """Accuracy and macro precision, recall and F1; or R2 alone, (metric,)."""
+def scores(task: ProbeTask, reading: ProbeReading, rows: np.ndarray | None = None) -> np.ndarray:
+    """Accuracy and macro precision, recall and F1; or R2 alone.
+
+    Parameters
+    ----------
+    task : ProbeTask
+        What was asked.
+    reading : ProbeReading
+        What was said.
+    rows : int [row] or None
+        Rows that are judged; None takes all.
+
+    Returns
+    -------
+    float [metric]
+    """
     if not task.n_class:
         return np.array([information(task, reading, rows)])
     use = np.arange(task.target.size) if rows is None else rows
     return confusion_scores(confusion_matrix(task.target[use], reading.predicted[use].argmax(1), task.n_class))
 
 
-def metrics(task: Task) -> list[str]:
+def metrics(task: ProbeTask) -> list[str]:
     """Names of what `scores` gives."""
     return METRICS if task.n_class else ["r2"]
 
 
-def resampled(task: Task, reading: Reading, resamples: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Percentile 95 % interval of `scores` over resampled blocks of time (a cluster bootstrap), two arrays (metric,)."""
+def resampled(task: ProbeTask, reading: ProbeReading, resamples: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Percentile 95 % interval of `scores` over resampled blocks of time (a cluster bootstrap).
+
+    Parameters
+    ----------
+    task : ProbeTask
+        What was asked.
+    reading : ProbeReading
+        What was said.
+    resamples, seed : int
+        Draws, and what they are drawn from.
+
+    Returns
+    -------
+    low, high : float [metric]
+    """
     blocks = np.unique(task.block)
     parts = [np.flatnonzero(task.block == each) for each in blocks]
     if task.n_class:
@@ -220,8 +240,28 @@ def resampled(task: Task, reading: Reading, resamples: int, seed: int) -> tuple[
     return percentiles(spread, axis=0)
 
 
-def calibration(task: Task, reading: Reading, bins: int = 10) -> tuple[float, np.ndarray, np.ndarray, np.ndarray]:
-    """Expected calibration error, and by bin of confidence: mean confidence, accuracy, rows (Guo et al., 2017, equation 3)."""
+def confidence_calibration(
+    task: ProbeTask, reading: ProbeReading, bins: int = 10
+) -> tuple[float, np.ndarray, np.ndarray, np.ndarray]:
+    """Expected calibration error (Guo et al., 2017, equation 3), and what it is made of.
+
+    Parameters
+    ----------
+    task : ProbeTask
+        What was asked.
+    reading : ProbeReading
+        What was said.
+    bins : int
+        Of confidence, of equal width.
+
+    Returns
+    -------
+    error : float
+    confidence, accuracy : float [bin]
+        Means; NaN of no rows.
+    n : int [bin]
+        Rows.
+    """
     confidence, predicted = reading.predicted.max(1), reading.predicted.argmax(1)
     at = np.minimum((confidence * bins).astype(int), bins - 1)
     n = np.bincount(at, minlength=bins)
@@ -232,12 +272,26 @@ def calibration(task: Task, reading: Reading, bins: int = 10) -> tuple[float, np
     return error, sure, right, n
 
 
-def description_length(task: Task, kind: Kind, seed: int) -> tuple[float, float]:
+def description_length(task: ProbeTask, kind: Kind, seed: int) -> tuple[float, float]:
     """Bits to send the classes to someone who has the vectors, by the online code; and bits without vectors.
 
     Blocks of time are sent in a random order; the first 1/32 of them by a uniform code, each further portion by a probe fitted
     on all before it: L = n_1 log2 K - sum_i log2 p_(theta_i)(y_(i+1) | x_(i+1)) (Voita and Titov, 2020, equation 3). Bits without
     vectors: the same code with class frequencies for a probe.
+
+    Parameters
+    ----------
+    task : ProbeTask
+        Of classes.
+    kind : str
+        "linear" or "mlp".
+    seed : int
+        Of the order and of what the fits draw.
+
+    Returns
+    -------
+    with_vectors, without : float
+        Bits.
     """
     rng = np.random.default_rng(seed)
     rank = rng.permutation(int(task.block.max()) + 1)[task.block]
@@ -255,17 +309,3 @@ def description_length(task: Task, kind: Kind, seed: int) -> tuple[float, float]
         counts = np.bincount(task.target[past], minlength=k) + 1
         without -= np.log2(counts[task.target[now]] / counts.sum()).sum()
     return float(with_vectors), float(without)
-
-
-def random_features(task: Task, seed: int) -> Task:
-    """The same task with vectors that know nothing: Gaussian, of the mean and covariance of the real ones."""
-    n, width = task.value.shape
-    mean, scatter = moments(task.value)
-    variance, axes = np.linalg.eigh(scatter / max(n - 1, 1))
-    shape = (np.sqrt(np.maximum(variance, 0)) * axes).T
-
-    def drawn(block: np.ndarray, rows: slice) -> np.ndarray:
-        rng = np.random.default_rng([seed, 3, int(rows.start)])
-        return (rng.normal(size=block.shape) @ shape + mean).astype(block.dtype)
-
-    return replace(task, value=mapped(task.value, drawn, width, 0))

@@ -13,7 +13,7 @@ from memlens.analysis.support.vectors import featured, refuse_nonfinite
 from memlens.errors import AnalysisError
 
 if TYPE_CHECKING:
-    from memlens.recording import Recording
+    from memlens.recording.protocol import RecordingLike
 
 #: Segments read at once.
 READ = 64
@@ -41,7 +41,7 @@ class SegmentVectors:
     place: str
 
 
-def segment_vectors(recording: "Recording", point: str, most: int = 512) -> SegmentVectors:
+def segment_vectors(recording: "RecordingLike", point: str, most: int = 512) -> SegmentVectors:
     """Read a point over at most ``most`` segments, evenly spaced.
 
     Raises
@@ -62,7 +62,7 @@ def segment_vectors(recording: "Recording", point: str, most: int = 512) -> Segm
     return SegmentVectors(value, held, at + first_segment(recording), str(array.dims[2]))
 
 
-def segment_means(recording: "Recording", point: str, most: int = 512) -> np.ndarray:
+def segment_means(recording: "RecordingLike", point: str, most: int = 512) -> np.ndarray:
     """The mean over the held places of a point in each segment, (sequence, segment, feature); never all places at once."""
     array = featured(recording, point)
     at = chosen_segments(recording, most)
@@ -79,7 +79,7 @@ def segment_means(recording: "Recording", point: str, most: int = 512) -> np.nda
     return out
 
 
-def chosen_segments(recording: "Recording", most: int) -> np.ndarray:
+def chosen_segments(recording: "RecordingLike", most: int) -> np.ndarray:
     """Which segments are read, counted from the first recorded one; AnalysisError with fewer than 8."""
     total = n_segments(recording)
     if min(total, most) < 8:
@@ -87,7 +87,7 @@ def chosen_segments(recording: "Recording", most: int) -> np.ndarray:
     return np.unique(np.linspace(0, total - 1, min(total, most)).astype(int))
 
 
-def occupied(recording: "Recording", place: str, shape: tuple[int, ...]) -> np.ndarray:
+def occupied(recording: "RecordingLike", place: str, shape: tuple[int, ...]) -> np.ndarray:
     """Where a point with this axis of places holds a vector, bool (sequence, segment, place)."""
     if place == "entry":
         return recording.tables.segments.entry_id >= 0
@@ -104,7 +104,7 @@ def occupied(recording: "Recording", place: str, shape: tuple[int, ...]) -> np.n
     return held
 
 
-def slot_labels(recording: "Recording", name: str, shape: tuple[int, ...]) -> np.ndarray:
+def slot_labels(recording: "RecordingLike", name: str, shape: tuple[int, ...]) -> np.ndarray:
     """A column of the entries table at the slot each entry came from, int (sequence, segment, slot); -1 where none."""
     table = recording.tables.entries
     sequence, segment, slot = table.sequence, table.segment, table.slot

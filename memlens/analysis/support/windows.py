@@ -10,24 +10,26 @@ from memlens.analysis.support.vectors import gather
 from memlens.dims import Modality
 
 if TYPE_CHECKING:
-    from memlens.recording import Recording
+    from memlens.recording.protocol import RecordingLike
 
 
-def vocabulary(recording: "Recording") -> list[str]:
+def vocabulary(recording: "RecordingLike") -> list[str]:
     """Token strings as a reader should see them; byte-level BPE marks of space and newline become the characters."""
     vocab = recording.positions.attrs.get("vocab", "[]")
     strings = json.loads(vocab) if isinstance(vocab, str) else list(vocab)
     return [str(text).replace("Ġ", " ").replace("Ċ", "\n").replace("▁", " ") for text in strings]
 
 
-def write_attention(recording: "Recording", sequence: np.ndarray, segment: np.ndarray, slot: np.ndarray) -> np.ndarray:
+def write_attention(
+    recording: "RecordingLike", sequence: np.ndarray, segment: np.ndarray, slot: np.ndarray
+) -> np.ndarray:
     """Write attention of slots averaged over heads, (sample, window); window 0 is the picked position."""
     pattern = recording["context.hook_pattern"]
     rows = gather(pattern, sequence, segment - first_segment(recording), slot)
     return rows.astype(np.float32).mean(1)
 
 
-def picked_positions(recording: "Recording", sequence: np.ndarray, entry: np.ndarray) -> np.ndarray:
+def picked_positions(recording: "RecordingLike", sequence: np.ndarray, entry: np.ndarray) -> np.ndarray:
     """Stream position at which the slot of each entry was picked, from the entries table."""
     table = recording.tables.entries
     return table.position[table.index.rows(sequence, entry)]
@@ -39,12 +41,12 @@ def window_positions(picked: np.ndarray, width: int) -> np.ndarray:
 
 
 def window_tokens(
-    recording: "Recording", sequence: np.ndarray, picked: np.ndarray, width: int
+    recording: "RecordingLike", sequence: np.ndarray, picked: np.ndarray, width: int
 ) -> tuple[np.ndarray, np.ndarray]:
     """Token id and modality at each place of the windows, (sample, window); modality -1 outside the stream."""
-    first = int(np.asarray(recording.segments["start"].values).ravel()[0]) if "start" in recording.segments else 0
+    first = recording.tables.segments.first_position
     at = window_positions(picked, width) - first
-    token, modality = (np.asarray(recording.positions[name].values) for name in ("token", "modality"))
+    token, modality = (recording.tables.positions.read(name) for name in ("token", "modality"))
     inside = (at >= 0) & (at < token.shape[1])
     safe = np.where(inside, at, 0)
     rows = sequence[:, None]

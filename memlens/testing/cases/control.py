@@ -11,7 +11,7 @@ from memlens.testing.cases.dynamics import hardly_anything, nothing_found
 from memlens.testing.control import planted_calibration, planted_margins, planted_policies, planted_q, planted_sweep
 from memlens.testing.grading import Case, Verdict
 
-#: One factor: adjusted for more, 39 shuffles could not find anything, and the case would say nothing.
+#: One factor: adjusted for several, 39 shuffles could not find any, and the case would be empty.
 ONE = {"factors": ("importance",), "shuffles": 39}
 CHEAP = {"folds": 2, "repeats": 1, "shuffles": 99, "grid": 2}
 

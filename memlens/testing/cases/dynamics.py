@@ -148,8 +148,10 @@ def _held_or_lost(seed: int) -> Recording:
 
 
 def _judge_held(found: xr.Dataset, truth: dict[str, Any]) -> Verdict:
-    n = dict(zip(found["holder"].values.tolist(), found["holder_n"].values.tolist(), strict=True))
-    accuracy = dict(zip(found["holder"].values.tolist(), found["holder_accuracy"].values.tolist(), strict=True))
+    n = dict(zip(found["fact_location"].values.tolist(), found["fact_location_n"].values.tolist(), strict=True))
+    accuracy = dict(
+        zip(found["fact_location"].values.tolist(), found["fact_location_accuracy"].values.tolist(), strict=True)
+    )
     right = (
         n == {"lost": 20, "context": 0, "level 0": 0, "level 1": 20}
         and accuracy["lost"] == 0

@@ -77,10 +77,10 @@ def _covered(found: xr.Dataset, truth: dict[str, Any]) -> Verdict:
 
 
 def _lives(seed: int, first: int = 0) -> Recording:
-    """Ten births a segment, in three levels; most die, at a rate of 0.25 a segment, some at once."""
+    """Ten new entries a segment, in three levels; most die, at a rate of 0.25 a segment, some at once."""
     random = np.random.default_rng(seed)
-    segments, births = 60, 10
-    segment = np.repeat(np.arange(segments), births) + first
+    segments, new_entries = 60, 10
+    segment = np.repeat(np.arange(segments), new_entries) + first
     level = random.integers(0, 3, segment.size)
     died = segment + random.geometric(0.25, segment.size) - (random.random(segment.size) < 0.3)
     died = np.where(died < first + segments, died, -1)
