@@ -34,7 +34,9 @@ def measure(
         given = taken.bind(recording, *args, **kwargs)
         given.apply_defaults()
         for name, value in given.arguments.items():
-            if "Recording" in str(taken.parameters[name].annotation) and value is not None:
+            parameter = taken.parameters[name]
+            left_out = value is None and parameter.default is None
+            if "Recording" in str(parameter.annotation) and not left_out:
                 for each in value if isinstance(value, list | tuple) else [value]:
                     as_recording(each, name)
         dataset = function(recording, *args, **kwargs)
