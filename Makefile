@@ -5,10 +5,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/ready
 
-.PHONY: help demo test check format dashboard clean
+.PHONY: help demo test test-all check format dashboard clean
 
 help: ## list the targets
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
 
 # torch first: a bare requirement on it may take a build with several GB of GPU libraries.
 $(READY): pyproject.toml constraints.txt
@@ -23,8 +23,11 @@ demo: $(READY) ## stream 100K tokens through the trained model, record, write th
 dashboard: $(READY) ## look at the demo's recording in a browser
 	$(BIN)/memlens open runs/demo --port $(PORT)
 
-test: $(READY) ## run the tests
+test: $(READY) ## run the tests that take minutes together
 	$(BIN)/python -m pytest -n 2
+
+test-all: $(READY) ## run every test, also the slow ones
+	$(BIN)/python -m pytest -n 2 -m "slow or not slow"
 
 check: $(READY) ## lint, format, types, layers
 	$(BIN)/ruff check .

@@ -8,6 +8,10 @@ class MemlensError(Exception):
     """Base of every error that a user's input can cause; the CLI prints it without a traceback."""
 
 
+class ArgumentError(MemlensError, TypeError):
+    """A call was given an argument of a wrong name or type. A TypeError as well, which is what Python raises there."""
+
+
 class ConfigError(MemlensError):
     """A configuration has an unknown key or a value out of range."""
 
@@ -48,7 +52,22 @@ class TrainingError(MemlensError):
 
 
 def closest(name: str, allowed: Iterable[str], n: int = 3) -> str:
-    """Say which allowed names are nearest to ``name``, for the end of an error message."""
+    """Say which allowed names are nearest to a wrong one, for the end of an error message.
+
+    Parameters
+    ----------
+    name : str
+        The wrong one.
+    allowed : iterable of str
+        The right ones.
+    n : int
+        At most so many of them.
+
+    Returns
+    -------
+    str
+        "closest: a, b", or all of the right ones where none is near.
+    """
     names = sorted(allowed)
     near = get_close_matches(name, names, n=n, cutoff=0.4)
     return f"closest: {', '.join(near)}" if near else f"allowed: {', '.join(names)}"

@@ -11,7 +11,7 @@ import numpy as np
 import xarray as xr
 
 from memlens.recording.reading.info import RecordingInfo
-from memlens.recording.reading.tables import Tables
+from memlens.recording.reading.tables import RecordedTables
 from memlens.testing import control, dynamics
 from memlens.testing.efficiency import planted_times
 
@@ -39,8 +39,8 @@ class InMemory:
         return RecordingInfo.parse(self.attrs)
 
     @cached_property
-    def tables(self) -> Tables:
-        return Tables(self)
+    def tables(self) -> RecordedTables:
+        return RecordedTables(self)
 
     def n_rows(self, group: str) -> int:
         return len(getattr(self.tables, group))

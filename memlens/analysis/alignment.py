@@ -16,14 +16,14 @@ from memlens.stats.nulls import time_orders
 from memlens.stats.time_blocks import time_blocks
 
 if TYPE_CHECKING:
-    from memlens.recording import Recording
+    from memlens.recording.protocol import RecordingLike
 
 
 @measure
 def alignment(
-    recording: "Recording",
+    recording: "RecordingLike",
     *,
-    other: "Recording",
+    other: "RecordingLike",
     point: str = "working.hook_slot",
     segments: int = 128,
     shuffles: int = 99,

@@ -17,13 +17,13 @@ from memlens.stats.time_blocks import time_blocks
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
 
-    from memlens.recording import Recording
+    from memlens.recording.protocol import RecordingLike
 
 LEAST = 10
 
 
 @measure
-def answer_sources(recording: "Recording", *, top: int = 8, shuffles: int = 199, seed: int = 0) -> xr.Dataset:
+def answer_sources(recording: "RecordingLike", *, top: int = 8, shuffles: int = 199, seed: int = 0) -> xr.Dataset:
     """Attribute each answer to source positions: read weight, times the parents' shares, times the write attention.
 
     a(question, position) = sum over entries of read(question, entry) share(entry, slot) write(slot, position). What an answer took
@@ -95,7 +95,7 @@ def answer_sources(recording: "Recording", *, top: int = 8, shuffles: int = 199,
     )
 
 
-def _positions(recording: "Recording", tree: Ancestry) -> "tuple[np.ndarray, csr_array]":
+def _positions(recording: "RecordingLike", tree: Ancestry) -> "tuple[np.ndarray, csr_array]":
     """Part of each answer that was traced, and its attribution, sparse [question, position], rows summing to 1."""
     from scipy.sparse import csr_array, diags_array
 
@@ -104,7 +104,7 @@ def _positions(recording: "Recording", tree: Ancestry) -> "tuple[np.ndarray, csr
     slots = csr_array(slots[:, tree.fresh])
     used = np.flatnonzero(np.asarray(slots.sum(0)).ravel() > 0)
     at, write = tree.writes(np.flatnonzero(tree.fresh)[used])
-    start = int(np.asarray(recording.segments["start"].values).ravel()[0])
+    start = recording.tables.segments.first_position
     row, place = np.nonzero(at >= 0)
     shape = used.size, recording.positions.sizes["position"]
     written = csr_array((write[row, place], (row, at[row, place] - start)), shape=shape)
@@ -113,16 +113,16 @@ def _positions(recording: "Recording", tree: Ancestry) -> "tuple[np.ndarray, csr
     return traced, csr_array(diags_array(np.divide(1, total, out=np.zeros_like(total), where=total > 0)) @ share)
 
 
-def _lying_on(recording: "Recording", share: "csr_array", sequence: np.ndarray, fact: np.ndarray) -> np.ndarray:
+def _lying_on(recording: "RecordingLike", share: "csr_array", sequence: np.ndarray, fact: np.ndarray) -> np.ndarray:
     """Part of each attribution on the positions of ``fact``, one for each question."""
     question, position = share.nonzero()
-    label = np.asarray(recording.positions["fact"].values)[sequence[question], position]
+    label = recording.tables.positions.fact[sequence[question], position]
     hit = (label == fact[question]) & (label >= 0)
     return np.bincount(question[hit], share.data[hit], minlength=fact.size)
 
 
 def _null(
-    recording: "Recording", share: "csr_array", rows: tuple[np.ndarray, ...], shuffles: int, seed: int
+    recording: "RecordingLike", share: "csr_array", rows: tuple[np.ndarray, ...], shuffles: int, seed: int
 ) -> np.ndarray:
     """Mean attribution on facts that are shuffled among the questions of one sequence and stretch of time, float [shuffle]."""
     sequence, fact, usable, block = rows
@@ -143,17 +143,17 @@ def _mean(name: str, values: np.ndarray, rows: np.ndarray, block: np.ndarray) ->
     return {name: mean, f"{name}_low": low, f"{name}_high": high}
 
 
-def _listed(recording: "Recording", share: "csr_array", sequence: np.ndarray, top: int) -> dict[str, object]:
+def _listed(recording: "RecordingLike", share: "csr_array", sequence: np.ndarray, top: int) -> dict[str, object]:
     n = sequence.size
     position, weight, text = np.full((n, top), -1), np.zeros((n, top)), np.full((n, top), "", object)
-    start = int(np.asarray(recording.segments["start"].values).ravel()[0])
+    start = recording.tables.segments.first_position
     for row in range(n):
         own = slice(share.indptr[row], share.indptr[row + 1])
         at, value = np.asarray(share.indices[own], int), np.asarray(share.data[own], float)
         best = np.argsort(-value, kind="stable")[:top]
         position[row, : best.size], weight[row, : best.size] = at[best], value[best]
     known = position >= 0
-    token, modality = (np.asarray(recording.positions[name].values) for name in ("token", "modality"))
+    token, modality = (recording.tables.positions.read(name) for name in ("token", "modality"))
     index = np.broadcast_to(sequence[:, None], position.shape)[known], position[known]
     text[known] = token_names(token[index].astype(int), modality[index].astype(int), vocabulary(recording))
     return {

@@ -19,13 +19,13 @@ from memlens.stats.proportions import ratio
 from memlens.stats.time_blocks import time_blocks
 
 if TYPE_CHECKING:
-    from memlens.recording import Recording
+    from memlens.recording.protocol import RecordingLike
 
 LEAST = 20
 
 
 @measure
-def attention(recording: "Recording", *, sample: int = 20_000, shuffles: int = 199, seed: int = 0) -> xr.Dataset:
+def attention(recording: "RecordingLike", *, sample: int = 20_000, shuffles: int = 199, seed: int = 0) -> xr.Dataset:
     """Describe write and read attention, each beside what attention that chooses nothing would give.
 
     Writing: entropy and span of each head over a slot's window, against even attention on the same window. Heads are specialised
@@ -85,7 +85,7 @@ def attention(recording: "Recording", *, sample: int = 20_000, shuffles: int = 1
 
 
 def _writes(
-    recording: "Recording", tree: Ancestry, rows: np.ndarray, shuffles: int, seed: int
+    recording: "RecordingLike", tree: Ancestry, rows: np.ndarray, shuffles: int, seed: int
 ) -> tuple[dict[str, object], int, int]:
     sequence, segment, slot, position = (
         tree.columns[name][rows] for name in ("sequence", "segment", "slot", "position")
@@ -93,8 +93,8 @@ def _writes(
     pattern = gather(recording["context.hook_pattern"], sequence, segment - first_segment(recording), slot)
     weight = pattern.astype(np.float32)
     at = window_positions(position, weight.shape[2])
-    start = int(np.asarray(recording.segments["start"].values).ravel()[0])
-    modality = np.asarray(recording.positions["modality"].values)
+    start = recording.tables.segments.first_position
+    modality = recording.tables.positions.modality
     inside = (at >= start) & (at - start < modality.shape[1])
     weight = weight * inside[:, None]
     total = weight.sum(2, keepdims=True)
@@ -145,7 +145,7 @@ def _specialisation(weight: np.ndarray, shuffles: int, seed: int) -> dict[str, o
     }
 
 
-def _reads(recording: "Recording", tree: Ancestry, shuffles: int, seed: int) -> dict[str, object]:
+def _reads(recording: "RecordingLike", tree: Ancestry, shuffles: int, seed: int) -> dict[str, object]:
     table, n = recording.tables.questions, recording.questions.sizes.get("question", 0)
     codes = len(MODALITIES)
     nothing: dict[str, object] = {

@@ -19,7 +19,7 @@ from memlens.stats.jackknife import jackknife
 from memlens.stats.time_blocks import time_blocks
 
 if TYPE_CHECKING:
-    from memlens.recording import Recording
+    from memlens.recording.protocol import RecordingLike
 
 LEAST, LEAST_ENTRIES = 100, 10
 GROUPS = ["all", *KINDS]
@@ -28,7 +28,7 @@ FLIPS = 999
 
 @measure
 def calibration(
-    recording: "Recording", *, gamma: float = 0.995, horizon: int | None = None, bins: int = 10, seed: int = 0
+    recording: "RecordingLike", *, gamma: float = 0.995, horizon: int | None = None, bins: int = 10, seed: int = 0
 ) -> xr.Dataset:
     """Compare Q of the executed action with the discounted reads to come, where the entry was kept or merged.
 
@@ -89,7 +89,9 @@ def calibration(
     )
 
 
-def _kept(recording: "Recording", gamma: float, steps: int) -> tuple[DecisionRows, np.ndarray, np.ndarray, np.ndarray]:
+def _kept(
+    recording: "RecordingLike", gamma: float, steps: int
+) -> tuple[DecisionRows, np.ndarray, np.ndarray, np.ndarray]:
     """Decisions that kept something and whose future was recorded, with Q of what was done, reads to come, and the entry's family."""
     rows = decision_rows(recording, LEAST)
     tree = Ancestry(recording)

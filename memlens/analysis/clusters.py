@@ -18,12 +18,12 @@ from memlens.stats.hypothesis_tests import p_value
 from memlens.stats.nulls import SegmentUnits
 
 if TYPE_CHECKING:
-    from memlens.recording import Recording
+    from memlens.recording.protocol import RecordingLike
 
 
 @measure
 def clusters(
-    recording: "Recording",
+    recording: "RecordingLike",
     *,
     point: str = "context.hook_slot",
     method: Method = "kmeans",
@@ -111,7 +111,7 @@ def _check(method: Method, draws: int, shuffles: int, boots: int) -> None:
         raise AnalysisError(f"draws is {draws}, shuffles {shuffles} and boots {boots}; give 1 or more of each")
 
 
-def _labels(recording: "Recording", target: str | xr.DataArray, rows: Vectors) -> Target:
+def _labels(recording: "RecordingLike", target: str | xr.DataArray, rows: Vectors) -> Target:
     wanted = target_of(recording, target, rows)
     if wanted.classes is None:
         raise AnalysisError(f"'{wanted.name}' is a number, expected labels; give an array of integers or strings")
@@ -215,7 +215,7 @@ def _agreement(label: np.ndarray, code: np.ndarray, rows: Vectors, shuffles: int
     return out
 
 
-def _tokens(recording: "Recording", rows: Vectors, label: np.ndarray, k: int, n: int) -> dict[str, object]:
+def _tokens(recording: "RecordingLike", rows: Vectors, label: np.ndarray, k: int, n: int) -> dict[str, object]:
     """The n tokens of the largest weight in each cluster; "" where slots or what they were written from are not recorded."""
     tokens, weights = np.full((k, n), "", object), np.zeros((k, n))
     written = rows.source.startswith("fresh") and "context.hook_pattern" in recording.segments

@@ -22,7 +22,7 @@ from memlens.stats.time_blocks import time_blocks
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from memlens.recording import Recording
+    from memlens.recording.protocol import RecordingLike
 
 TARGETS = ("modality", "is_fact")
 #: A level with fewer pairs of merge and slot is left out: five for each of five folds.
@@ -33,7 +33,7 @@ PROBED = ("before", "after", "lost", "lost_low", "lost_high", "after_p")
 
 @measure
 def compression(
-    recording: "Recording",
+    recording: "RecordingLike",
     *,
     store: str = "store.hook_content",
     slot: str = "context.hook_slot",
@@ -114,7 +114,7 @@ def compression(
     )  # fmt: skip
 
 
-def _known_pairs(recording: "Recording", data: EntryVectors) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _known_pairs(recording: "RecordingLike", data: EntryVectors) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Merges and slots in them whose vectors are known, with the merge's level, int [pair] each."""
     merge, leaf = leaves(recording)
     level = recording.tables.entries.level[merge]
@@ -134,7 +134,7 @@ def _levels(level: np.ndarray) -> list[int]:
 
 
 def _level(
-    recording: "Recording", data: EntryVectors, merge: np.ndarray, leaf: np.ndarray, targets: "Sequence[str]", folds: int, sample: int,
+    recording: "RecordingLike", data: EntryVectors, merge: np.ndarray, leaf: np.ndarray, targets: "Sequence[str]", folds: int, sample: int,
     shuffles: int, seed: int,
 ) -> dict[str, Any]:  # fmt: skip
     """Everything about the merges of one level."""
@@ -154,7 +154,7 @@ def _level(
 class _Pairs:
     """Merges of one level and slots in them, in order of the merges' birth."""
 
-    def __init__(self, recording: "Recording", data: EntryVectors, merge: np.ndarray, leaf: np.ndarray, folds: int):
+    def __init__(self, recording: "RecordingLike", data: EntryVectors, merge: np.ndarray, leaf: np.ndarray, folds: int):
         table = recording.tables.entries
         self.sequence, self.segment = table.sequence[merge], table.segment[merge]
         self.merged, self.slot = data.value[merge], data.value[leaf]

@@ -17,7 +17,7 @@ from memlens.stats.nulls import shuffles_within
 from memlens.stats.proportions import ratio, wilson
 
 if TYPE_CHECKING:
-    from memlens.recording import Recording
+    from memlens.recording.protocol import RecordingLike
 
 FACTORS = ("modality", "importance", "novelty", "occupancy_0")
 LEAST = 50
@@ -25,7 +25,7 @@ LEAST = 50
 
 @measure
 def decision_factors(
-    recording: "Recording", *, factors: tuple[str, ...] = FACTORS, bins: int = 4, shuffles: int = 199, seed: int = 0
+    recording: "RecordingLike", *, factors: tuple[str, ...] = FACTORS, bins: int = 4, shuffles: int = 199, seed: int = 0
 ) -> xr.Dataset:
     """Share of executed actions in each group of a factor, and whether the factor tells anything about the action.
 
@@ -103,7 +103,7 @@ def _counts(rows: DecisionRows, groups: dict[str, tuple[np.ndarray, list[str]]],
     return np.concatenate(parts)
 
 
-def _groups(recording: "Recording", rows: DecisionRows, name: str, bins: int) -> tuple[np.ndarray, list[str]]:
+def _groups(recording: "RecordingLike", rows: DecisionRows, name: str, bins: int) -> tuple[np.ndarray, list[str]]:
     """Group of each decision (-1 unknown), and the groups' names."""
     if name == "modality":
         tree = Ancestry(recording)

@@ -12,11 +12,11 @@ from memlens.stats.information import entropy
 from memlens.stats.proportions import ratio
 
 if TYPE_CHECKING:
-    from memlens.recording import Recording
+    from memlens.recording.protocol import RecordingLike
 
 
 @measure
-def decisions(recording: "Recording", *, max_bins: int = MAX_BINS) -> xr.Dataset:
+def decisions(recording: "RecordingLike", *, max_bins: int = MAX_BINS) -> xr.Dataset:
     """Count actions and average Q over time, apart for candidates and residents, all sequences together.
 
     Parameters

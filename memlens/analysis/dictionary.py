@@ -16,12 +16,12 @@ from memlens.stats.hypothesis_tests import p_value
 from memlens.stats.time_blocks import time_blocks
 
 if TYPE_CHECKING:
-    from memlens.recording import Recording
+    from memlens.recording.protocol import RecordingLike
 
 
 @measure
 def dictionary(
-    recording: "Recording",
+    recording: "RecordingLike",
     *,
     point: str = "context.hook_slot",
     atoms: int = 64,
@@ -97,7 +97,7 @@ def dictionary(
 
 
 def _rows(
-    recording: "Recording", point: str, atoms: int, active: int, sample: int | None, draws: int, seed: int
+    recording: "RecordingLike", point: str, atoms: int, active: int, sample: int | None, draws: int, seed: int
 ) -> Vectors:
     """Rows that a dictionary can be learned from."""
     if not 1 <= active <= atoms or draws < 1:
@@ -209,7 +209,7 @@ def _by_modality(code: np.ndarray, modality: np.ndarray) -> np.ndarray:
     return np.divide(sums, total, out=np.full_like(sums, np.nan), where=total > 0)
 
 
-def _examples(recording: "Recording", rows: Vectors, code: np.ndarray, examples: int) -> dict[str, object]:
+def _examples(recording: "RecordingLike", rows: Vectors, code: np.ndarray, examples: int) -> dict[str, object]:
     """The rows that activate each atom most; -1 and "" where fewer do."""
     top = np.argsort(-code, axis=0, kind="stable")[: min(examples, code.shape[0])].T
     activation = np.take_along_axis(code, top.T, 0).T

@@ -14,12 +14,12 @@ from memlens.stats.jackknife import jackknife
 from memlens.stats.time_blocks import time_blocks
 
 if TYPE_CHECKING:
-    from memlens.recording import Recording
+    from memlens.recording.protocol import RecordingLike
 
 
 @measure
 def drift(
-    recording: "Recording",
+    recording: "RecordingLike",
     *,
     point: str = "working.hook_slot",
     segments: int = 256,

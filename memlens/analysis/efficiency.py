@@ -17,7 +17,7 @@ from memlens.stats.hypothesis_tests import p_value
 from memlens.stats.time_blocks import time_blocks
 
 if TYPE_CHECKING:
-    from memlens.recording import Recording
+    from memlens.recording.protocol import RecordingLike
 
 READERS = ["memory", "attention"]
 STEPS = ["all", "without questions", "with questions"]
@@ -29,7 +29,7 @@ STRETCHES = 10
 
 @measure
 def efficiency(
-    recording: "Recording",
+    recording: "RecordingLike",
     *,
     question_tokens: int = 16,
     answer_tokens: int = 4,

@@ -18,7 +18,7 @@ from memlens.stats.time_blocks import time_blocks
 
 if TYPE_CHECKING:
     from memlens.analysis.support.segment_means import SegmentVectors
-    from memlens.recording import Recording
+    from memlens.recording.protocol import RecordingLike
 
 #: Measures in order, and whether something planted makes them larger (1) or smaller (-1) than their null.
 MEASURES = {"effective_rank": -1, "redundancy": 1, "specialisation": 1, "modality": 1}
@@ -26,7 +26,7 @@ MEASURES = {"effective_rank": -1, "redundancy": 1, "specialisation": 1, "modalit
 
 @measure
 def geometry(
-    recording: "Recording",
+    recording: "RecordingLike",
     *,
     point: str = "context.hook_slot",
     rows: int = 2000,
@@ -223,7 +223,7 @@ def _exchanged(value: np.ndarray, where: Where, shuffles: int, seed: int) -> Ite
         yield change[stretch, place]
 
 
-def _modalities(recording: "Recording", data: "SegmentVectors", where: Where) -> np.ndarray:
+def _modalities(recording: "RecordingLike", data: "SegmentVectors", where: Where) -> np.ndarray:
     """Modality of each vector, int [row]; -1 where unknown, and everywhere but in slots."""
     if data.place != "slot":
         return np.full(where[0].size, -1)

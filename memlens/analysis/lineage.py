@@ -17,7 +17,7 @@ from memlens.stats.proportions import ratio, wilson
 from memlens.stats.time_blocks import time_blocks
 
 if TYPE_CHECKING:
-    from memlens.recording import Recording
+    from memlens.recording.protocol import RecordingLike
 
 ENDS = ["never stored", "dropped", "replaced", "held"]
 NEVER, DROPPED, REPLACED, HELD = range(4)
@@ -26,7 +26,7 @@ LEAST = 20
 
 
 @measure
-def lineage(recording: "Recording", *, shuffles: int = 199, seed: int = 0) -> xr.Dataset:
+def lineage(recording: "RecordingLike", *, shuffles: int = 199, seed: int = 0) -> xr.Dataset:
     """Follow every slot through its merges to its end, and every answer's reads to the generation they came from.
 
     A slot ends where the last merge that it went into ends: held when the recording stops, dropped, replaced by a newer slot that
@@ -158,7 +158,7 @@ def _by_level(tree: Ancestry, sources: np.ndarray, levels: int) -> dict[str, obj
     }
 
 
-def _reads_by_level(recording: "Recording", tree: Ancestry, levels: int) -> dict[str, object]:
+def _reads_by_level(recording: "RecordingLike", tree: Ancestry, levels: int) -> dict[str, object]:
     """Share of the reads of store entries by level, and the level's share of entries held when the question was asked."""
     table = recording.tables.questions
     where = table.sequence, table.segment
@@ -175,7 +175,7 @@ def _reads_by_level(recording: "Recording", tree: Ancestry, levels: int) -> dict
         return ratio(own[kept].sum(0), own[kept].sum())
 
     low, high = jackknife(share, time_blocks(*where))
-    held = np.asarray(recording.segments["occupancy"].values, float)
+    held = recording.tables.segments.occupancy.astype(float)
     before = where[1] - first_segment(recording) - 1  # a question reads the store as the segment before left it
     there = (before >= 0) & (before < n_segments(recording))
     could = held[where[0][there], before[there]]

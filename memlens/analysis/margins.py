@@ -15,7 +15,7 @@ from memlens.stats.jackknife import jackknife
 from memlens.stats.time_blocks import time_blocks
 
 if TYPE_CHECKING:
-    from memlens.recording import Recording
+    from memlens.recording.protocol import RecordingLike
 
 LEAST = 20
 #: Quantiles of the margin that are given.
@@ -24,7 +24,7 @@ QUANTILES = np.linspace(0, 1, 21)
 
 @measure
 def margins(
-    recording: "Recording",
+    recording: "RecordingLike",
     *,
     thresholds: Sequence[float] = (0.001, 0.01, 0.1),
     top: int = 20,

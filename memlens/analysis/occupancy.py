@@ -10,11 +10,11 @@ from memlens.analysis.support.result import MAX_BINS, first_segment, n_segments,
 from memlens.recording.format.schema import RESIDENT
 
 if TYPE_CHECKING:
-    from memlens.recording import Recording
+    from memlens.recording.protocol import RecordingLike
 
 
 @measure
-def occupancy(recording: "Recording", *, max_bins: int = MAX_BINS) -> xr.Dataset:
+def occupancy(recording: "RecordingLike", *, max_bins: int = MAX_BINS) -> xr.Dataset:
     """Entries held by level over time, their age and hits; how long they are held is in `memlens.analysis.survival`.
 
     Parameters
@@ -38,7 +38,7 @@ def occupancy(recording: "Recording", *, max_bins: int = MAX_BINS) -> xr.Dataset
         When the recording holds no segment.
     """
     starts, width, first = time_bins(recording, max_bins)
-    held = np.asarray(recording.segments["occupancy"].values, float).mean(0)
+    held = recording.tables.segments.occupancy.astype(float).mean(0)
     edges = np.arange(0, held.shape[0], width)
     length = np.diff(np.append(edges, held.shape[0]))[:, None]
     table = recording.tables.entries
@@ -90,7 +90,7 @@ def _bin_mean(values: np.ndarray, edges: np.ndarray) -> np.ndarray:
     return np.divide(total, n, out=np.full(total.shape, np.nan), where=n > 0)
 
 
-def _hits(recording: "Recording", bins: int, width: int, first: int, levels: int) -> np.ndarray:
+def _hits(recording: "RecordingLike", bins: int, width: int, first: int, levels: int) -> np.ndarray:
     out = np.full((bins, levels), np.nan)
     table = recording.tables.decisions
     if "hits" not in table.features:
@@ -104,7 +104,7 @@ def _hits(recording: "Recording", bins: int, width: int, first: int, levels: int
     return np.divide(total, n, out=np.full(total.shape, np.nan), where=n > 0).reshape(bins, levels)
 
 
-def _capacity(recording: "Recording", levels: int) -> np.ndarray:
+def _capacity(recording: "RecordingLike", levels: int) -> np.ndarray:
     """Places of each level: from the store's own coordinate, else the model's config, else NaN."""
     if "entry_level" in recording.segments.coords:
         return np.bincount(recording.tables.segments.entry_level, minlength=levels).astype(float)

@@ -17,12 +17,12 @@ from memlens.stats.classification import class_scores, confusion_matrix
 from memlens.stats.hypothesis_tests import p_value
 
 if TYPE_CHECKING:
-    from memlens.recording import Recording
+    from memlens.recording.protocol import RecordingLike
 
 
 @measure
 def probe(
-    recording: "Recording",
+    recording: "RecordingLike",
     *,
     point: str = "context.hook_slot",
     target: str | xr.DataArray = "modality",

@@ -20,7 +20,7 @@ from memlens.stats.comparisons import largest_null
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from memlens.recording import Recording
+    from memlens.recording.protocol import RecordingLike
 
 By = Literal["point", "place", "segment", "distance"]
 DEFAULT_POINTS = ("context.hook_slot", "store.hook_content")
@@ -30,7 +30,7 @@ DISTANCES = (-2, -1, 0, 1, 2, 4, 8, 16)
 
 @measure
 def probe_profile(
-    recording: "Recording",
+    recording: "RecordingLike",
     *,
     by: By = "point",
     points: "Sequence[str]" = DEFAULT_POINTS,
@@ -127,7 +127,7 @@ Groups = dict[object, tuple[ProbeTask | None, np.ndarray | None]]
 
 
 def _tasks(
-    recording: "Recording",
+    recording: "RecordingLike",
     by: By,
     points: "Sequence[str]",
     target: str | xr.DataArray,
@@ -168,7 +168,7 @@ def _try(rows: Vectors, target: Target, folds: int, kept: np.ndarray | None = No
 
 
 def _by_distance(
-    recording: "Recording", point: str, target: str | xr.DataArray, distances: "Sequence[int]", folds: int
+    recording: "RecordingLike", point: str, target: str | xr.DataArray, distances: "Sequence[int]", folds: int
 ) -> tuple[Groups, str]:
     """Rows are segments; a vector is all places of the point side by side, on its leading principal axes."""
     data = segment_vectors(recording, point, int(recording.segments.sizes["segment"]))

@@ -16,7 +16,7 @@ from memlens.stats.proportions import wilson
 from memlens.stats.time_blocks import time_blocks
 
 if TYPE_CHECKING:
-    from memlens.recording import Recording
+    from memlens.recording.protocol import RecordingLike
 
 LEAST = 20
 FLIPS = 1999
@@ -25,7 +25,7 @@ NEEDED = ("loss_change", "factual", "executed", "segment", "entry", "slot", "act
 
 @measure
 def q_fidelity(
-    recording: "Recording", *, sweep: xr.Dataset, gamma: float = 0.995, sequence: int = 0, seed: int = 0
+    recording: "RecordingLike", *, sweep: xr.Dataset, gamma: float = 0.995, sequence: int = 0, seed: int = 0
 ) -> xr.Dataset:
     """Compare Q(forced) - Q(taken) with what forcing did to the answers.
 
@@ -133,7 +133,7 @@ def _decided(rows: DecisionRows, sweep: xr.Dataset, sequence: int) -> np.ndarray
     return out
 
 
-def _gain(recording: "Recording", sweep: xr.Dataset, gamma: float) -> np.ndarray:
+def _gain(recording: "RecordingLike", sweep: xr.Dataset, gamma: float) -> np.ndarray:
     """Discounted loss saved by each target, nats; NaN where no question came after it."""
     length = int(recording.info.model_config.get("segment_length") or recording.info.segment_length)
     if length < 1:

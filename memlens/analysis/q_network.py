@@ -14,7 +14,7 @@ from memlens.stats.hypothesis_tests import p_value, sign_flip_p
 from memlens.stats.jackknife import jackknife
 
 if TYPE_CHECKING:
-    from memlens.recording import Recording
+    from memlens.recording.protocol import RecordingLike
 
 LEAST = 100
 FLIPS = 999
@@ -22,7 +22,7 @@ FLIPS = 999
 
 @measure
 def q_network(
-    recording: "Recording",
+    recording: "RecordingLike",
     *,
     folds: int = 5,
     sample: int = 10_000,
@@ -100,7 +100,7 @@ def q_network(
     )
 
 
-def _sampled(recording: "Recording", sample: int, seed: int) -> tuple[DecisionRows, int]:
+def _sampled(recording: "RecordingLike", sample: int, seed: int) -> tuple[DecisionRows, int]:
     """Decisions in order of their entries' birth, at most so many; and how many there were."""
     rows = decision_rows(recording, LEAST)
     total = rows.segment.size

@@ -14,7 +14,7 @@ from memlens.stats.jackknife import jackknife
 from memlens.stats.time_blocks import time_blocks
 
 if TYPE_CHECKING:
-    from memlens.recording import Recording
+    from memlens.recording.protocol import RecordingLike
 
 LEAST = 10
 FLIPS = 1999
@@ -22,7 +22,7 @@ ASKED = ("sequence", "segment", "position", "fact", "answer")
 
 
 @measure
-def regret(recording: "Recording", *, others: "Sequence[Recording]", seed: int = 0) -> xr.Dataset:
+def regret(recording: "RecordingLike", *, others: "Sequence[RecordingLike]", seed: int = 0) -> xr.Dataset:
     """Compare the answers of a recording with those of others of the same model and stream under other policies.
 
     Question by question, so that what makes questions hard cancels. Regret is what the other got right and this one did not, less the
@@ -103,7 +103,7 @@ def _gaps(name: str, difference: np.ndarray, block: np.ndarray, unit: np.ndarray
     return {name + end: ("other", values) for end, values in columns.items()}
 
 
-def _comparable(one: "Recording", other: "Recording") -> None:
+def _comparable(one: "RecordingLike", other: "RecordingLike") -> None:
     differs = []
     for name, what in (("weights_sha256", "weights"), ("stream", "stream"), ("segment_length", "segment length")):
         here, there = getattr(one.info, name), getattr(other.info, name)
@@ -124,7 +124,7 @@ def _comparable(one: "Recording", other: "Recording") -> None:
         )
 
 
-def _names(recordings: "Sequence[Recording]") -> list[str]:
+def _names(recordings: "Sequence[RecordingLike]") -> list[str]:
     """Policies, numbered where one occurs again."""
     names: list[str] = []
     for recording in recordings:

@@ -17,13 +17,13 @@ from memlens.stats.proportions import ratio, wilson
 from memlens.stats.time_blocks import time_blocks
 
 if TYPE_CHECKING:
-    from memlens.recording import Recording
-    from memlens.recording.reading.tables import QuestionTable
+    from memlens.recording.protocol import RecordingLike
+    from memlens.recording.reading.tables import RecordedQuestions
 
 
 @measure
 def retention(
-    recording: "Recording", *, bins: int | Sequence[float] = 8, shuffles: int = 199, seed: int = 0
+    recording: "RecordingLike", *, bins: int | Sequence[float] = 8, shuffles: int = 199, seed: int = 0
 ) -> xr.Dataset:
     """Exact-match accuracy by distance and modality, with Wilson 95 % intervals.
 
@@ -137,7 +137,7 @@ def _edges(distance: np.ndarray, bins: int | Sequence[float]) -> np.ndarray:
     return np.unique([float(distance.min()), *(np.clip(inner, low, high)), high])
 
 
-def _chance(table: "QuestionTable", modality: np.ndarray) -> np.ndarray:
+def _chance(table: "RecordedQuestions", modality: np.ndarray) -> np.ndarray:
     """Share of right answers if the answers of each modality were shuffled: sum over words of P(answer) P(predicted)."""
     answer, predicted = table.answer.astype(str), table.predicted.astype(str)
     out, right = np.full(len(MODALITIES) + 1, np.nan), 0.0
@@ -157,7 +157,12 @@ def _chance(table: "QuestionTable", modality: np.ndarray) -> np.ndarray:
 
 
 def _trend(
-    table: "QuestionTable", distance: np.ndarray, correct: np.ndarray, modality: np.ndarray, shuffles: int, seed: int
+    table: "RecordedQuestions",
+    distance: np.ndarray,
+    correct: np.ndarray,
+    modality: np.ndarray,
+    shuffles: int,
+    seed: int,
 ) -> dict[str, object]:
     from scipy.stats import rankdata
 
@@ -186,7 +191,7 @@ def _trend(
     }
 
 
-def _by_load(recording: "Recording", correct: np.ndarray) -> dict[str, object]:
+def _by_load(recording: "RecordingLike", correct: np.ndarray) -> dict[str, object]:
     facts = facts_before(recording)
     edges = np.unique(np.quantile(facts, [0.25, 0.5, 0.75]).round())
     place = np.searchsorted(edges, facts, side="right")
@@ -197,7 +202,7 @@ def _by_load(recording: "Recording", correct: np.ndarray) -> dict[str, object]:
     }
 
 
-def _by_location(recording: "Recording", correct: np.ndarray) -> dict[str, object]:
+def _by_location(recording: "RecordingLike", correct: np.ndarray) -> dict[str, object]:
     where, known = fact_locations(recording), recording.tables.questions.fact >= 0
     levels = int(recording.segments.sizes["level"])
     names = ["lost", "context", *(f"level {level}" for level in range(levels))]

@@ -18,16 +18,16 @@ from memlens.stats.time_blocks import time_blocks
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from memlens.recording import Recording
+    from memlens.recording.protocol import RecordingLike
 
 DEFAULT_POINTS = ("context.hook_slot", "working.hook_slot", "store.hook_content")
 
 
 @measure
 def similarity(
-    recording: "Recording",
+    recording: "RecordingLike",
     *,
-    other: "Recording | None" = None,
+    other: "RecordingLike | None" = None,
     by: Literal["point", "segment"] = "point",
     points: "Sequence[str]" = DEFAULT_POINTS,
     segments: int = 256,
@@ -99,7 +99,7 @@ def similarity(
 
 
 def _over_time(
-    recording: "Recording", points: "Sequence[str]", segments: int
+    recording: "RecordingLike", points: "Sequence[str]", segments: int
 ) -> tuple[dict[str, np.ndarray], np.ndarray, np.ndarray]:
     """Mean vectors of each point, float [item, feature], with sequence and place in time of each item."""
     means = {name: segment_means(recording, name, segments) for name in points}
@@ -108,7 +108,7 @@ def _over_time(
     return {name: value.reshape(-1, value.shape[-1]) for name, value in means.items()}, sequence, segment
 
 
-def _at_times(recording: "Recording", point: str, times: int) -> dict[str, np.ndarray]:
+def _at_times(recording: "RecordingLike", point: str, times: int) -> dict[str, np.ndarray]:
     """Vectors of all places of the first sequence, by segment."""
     data = segment_vectors(recording, point, max(times, 8))
     held = data.held[0].all(0)

@@ -12,12 +12,12 @@ from memlens.analysis.support.windows import token_names, vocabulary, window_pos
 from memlens.errors import AnalysisError
 
 if TYPE_CHECKING:
-    from memlens.recording import Recording
-    from memlens.recording.reading.tables import DecisionTable, QuestionTable
+    from memlens.recording.protocol import RecordingLike
+    from memlens.recording.reading.tables import RecordedDecisions, RecordedQuestions
 
 
 @measure
-def slot_history(recording: "Recording", *, sequence: int, segment: int, slot: int) -> xr.Dataset:
+def slot_history(recording: "RecordingLike", *, sequence: int, segment: int, slot: int) -> xr.Dataset:
     """Follow one slot: its window, its entry, the entry's decisions and merges, the questions that read them.
 
     Parameters
@@ -75,7 +75,7 @@ def slot_history(recording: "Recording", *, sequence: int, segment: int, slot: i
     )  # fmt: skip
 
 
-def _picked(recording: "Recording", sequence: int, segment: int, slot: int) -> int:
+def _picked(recording: "RecordingLike", sequence: int, segment: int, slot: int) -> int:
     """Stream position the slot was picked at; AnalysisError when there is no such slot."""
     array = recording["context.hook_position"]
     first = first_segment(recording)
@@ -88,17 +88,17 @@ def _picked(recording: "Recording", sequence: int, segment: int, slot: int) -> i
         if not low <= value < high:
             raise AnalysisError(f"{name} is {value}; this recording has {low} to {high - 1}")
     token = int(array.isel(sequence=sequence, segment=segment - first, slot=slot).values)
-    return int(recording.segments["start"].values[segment - first]) + token
+    return int(recording.tables.segments.start[segment - first]) + token
 
 
-def _importance(recording: "Recording", sequence: int, segment: int, slot: int) -> float:
+def _importance(recording: "RecordingLike", sequence: int, segment: int, slot: int) -> float:
     if "context.hook_prior" not in recording.segments:
         return float("nan")
     place = {"sequence": sequence, "segment": segment - first_segment(recording), "slot": slot}
     return float(recording["context.hook_prior"].isel(place).values)
 
 
-def _window(recording: "Recording", sequence: int, segment: int, slot: int, picked: int) -> dict[str, object]:
+def _window(recording: "RecordingLike", sequence: int, segment: int, slot: int, picked: int) -> dict[str, object]:
     where = np.array([sequence]), np.array([segment]), np.array([slot])
     attention = write_attention(recording, *where)
     width = attention.shape[1]
@@ -113,7 +113,7 @@ def _window(recording: "Recording", sequence: int, segment: int, slot: int, pick
 
 
 def _descendants(
-    recording: "Recording", sequence: int, segment: int, slot: int
+    recording: "RecordingLike", sequence: int, segment: int, slot: int
 ) -> dict[str, tuple[object, np.ndarray]]:
     """The slot's own entry, then every merge that has it, or one already found, as a parent."""
     tree = Ancestry(recording)
@@ -145,7 +145,7 @@ def _descendants(
     return out
 
 
-def _decisions(table: "DecisionTable", sequence: int, ids: np.ndarray) -> dict[str, object]:
+def _decisions(table: "RecordedDecisions", sequence: int, ids: np.ndarray) -> dict[str, object]:
     rows = np.flatnonzero((table.sequence == sequence) & np.isin(table.entry, ids))
     rows = rows[np.argsort(table.segment[rows], kind="stable")]
     renamed = {
@@ -160,7 +160,7 @@ def _decisions(table: "DecisionTable", sequence: int, ids: np.ndarray) -> dict[s
     return out | {"q": (("decision", "action"), table.q[rows])}
 
 
-def _questions(table: "QuestionTable", sequence: int, ids: np.ndarray) -> dict[str, object]:
+def _questions(table: "RecordedQuestions", sequence: int, ids: np.ndarray) -> dict[str, object]:
     read = table.read_entry
     share = np.where(np.isin(read, ids) & (read >= 0), table.read_weight, 0)
     found = np.isin(read, ids).any(1) & (read >= 0).any(1)

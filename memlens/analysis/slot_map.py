@@ -12,7 +12,7 @@ from memlens.analysis.support.vectors import LABELS, vectors
 from memlens.errors import AnalysisError, closest
 
 if TYPE_CHECKING:
-    from memlens.recording import Recording
+    from memlens.recording.protocol import RecordingLike
 
 #: UMAP is fitted on at most this many rows.
 UMAP_ROWS = 50_000
@@ -20,7 +20,7 @@ UMAP_ROWS = 50_000
 
 @measure
 def slot_map(
-    recording: "Recording",
+    recording: "RecordingLike",
     *,
     point: str = "context.hook_slot",
     method: Literal["pca", "umap"] = "pca",

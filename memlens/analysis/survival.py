@@ -13,7 +13,7 @@ from memlens.stats.comparisons import holm
 from memlens.stats.survival import half_life, kaplan_meier, log_rank
 
 if TYPE_CHECKING:
-    from memlens.recording import Recording
+    from memlens.recording.protocol import RecordingLike
 
 FACTORS = ("level", "modality", "fact")
 #: Fewer lifetimes than this say nothing about how they are spread.
@@ -21,7 +21,7 @@ LEAST = 20
 
 
 @measure
-def survival(recording: "Recording", *, by: Sequence[str] = FACTORS, max_ages: int = 200) -> xr.Dataset:
+def survival(recording: "RecordingLike", *, by: Sequence[str] = FACTORS, max_ages: int = 200) -> xr.Dataset:
     """Kaplan-Meier curves of the entries of the store, all together and by each factor, with a log-rank test of each.
 
     An entry lives from the segment it is born in until it is dropped, merged or consolidated into another; one that the
@@ -86,7 +86,7 @@ def survival(recording: "Recording", *, by: Sequence[str] = FACTORS, max_ages: i
     )
 
 
-def _lifetimes(recording: "Recording") -> tuple[np.ndarray, np.ndarray]:
+def _lifetimes(recording: "RecordingLike") -> tuple[np.ndarray, np.ndarray]:
     """Segments that each entry was held, until it died or the recording ended, and whether it died."""
     table, first = recording.tables.entries, first_segment(recording)
     born, died = table.segment - first, table.died

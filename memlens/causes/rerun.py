@@ -17,6 +17,7 @@ from memlens.model.state import MemoryState
 from memlens.recording import Recording
 from memlens.recording.capture.replay import refuse_other, state_before
 from memlens.recording.capture.resume import restored
+from memlens.recording.protocol import as_recording
 from memlens.streams import EncodedStream
 from memlens.streams.encoded import AskedQuestion
 
@@ -43,14 +44,13 @@ class Rerun:
     Raises
     ------
     AnalysisError
-        When what is given is not a Recording or not a MemoryModel, the recording was made with interventions, or has no such sequence.
+        When the model is not a MemoryModel, the recording was made with interventions, or has no such sequence.
     RecordingError
-        When the model is another, or no states were kept (with the option that keeps them).
+        When what is given is not a recording, the model is another, or no states were kept (with the option that keeps them).
     """
 
     def __init__(self, recording: Recording, model: Any, sequence: int = 0):
-        if not isinstance(recording, Recording):
-            raise AnalysisError(f"got {recording!r}, expected a Recording; open its folder with memlens.open")
+        as_recording(recording)
         if not isinstance(model, MemoryModel):
             raise AnalysisError(
                 f"model is a {type(model).__name__}, expected the MemoryModel that the recording was made with"

@@ -42,11 +42,11 @@ def run(args: Namespace) -> None:
         return
     chosen = choice(args)
     arguments.use_threads(args)
-    from memlens import recording, report
+    from memlens import report
     from memlens.cli import locate
     from memlens.cli.progress import progress
 
-    opened = recording.open(locate.recording(args.recording))
+    opened = locate.opened(args.recording)
     model = locate.model_of(opened, args.model, chosen)
     with progress() as show:
         written = report.write_report(

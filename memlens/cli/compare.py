@@ -19,11 +19,10 @@ def add(commands: Any) -> None:
 
 def run(args: Namespace) -> None:
     """Print what differs."""
-    from memlens import recording
     from memlens.cli import locate, table
     from memlens.interventions import compare
 
-    parent, child = (recording.open(locate.recording(folder)) for folder in (args.parent, args.child))
+    parent, child = (locate.opened(folder) for folder in (args.parent, args.child))
     found = compare(parent, child).summary()
     if args.json:
         import json

@@ -27,6 +27,9 @@ def add(commands: Any) -> None:
         description="Stream 100K tokens through the trained model, record what its memory did, write the report.",
     )
     parser.add_argument("-o", "--out", metavar="DIR", default="runs/demo", help="folder of the run (runs/demo)")
+    parser.add_argument(
+        "--length", type=arguments.count, metavar="N", default=N_TOKEN, help="length of the stream, such as 10K (100K)"
+    )
     parser.add_argument("--overwrite", action="store_true", help="replace an earlier demo in DIR; never anything else")
     arguments.add_threads(parser)
     arguments.add_workers(parser)
@@ -37,7 +40,7 @@ def run(args: Namespace) -> None:
     """Record, report, and print what was measured and where to look."""
     arguments.use_threads(args)
     out = Path(args.out)
-    _prepare(out, args.overwrite)
+    _prepare(out, args.overwrite, args.length)
 
     from memlens import analysis, recording, report, streams
     from memlens.cli import locate
@@ -45,7 +48,7 @@ def run(args: Namespace) -> None:
     from memlens.model.checkpoint import load_memory_model
 
     model = load_memory_model(locate.model(MODEL))
-    stream = streams.builtin_stream(STREAM, n_token=N_TOKEN, seed=SEED)
+    stream = streams.builtin_stream(STREAM, n_token=args.length, seed=SEED)
     with progress() as show:
         recording.record(model, stream, out / "recording", recording.RecordOptions(progress=show))
         recorded = recording.open(out / "recording")
@@ -56,7 +59,7 @@ def run(args: Namespace) -> None:
     print(f"dashboard:  memlens open {out}")
 
 
-def _prepare(out: Path, overwrite: bool) -> None:
+def _prepare(out: Path, overwrite: bool, n_token: int) -> None:
     """Make ``out`` an empty demo folder, removing an earlier demo only, and only when asked to."""
     from memlens.errors import RecordingError
 
@@ -73,7 +76,7 @@ def _prepare(out: Path, overwrite: bool) -> None:
         for name in ("recording", "report"):
             shutil.rmtree(out / name, ignore_errors=True)
     out.mkdir(parents=True, exist_ok=True)
-    settings = {"memlens": __version__, "model": MODEL, "stream": STREAM, "n_token": N_TOKEN, "seed": SEED}
+    settings = {"memlens": __version__, "model": MODEL, "stream": STREAM, "n_token": n_token, "seed": SEED}
     (out / MARKER).write_text(json.dumps(settings, indent=2) + "\n", encoding="utf-8")
 
 

@@ -19,9 +19,8 @@ def add(commands: Any) -> None:
 
 def run(args: Namespace) -> None:
     """Export."""
-    from memlens import recording
     from memlens.cli import locate
 
-    opened = recording.open(locate.recording(args.run_folder))
+    opened = locate.opened(args.run_folder)
     (opened.to_zarr if args.to == "zarr" else opened.to_parquet)(args.out)
     print(f"exported: {args.out}")

@@ -29,10 +29,9 @@ def run(args: Namespace) -> None:
 
         facts = info.facts(locate.model(args.what))
     else:
-        from memlens import recording
         from memlens.cli import recording_info as info
 
-        facts = info.facts(recording.open(locate.recording(args.what)))
+        facts = info.facts(locate.opened(args.what))
     if args.json:
         print(json.dumps(facts, indent=2))
         return

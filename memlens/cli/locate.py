@@ -60,6 +60,13 @@ def recording(run: str) -> Path:
     return path / "recording" if (path / "recording").is_dir() else path
 
 
+def opened(run: str) -> "Recording":
+    """The recording of a run, opened: where a path of the command line becomes a recording."""
+    from memlens import recording as recordings
+
+    return recordings.open(recording(run))
+
+
 def stream(name: str, n_token: int | None, seed: int | None) -> "Stream":
     """A built-in stream by its name, or one read from a file or folder (``./name`` where the two are called alike)."""
     from memlens import streams

@@ -31,7 +31,7 @@ def run(args: Namespace) -> None:
     from memlens.cli import locate
     from memlens.cli.progress import progress
 
-    opened = recording.open(locate.recording(args.recording))
+    opened = locate.opened(args.recording)
     folder = locate.model(args.model)
     from memlens import interventions
     from memlens.model.checkpoint import load_memory_model

@@ -34,12 +34,12 @@ def add(commands: Any) -> None:
 def run(args: Namespace) -> None:
     """Sweep, write the effects, and print the largest."""
     arguments.use_threads(args)
-    from memlens import interventions, recording
+    from memlens import interventions
     from memlens.cli import locate, table
     from memlens.cli.progress import progress
     from memlens.errors import InterventionError
 
-    opened = recording.open(locate.recording(args.recording))
+    opened = locate.opened(args.recording)
     folder = locate.model(args.model)
     if Path(args.out).exists() or not Path(args.out).parent.is_dir():
         raise InterventionError(f"'{args.out}' exists already, or its folder does not; give a new file in a folder")

@@ -11,9 +11,11 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from memlens.calls import checked
 from memlens.dims import Action
 from memlens.errors import RecordingError
 from memlens.recording import Recording
+from memlens.recording.protocol import as_recording
 
 #: Beginnings of points' names in the order in which a step fires them. Inside of a part, points are listed in that order.
 FIRING = (
@@ -98,6 +100,7 @@ class Comparison:
         }
 
 
+@checked()
 def compare(parent: Recording, child: Recording) -> Comparison:
     """Say what differs between two recordings of one stream.
 
@@ -137,9 +140,8 @@ def compare(parent: Recording, child: Recording) -> Comparison:
 
 def _refuse_unlike(parent: Recording, child: Recording) -> None:
     """RecordingError, naming what differs, when two recordings are not of one stream in segments of one length."""
-    for one in (parent, child):
-        if not isinstance(one, Recording):
-            raise RecordingError(f"got {one!r}, expected a Recording; open its folder with memlens.open")
+    as_recording(parent, "parent")
+    as_recording(child, "child")
     infos = [parent.info, child.info]
     found = {
         "streams": [f"{info.stream.name} ({', '.join(one.sha256[:12] for one in info.streams)})" for info in infos],

@@ -2,6 +2,7 @@
 
 import warnings
 from collections.abc import Sequence
+from numbers import Integral
 from typing import Annotated, Any, Literal
 
 import torch
@@ -21,8 +22,8 @@ def _action(given: Any) -> Any:
     names = [action.name for action in Action]
     if isinstance(given, str) and given.upper() in names:
         return given.upper()
-    if isinstance(given, int) and given in range(len(names)):
-        return Action(given).name
+    if isinstance(given, Integral) and int(given) in range(len(names)):
+        return names[int(given)]
     raise ValueError(f"expected an action; {closest(str(given).upper(), names)}")
 
 

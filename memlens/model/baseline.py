@@ -114,6 +114,20 @@ class StreamReader(StreamModel):
         other = {"hook_logits": ("token", "vocab"), "hook_state": ("head", "head_feature", "state")}
         return {name: other.get(name.rpartition(".")[2], ("token", "feature")) for name in self.hook_dict}
 
+    def sizes(self) -> dict[str, Any]:
+        """Kind and sizes of the layers."""
+        cfg = self.cfg
+        seen = (
+            f"window of {cfg.window}"
+            if cfg.kind == "attention"
+            else f"state of {cfg.ssd_heads} x {cfg.ssd_head_dim} x {cfg.ssd_state}"
+        )
+        return {
+            "d_model": cfg.d_model,
+            "segment": f"{cfg.segment_length} positions",
+            "layers": f"{cfg.n_layers} of {cfg.kind}, {seen}",
+        }
+
     @property
     def policy_name(self) -> str:
         """No policy decides: there is no memory."""

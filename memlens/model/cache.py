@@ -56,7 +56,19 @@ class TemporalCache(Mapping[str, Tensor]):
         self._kept: dict[str, dict[int, dict[int, Tensor]]] = {}
 
     def keep(self, name: str, tensor: Tensor, moment: Moment, firing: int) -> None:
-        """Take down what a point held when it fired for the ``firing``-th time, from 0, in a step."""
+        """Keep what a point held.
+
+        Parameters
+        ----------
+        name : str
+            Of the point.
+        tensor : Tensor
+            A copy.
+        moment : Moment
+            The step in which it fired.
+        firing : int
+            How often it had fired in that step before.
+        """
         if moment is not self._moment:
             if self._moment is not None and moment.segment <= self._moment.segment:
                 self._forget(moment.segment)
@@ -64,7 +76,17 @@ class TemporalCache(Mapping[str, Tensor]):
         self._put(name, tensor, moment, firing)
 
     def keep_gradient(self, name: str, tensor: Tensor, moment: Moment, firing: int) -> None:
-        """Take down the gradient of what ``keep`` was given of the same step and firing."""
+        """Keep the gradient of what ``keep`` was given.
+
+        Parameters
+        ----------
+        name : str
+            Of the point.
+        tensor : Tensor
+            A copy of the gradient.
+        moment, firing
+            Those of the forward pass.
+        """
         self._put(name + GRADIENT, tensor, moment, firing)
 
     def _put(self, name: str, tensor: Tensor, moment: Moment, firing: int) -> None:
@@ -79,7 +101,19 @@ class TemporalCache(Mapping[str, Tensor]):
         return sorted(self._of(name))
 
     def firings(self, name: str, segment: int) -> list[Tensor]:
-        """Everything that passed through a point in a segment, in the order in which it did; of gradients, of those firings that have one.
+        """Everything that passed through a point in a segment, in order; of gradients, that of the firings that have one.
+
+        Parameters
+        ----------
+        name : str
+            Of a point.
+        segment : int
+            From 0.
+
+        Returns
+        -------
+        list of Tensor [sequence, ...]
+            One a firing.
 
         Raises
         ------

@@ -14,11 +14,11 @@ from memlens.model.cache import GRADIENT, Axes, Moment, TemporalCache
 from memlens.model.hooks import At, Clock, Hook, HookPoint, Placed
 
 
-class TimedModule(HookedRootModule):
+class HookedModule(HookedRootModule):
     """A HookedRootModule whose points know the time.
 
-    All of TransformerLens's contract holds. Added: ``hook.segment``, ``at`` in place of a name, an error where a name, or a function on
-    names, matches no point, and one where hooks meet a step that is compiled.
+    All of TransformerLens's contract holds. Added: ``hook.segment``; ``at`` in place of a name; an error where a name, or a function on
+    names, matches no point; and an error where a compiled step would not call the hooks that are attached.
     """
 
     def setup(self) -> None:
@@ -54,7 +54,7 @@ class TimedModule(HookedRootModule):
         # a compiler guards what is read here: a hook that is attached later brings it back to this place
         for point in self.hook_dict.values():
             if point.fwd_hooks or point.bwd_hooks:
-                refuse_hooks(self)
+                _refuse_hooks(self)
 
     # names
 
@@ -73,7 +73,7 @@ class TimedModule(HookedRootModule):
         found = [point for point in self.hook_dict if name(point)]
         if not found:
             raise PointError(
-                f"the function on names chose none of {len(self.hook_dict)} hook points, such as "
+                f"the function on names chose none of {len(self.hook_dict)} hook points; one of them is "
                 f"'{next(iter(self.hook_dict))}'; names are in model.hook_dict"
             )
         return found
@@ -92,7 +92,19 @@ class TimedModule(HookedRootModule):
         level: int | None = None,
         prepend: bool = False,
     ) -> None:
-        """Add a hook at a name, an ``at``, or all points whose names a function chooses."""
+        """Add a hook.
+
+        Parameters
+        ----------
+        name : str, At or callable
+            Of a point; a place, as ``at`` makes it; or a function on names, which chooses all points for which it is true.
+        hook : callable
+            ``hook(tensor, hook)``; what it returns takes the place of the tensor, None leaves it.
+        dir : "fwd" or "bwd"
+            Whether it is given what passes, or its gradient.
+        is_permanent, level, prepend
+            As in TransformerLens.
+        """
         placed = self._placed(name, hook)
         for point in self._points(name):
             super().add_hook(str(point), placed, dir, is_permanent, level, prepend)
@@ -106,8 +118,23 @@ class TimedModule(HookedRootModule):
     # caches
 
     def run_with_cache(self, *args: Any, reset_hooks_end: bool = True, **kwargs: Any) -> tuple[Any, Any]:
-        """As TransformerLens's: of one segment the cache is a dict of name to tensor (of the decoder's points, teacher forcing's); of
-        several, or of a stream, it is a ``TemporalCache``. ``names_filter`` also takes ``at(name, segment=...)``."""
+        """As TransformerLens's.
+
+        Parameters
+        ----------
+        *args, **kwargs
+            As ``forward`` takes them, and TransformerLens's own. ``names_filter`` also takes ``at(name, segment=...)``.
+        reset_hooks_end : bool
+            Whether hooks are taken off afterwards.
+
+        Returns
+        -------
+        out : Any
+            What ``forward`` returns.
+        cache : dict or TemporalCache
+            Of one segment a dict of name to tensor (of the decoder's points that of teacher forcing); of several, or of a stream, a
+            ``TemporalCache``.
+        """
         out, cache = super().run_with_cache(*args, reset_hooks_end=reset_hooks_end, **kwargs)
         # hooks that stay go on filling the cache
         return out, dict(cache) if self.clock.moment.alone and reset_hooks_end else cache
@@ -120,7 +147,26 @@ class TimedModule(HookedRootModule):
         remove_batch_dim: bool = False,
         cache: Any = None,
     ) -> Any:
-        """Attach what ``get_caching_hooks`` makes; the cache that they fill."""
+        """Attach what ``get_caching_hooks`` makes.
+
+        Parameters
+        ----------
+        names_filter : str, callable, At or list of these, optional
+            Points; all of them unless given.
+        incl_bwd : bool
+            Whether gradients are kept as well.
+        device : torch.device or str, optional
+            Where copies are kept; where the tensors are unless given.
+        remove_batch_dim : bool
+            Whether a ``sequence`` axis of size 1 is taken out.
+        cache : dict or TemporalCache, optional
+            To be filled; a new TemporalCache unless given. A dict is filled as TransformerLens fills it: with each point's last firing.
+
+        Returns
+        -------
+        dict or TemporalCache
+            What the hooks fill.
+        """
         cache, forwards, backwards = self.get_caching_hooks(names_filter, incl_bwd, device, remove_batch_dim, cache)
         for name, hook in forwards:
             self.add_hook(name, hook)
@@ -137,9 +183,29 @@ class TimedModule(HookedRootModule):
         cache: Any = None,
         pos_slice: Any = None,
     ) -> tuple[Any, list[Any], list[Any]]:
-        """Hooks that fill a ``TemporalCache``; ``pos_slice`` cuts the axis ``token`` of the points that have it.
+        """Hooks that fill a cache.
 
-        A dict that is given as ``cache`` is filled as TransformerLens fills it: with the last firing of each point.
+        Parameters
+        ----------
+        names_filter : str, callable, At or list of these, optional
+            Points; all of them unless given.
+        incl_bwd : bool
+            Whether gradients are kept as well.
+        device : torch.device or str, optional
+            Where copies are kept; where the tensors are unless given.
+        remove_batch_dim : bool
+            Whether a ``sequence`` axis of size 1 is taken out.
+        cache : dict or TemporalCache, optional
+            To be filled; a new TemporalCache unless given. A dict is filled as TransformerLens fills it: with each point's last firing.
+        pos_slice : int, list, slice or Slice, optional
+            What is kept of the axis ``token``, of the points that have it.
+
+        Returns
+        -------
+        cache : dict or TemporalCache
+            What the hooks fill.
+        forwards, backwards : list of (str, callable)
+            As ``hooks`` takes them.
         """
         axes, cut = self.axes(), Slice.unwrap(pos_slice)
         cache = TemporalCache(axes) if cache is None else cache
@@ -179,7 +245,7 @@ class TimedModule(HookedRootModule):
 
 
 @torch.compiler.disable(reason="hooks are attached, and a compiled step would not call them")
-def refuse_hooks(model: TimedModule) -> None:
+def _refuse_hooks(model: HookedModule) -> None:
     """Run by the step itself, never compiled into it."""
     names = list(model.list_hooks())
     raise ModelError(

@@ -7,15 +7,17 @@ backwards; ``at`` addresses one place in time and space.
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from difflib import get_close_matches
 from functools import cached_property
 from operator import index
 from typing import Any
 
 import torch
-import transformer_lens.hook_points as lens
+import transformer_lens.hook_points
 from torch import Tensor
 
-from memlens.errors import PointError
+from memlens.calls import checked
+from memlens.errors import PointError, closest
 from memlens.model.cache import Moment
 
 Hook = Callable[..., Any]
@@ -39,7 +41,7 @@ class Firing:
         self.number = number
 
 
-class HookPoint(lens.HookPoint):
+class HookPoint(transformer_lens.hook_points.HookPoint):
     """TransformerLens's hook point, which also knows the time.
 
     What a hook is told is that of the tensor it is given; in a backward hook, of the forward pass whose gradient that is.
@@ -86,29 +88,38 @@ class At(str):
     places: Mapping[str, int]
 
 
+@checked()
 def at(name: str, *, segment: int | range | slice | Sequence[int] | None = None, **places: int) -> At:
     """Address one place of a hook point, for ``fwd_hooks``, ``bwd_hooks`` and ``add_hook``.
 
     Parameters
     ----------
-    name
+    name : str
         Of a point.
-    segment
+    segment : int, range, slice or sequence of int, optional
         The segment or segments in which the hook is called, from 0; in all of them unless given. ``slice(3, None)`` is from 3 on.
-    **places
+    **places : int
         Axes of the point, by name, with an index each, such as ``slot=3``, ``entry=17`` or ``sequence=0``: the hook is given that part of
         the tensor alone, these axes taken out, and what it returns is put back there. ``slot`` also says which of the working slots.
+
+    Returns
+    -------
+    At
+        The name, which also holds the place.
 
     Raises
     ------
     PointError
-        When a segment or an index is no whole number, or a segment is negative.
+        When a segment or an index is not a whole number, or a segment is negative.
 
     Examples
     --------
     >>> at("context.hook_slot", segment=3, slot=5)
     'context.hook_slot'
     """
+    for axis in places:
+        if get_close_matches(axis, ("segment",), cutoff=0.8):
+            raise PointError(f"at() got '{axis}', which is no axis; closest: segment")
     address = At(name)
     address.segments = None if segment is None else _segments(segment)
     address.places = {axis: _index(axis, i) for axis, i in places.items()}
@@ -149,9 +160,7 @@ class Placed:
     def __post_init__(self) -> None:
         for axis in self.address.places:
             if self._name(axis) not in self.axes:
-                raise PointError(
-                    f"'{self.address}' has no axis '{axis}'; it has {', '.join(self.axes)}: give at() one of these"
-                )
+                raise PointError(f"'{self.address}' has no axis '{axis}'; {closest(axis, ['segment', *self.axes])}")
 
     def _name(self, axis: str) -> str:
         return "working" if axis == "slot" and "slot" not in self.axes else axis

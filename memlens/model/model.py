@@ -6,7 +6,7 @@ encode -> backbone -> importance -> context slots -> (questions read [M_ctx, M_{
 from collections.abc import Callable
 from dataclasses import replace
 from itertools import pairwise
-from typing import cast
+from typing import Any, cast
 
 import torch
 import torch.nn.functional as F
@@ -80,6 +80,17 @@ class MemoryModel(StreamModel):
         """Axes of every point after ``sequence``, as points.py lists them."""
         return self._axes
 
+    def sizes(self) -> dict[str, Any]:
+        """Sizes of the memory, and who decides."""
+        cfg = self.cfg
+        return {
+            "d_model": cfg.d_model,
+            "segment": f"{cfg.segment_length} positions -> {cfg.n_slots} context slots",
+            "working": f"{cfg.working_slots} slots",
+            "store": f"{' + '.join(map(str, cfg.capacities))} entries",
+            "policy": self.policy_name,
+        }
+
     @property
     def policy_name(self) -> str:
         """Name of the policy that decides."""
@@ -137,7 +148,10 @@ class MemoryModel(StreamModel):
         self.enter(state.segment)
         hidden, context, blocks = self.perceive(segment, state, noise)
         answers, decisions, births, after = self.memorise(context, state, questions, explore)
-        nats, text = self._predict(hidden, segment, state) if predict else no_prediction(segment)
+        if predict:
+            nats, text = text_loss(self.lm_head(hidden, state.working, self.encoders.text), segment)
+        else:
+            nats, text = no_prediction(segment)
         outputs = StepOutputs(nats, text, context.slot, decisions, births, answers)
         return outputs, after.carried(hidden, segment, blocks)
 
@@ -376,17 +390,11 @@ class MemoryModel(StreamModel):
 
     def _remember(self, context: Context, recalled: Entries, state: MemoryState) -> Tensor:
         """M_t from the context slots and what was recalled, reconstructed (the mean of its parts)."""
-        level = torch.zeros_like(recalled.entry)
         content = recalled.content
         if bool(recalled.valid.any()):
             where = (state.store.entry[:, None] == recalled.entry[..., None]).float().argmax(-1)
-            level = self.entry_level[where]
-            content = self.compressor.mean_of_parts(content, level)
+            content = self.compressor.mean_of_parts(content, self.entry_level[where])
         incoming = torch.cat((context.slot, content), 1)
         prior = torch.cat((context.prior, recalled.prior), 1)
         valid = torch.cat((context.valid, recalled.valid), 1)
         return self.working(state.working, incoming, prior, valid)
-
-    def _predict(self, hidden: Tensor, segment: Segment, state: MemoryState) -> tuple[Tensor, Tensor]:
-        """Loss of each text token given H and M_{t-1} before it, nats, and where there is one."""
-        return text_loss(self.lm_head(hidden, state.working, self.encoders.text), segment)

@@ -12,14 +12,14 @@ import torch
 from memlens.dims import BOS, EOS, PAD
 from memlens.model.answers import Questions
 from memlens.model.segment import Segment
-from memlens.model.tensors import Tensors
+from memlens.model.tensors import Tensors, counted
 
 Outputs = TypeVar("Outputs", bound=Tensors, covariant=True)
 
 
 @runtime_checkable
 class Steps(Protocol[Outputs]):
-    """What streams are run through, as MemoryModel and StreamReader are; each carries a state of its own kind."""
+    """What a stream is run through, such as MemoryModel and StreamReader; each carries a state of its own kind."""
 
     cfg: Any
     tokenizer: Any
@@ -29,11 +29,29 @@ class Steps(Protocol[Outputs]):
     def initial_state(self, n_sequence: int = 1) -> Any: ...
     def step(
         self, segment: Segment, state: Any, questions: Questions | None = None, *, predict: bool = True
-    ) -> tuple[Outputs, Any]: ...
+    ) -> tuple[Outputs, Any]:
+        """Read one segment.
+
+        Parameters
+        ----------
+        segment : Segment
+            What is read.
+        state : Any
+            Before it.
+        questions : Questions, optional
+            Asked at its end.
+        predict : bool
+            Whether the loss of the next tokens is computed.
+
+        Returns
+        -------
+        tuple of outputs and state
+            What came out, and the state after the segment.
+        """
 
 
 @runtime_checkable
-class Asked(Protocol):
+class QuestionLike(Protocol):
     """A question of a stream, as ``memlens.streams.AskedQuestion``."""
 
     text: str
@@ -45,13 +63,58 @@ class Encoded(Protocol):
     """An encoded stream, as ``memlens.streams.EncodedStream``."""
 
     def n_segment(self, segment_length: int) -> int: ...
-    def segment(self, t: int, segment_length: int) -> Mapping[str, np.ndarray]: ...
-    def questions_in(self, t: int, segment_length: int) -> list[Any]: ...
+    def segment(self, t: int, segment_length: int) -> Mapping[str, np.ndarray]:
+        """One segment, padded to the full length.
+
+        Parameters
+        ----------
+        t : int
+            Which, from 0.
+        segment_length : int
+            Positions in a segment.
+
+        Returns
+        -------
+        mapping of str to array [token, ...]
+            Columns by name.
+        """
+
+    def questions_in(self, t: int, segment_length: int) -> list[Any]:
+        """What is asked at the end of a segment.
+
+        Parameters
+        ----------
+        t : int
+            Which, from 0.
+        segment_length : int
+            Positions in a segment.
+
+        Returns
+        -------
+        list
+            Questions, in their order.
+        """
 
 
 @dataclass(frozen=True)
 class Result(Generic[Outputs]):
-    """One segment of a run: the columns that went in, the questions asked at its end, what came out, seconds it took."""
+    """One segment of a run.
+
+    Attributes
+    ----------
+    segment : int
+        Which, from 0.
+    rows : list of mapping of str to array [token, ...]
+        The columns that went in, one mapping a sequence.
+    asked : list of list
+        The questions asked at its end, one list a sequence.
+    outputs : Tensors
+        What came out.
+    state : Tensors
+        The state after it.
+    seconds : float
+        How long it took.
+    """
 
     segment: int
     rows: list[Mapping[str, np.ndarray]]
@@ -60,23 +123,54 @@ class Result(Generic[Outputs]):
     state: Any
     seconds: float
 
+    def __repr__(self) -> str:
+        n_token = sum(int(np.sum(columns["valid"])) for columns in self.rows)
+        n_question = sum(map(len, self.asked))
+        return (
+            f"Result of segment {self.segment}: {counted(len(self.rows), 'sequence')}, {counted(n_token, 'token')}, "
+            f"{counted(n_question, 'question')}; {self.outputs.title()}; {self.state.title()}; {self.seconds:.3f} s"
+        )
+
 
 class Change:
-    """Something done to a run, as ``memlens.interventions`` makes them; what a kind does not need does nothing."""
+    """Something done to a run, as ``memlens.interventions`` makes them. A kind overrides what it needs; the rest does nothing."""
 
     def check(self, model: Any, n_segment: int) -> None:
-        """Raise when it does not fit a run of this model over streams of at most ``n_segment`` segments; called before the run."""
+        """Raise when it does not fit a run; called before the run.
+
+        Parameters
+        ----------
+        model : Any
+            What is run.
+        n_segment : int
+            Segments of the longest stream.
+        """
 
     def hooks(self, model: Any) -> Sequence[tuple[str, Any]]:
-        """Forward hooks, as ``run_with_hooks`` takes them; made anew for each run."""
+        """Forward hooks, as ``run_with_hooks`` takes them; called once for each run."""
         return ()
 
     def edit(self, model: Any, segment: int, state: Any) -> Any:
-        """The state to go on from, before segment ``segment``."""
+        """Change the state before a segment.
+
+        Parameters
+        ----------
+        model : Any
+            What is run.
+        segment : int
+            The segment that comes next, from 0.
+        state : Any
+            After the one before.
+
+        Returns
+        -------
+        Any
+            The state to go on from.
+        """
         return state
 
     def saw(self, result: "Result[Any]") -> None:
-        """Told of every segment after it was run."""
+        """Called with the result of each segment after it was run."""
 
     def to_dict(self) -> dict[str, Any]:
         """What a recording says of it."""
@@ -84,7 +178,24 @@ class Change:
 
 
 def segment_of(stream: Encoded, t: int, length: int) -> tuple[Mapping[str, np.ndarray], list[Any]]:
-    """Columns of segment ``t`` and the questions asked at its end; nothing but padding once the stream has ended."""
+    """Columns of a segment, and the questions asked at its end.
+
+    Parameters
+    ----------
+    stream : Encoded
+        What is read.
+    t : int
+        Which segment, from 0; once the stream has ended there is nothing but padding.
+    length : int
+        Positions in a segment.
+
+    Returns
+    -------
+    columns : mapping of str to array [token, ...]
+        By name.
+    asked : list
+        Questions, in their order.
+    """
     n = stream.n_segment(length)
     if t < n:
         return stream.segment(t, length), stream.questions_in(t, length)
@@ -92,8 +203,21 @@ def segment_of(stream: Encoded, t: int, length: int) -> tuple[Mapping[str, np.nd
     return {**empty, "fact": np.full(length, -1, dtype=np.int32)}, []
 
 
-def encode_questions(model: Steps, asked: Sequence[Sequence[Asked]]) -> Questions | None:
-    """Questions of each sequence as padded tensors; None when nobody asks. Longer ones keep their end."""
+def encode_questions(model: Steps, asked: Sequence[Sequence[QuestionLike]]) -> Questions | None:
+    """Questions as padded tensors. One that is too long keeps its end, an answer its beginning.
+
+    Parameters
+    ----------
+    model : Steps
+        Its tokenizer, its longest question and answer, its device.
+    asked : sequence of sequence
+        Questions of each sequence.
+
+    Returns
+    -------
+    Questions or None
+        None when nobody asks.
+    """
     n = max((len(row) for row in asked), default=0)
     if n == 0:
         return None
@@ -114,8 +238,8 @@ def encode_questions(model: Steps, asked: Sequence[Sequence[Asked]]) -> Question
     return Questions(token[..., : width[0]], answer[..., : width[1]], valid).to(model.device)
 
 
-def hooked(model: Any, hooks: Sequence[tuple[str, Any]]) -> AbstractContextManager[Any]:
-    """``model.hooks`` where there are any; a model of streams that cannot be hooked is as good where there are none."""
+def _hooked(model: Any, hooks: Sequence[tuple[str, Any]]) -> AbstractContextManager[Any]:
+    """``model.hooks`` where there are any, so that a model without hook points can be run as well."""
     return model.hooks(fwd_hooks=list(hooks)) if hooks else nullcontext()
 
 
@@ -128,10 +252,27 @@ def run(
     predict: bool = True,
     changes: Sequence[Change] = (),
 ) -> Iterator[Result[Outputs]]:
-    """Yield a Result a segment; streams that end earlier are padded with nothing.
+    """Run a model over streams side by side, segment by segment.
 
-    ``state`` and ``first`` continue a run: the state before segment ``first``. ``changes`` act in their order while a step runs, never
-    between. Gradients are off while a step runs.
+    Parameters
+    ----------
+    model : Steps
+        What is run. Gradients are off while a step runs.
+    streams : sequence of Encoded
+        Those that end earlier are padded.
+    state : Any, optional
+        To continue from; the initial state unless given.
+    first : int
+        The segment to continue with.
+    predict : bool
+        Whether the loss of the next tokens is computed.
+    changes : sequence of Change
+        Act in their order while a step runs, never between steps.
+
+    Yields
+    ------
+    Result
+        One a segment.
     """
     length = model.cfg.segment_length
     state = model.initial_state(len(streams)) if state is None else state
@@ -142,7 +283,7 @@ def run(
     for t in range(first, n_segment):
         rows, asked = map(list, zip(*(segment_of(stream, t, length) for stream in streams), strict=True))
         start = time.perf_counter()
-        with torch.no_grad(), hooked(model, hooks):
+        with torch.no_grad(), _hooked(model, hooks):
             for change in changes:
                 state = change.edit(model, t, state)
             segment = Segment.stack(rows, model.device)

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from memlens.dims import PAYLOAD_WIDTH, Modality
 from memlens.errors import ModelError
 from memlens.model.answers import Questions
-from memlens.model.hooked_module import TimedModule
+from memlens.model.hooked_module import HookedModule
 from memlens.model.run import Change, Encoded, Result, encode_questions, run, segment_of
 from memlens.model.segment import Segment
 
@@ -19,8 +19,8 @@ from memlens.model.segment import Segment
 Piece = tuple[Segment, Questions | None]
 
 
-def text_segment(token: Tensor) -> Segment:
-    """Tokens (B, S) as a segment of text without padding."""
+def _text_segment(token: Tensor) -> Segment:
+    """Tokens, int [sequence, token], as a segment of text without padding."""
     return Segment(
         modality=torch.full_like(token, int(Modality.TEXT)),
         token=token,
@@ -29,8 +29,8 @@ def text_segment(token: Tensor) -> Segment:
     )
 
 
-def to_tokens(tokenizer: Any, text: str | Sequence[str], device: torch.device) -> Tensor:
-    """Token ids int64 (B, N) of texts that have as many tokens each.
+def _to_tokens(tokenizer: Any, text: str | Sequence[str], device: torch.device) -> Tensor:
+    """Token ids, int [sequence, token], of texts that have the same number of tokens.
 
     Raises
     ------
@@ -41,12 +41,12 @@ def to_tokens(tokenizer: Any, text: str | Sequence[str], device: torch.device) -
     lengths = sorted({len(row) for row in rows})
     if len(lengths) != 1 or not lengths[0]:
         raise ModelError(
-            f"texts have {lengths} tokens; expected as many in each, at least one: cut them or run them apart"
+            f"texts have {lengths} tokens; expected the same number in each, at least one: cut them, or run them one by one"
         )
     return torch.tensor(rows, device=device)
 
 
-def pieces(model: Any, given: Any, questions: Questions | None) -> list[Piece]:
+def _pieces(model: Any, given: Any, questions: Questions | None) -> list[Piece]:
     """What is read, segment by segment; ``questions`` are asked at the end of the last one.
 
     Raises
@@ -55,13 +55,13 @@ def pieces(model: Any, given: Any, questions: Questions | None) -> list[Piece]:
         When ``given`` is nothing that can be read.
     """
     if isinstance(given, str) or (isinstance(given, list | tuple) and given and isinstance(given[0], str)):
-        given = to_tokens(model.tokenizer, given, model.device)
+        given = _to_tokens(model.tokenizer, given, model.device)
     found: list[Piece]
     if isinstance(given, Segment):
         found = [(given, None)]
     elif isinstance(given, Tensor) and given.dim() in (1, 2) and given.numel() and not given.is_floating_point():
         token = (given if given.dim() == 2 else given[None]).long().to(model.device)
-        found = [(text_segment(part), None) for part in token.split(model.cfg.segment_length, dim=1)]
+        found = [(_text_segment(part), None) for part in token.split(model.cfg.segment_length, dim=1)]
     elif isinstance(given, Encoded):
         found = _read(model, [given])
     elif isinstance(given, list | tuple) and given and all(isinstance(each, Segment) for each in given):
@@ -88,14 +88,14 @@ def _read(model: Any, streams: Sequence[Any]) -> list[Piece]:
     return found
 
 
-def is_text(given: Any) -> bool:
+def _is_text(given: Any) -> bool:
     """Token ids, or text."""
     return isinstance(given, Tensor | str) or (
         isinstance(given, list | tuple) and bool(given) and isinstance(given[0], str)
     )
 
 
-class StreamModel(TimedModule):
+class StreamModel(HookedModule):
     """A model of streams: whatever it is given, it reads by ``step``, segment by segment, from ``initial_state``."""
 
     #: Name of the point that the logits of the next text token pass through.
@@ -107,7 +107,24 @@ class StreamModel(TimedModule):
         self.cfg: Any = cfg
         self.tokenizer: Any = tokenizer
         self.name: Any = name
+        #: of the weights that were loaded; empty when they came from no folder
         self.sha256 = ""
+
+    def sizes(self) -> dict[str, Any]:
+        """What ``repr`` says of the model beside its parameters, by name."""
+        raise NotImplementedError
+
+    def __repr__(self) -> str:
+        said = {
+            "parameters": f"{sum(p.numel() for p in self.parameters()):,}",
+            "weights": f"sha256 {self.sha256[:12]}" if self.sha256 else "not from a folder",
+            "device": self.device,
+            **self.sizes(),
+        }
+        width = max(map(len, said))
+        return "\n  ".join(
+            [f"{type(self).__name__} '{self.name}'", *(f"{key:<{width}}  {value}" for key, value in said.items())]
+        )
 
     @property
     def device(self) -> torch.device:
@@ -121,7 +138,29 @@ class StreamModel(TimedModule):
     def step(
         self, segment: Segment, state: Any, questions: Questions | None = None, *, predict: bool = True
     ) -> tuple[Any, Any]:
-        """One segment: what comes out, and the state after it. ``questions`` are asked at its end."""
+        """Read one segment.
+
+        Parameters
+        ----------
+        segment : Segment
+            What is read.
+        state : Any
+            Before it.
+        questions : Questions, optional
+            Asked at its end.
+        predict : bool
+            Whether the loss of the next tokens is computed.
+
+        Returns
+        -------
+        tuple of outputs and state
+            What came out, and the state after the segment.
+
+        Raises
+        ------
+        NotImplementedError
+            When a model does not say how it reads.
+        """
         raise NotImplementedError
 
     def forward(
@@ -134,37 +173,42 @@ class StreamModel(TimedModule):
     ) -> Any:
         """Read something: what ``run_with_hooks`` and ``run_with_cache`` call.
 
-        All outputs are held; ``run`` reads streams of any length in constant memory.
+        All outputs are held in memory; ``run`` reads streams of any length in constant memory.
 
         Parameters
         ----------
-        given
-            Token ids int64 (sequence, position) or text, cut into segments; a Segment; an encoded stream with its questions; a list of
-            segments, or of streams side by side.
-        state
-            From the initial state unless one is given.
-        questions
+        given : Any
+            Token ids, int [sequence, token] or [token], or text, cut into segments; a Segment; an encoded stream with its questions; a list
+            of segments, or of streams side by side.
+        state : Any, optional
+            To continue from; the initial state unless given.
+        questions : Questions, optional
             Asked at the end of the last segment.
-        return_type
-            "outputs": of a Segment what ``step`` yields, outputs and state; of anything else the same with a list of outputs. "logits": of
-            the next text token, (sequence, position, vocab). "loss": mean nats of the text tokens, plus that of the answers where
-            something was asked; scalar. "logits" for tokens and text, "outputs" for the others, unless given.
+        return_type : "outputs", "logits" or "loss", optional
+            "outputs": of a Segment what ``step`` returns, outputs and state; of anything else the same with a list of outputs. "logits": of
+            the next text token, float [sequence, token, vocab]. "loss": mean nats of the text tokens, plus that of the answers where
+            something was asked, float []. Unless given, "logits" for tokens and text, "outputs" for the others.
+
+        Returns
+        -------
+        Any
+            As ``return_type`` says.
 
         Raises
         ------
         ModelError
             When ``given`` or ``return_type`` is none of these.
         """
-        read = pieces(self, given, questions)
-        wanted = return_type or ("logits" if is_text(given) else "outputs")
+        read = _pieces(self, given, questions)
+        wanted = return_type or ("logits" if _is_text(given) else "outputs")
         if wanted not in ("outputs", "logits", "loss"):
             raise ModelError(f"return_type is {wanted!r}, expected 'outputs', 'logits' or 'loss'")
         state = self.initial_state(read[0][0].token.shape[0]) if state is None else state
         outputs: list[Any] = []
         logits: list[Tensor] = []
-        self.clock.alone = len(read) == 1 and (isinstance(given, Segment) or is_text(given))
+        self.clock.alone = len(read) == 1 and (isinstance(given, Segment) or _is_text(given))
         try:
-            with passing(self.hook_dict[self.LOGITS], logits) if wanted == "logits" else nullcontext():
+            with _passing(self.hook_dict[self.LOGITS], logits) if wanted == "logits" else nullcontext():
                 for segment, asked in read:
                     one, state = self.step(segment, state, asked)
                     outputs.append(one)
@@ -173,12 +217,12 @@ class StreamModel(TimedModule):
         if wanted == "logits":
             return torch.cat(logits, 1)
         if wanted == "loss":
-            return mean_loss(outputs, [asked for _, asked in read])
+            return _mean_loss(outputs, [asked for _, asked in read])
         return (outputs[0] if isinstance(given, Segment) else outputs), state
 
     def to_tokens(self, text: str | Sequence[str]) -> Tensor:
-        """Token ids int64 (sequence, position) of texts that have as many tokens each. ModelError when they do not."""
-        return to_tokens(self.tokenizer, text, self.device)
+        """Token ids, int [sequence, token], of texts that have the same number of tokens; ModelError when they do not."""
+        return _to_tokens(self.tokenizer, text, self.device)
 
     def run(
         self,
@@ -189,13 +233,26 @@ class StreamModel(TimedModule):
         predict: bool = True,
         changes: Sequence[Change] = (),
     ) -> Iterator[Result[Any]]:
-        """Read encoded streams side by side, one segment a ``Result``, in constant memory; see ``memlens.model.run.run``."""
+        """Read encoded streams side by side in constant memory: ``memlens.model.run.run``.
+
+        Parameters
+        ----------
+        streams : Encoded or sequence of Encoded
+            Those that end earlier are padded.
+        state, first, predict, changes
+            As ``memlens.model.run.run``.
+
+        Returns
+        -------
+        iterator of Result
+            One a segment.
+        """
         read = streams if isinstance(streams, list | tuple) else [cast(Encoded, streams)]
         return run(self, read, state=state, first=first, predict=predict, changes=changes)
 
 
 @contextmanager
-def passing(point: nn.Module, kept: list[Tensor]) -> Iterator[None]:
+def _passing(point: nn.Module, kept: list[Tensor]) -> Iterator[None]:
     """Append to ``kept`` what leaves a point, after all hooks that were there before."""
     handle = point.register_forward_hook(lambda module, args, out: kept.append(cast(Tensor, out)))
     try:
@@ -204,8 +261,8 @@ def passing(point: nn.Module, kept: list[Tensor]) -> Iterator[None]:
         handle.remove()
 
 
-def mean_loss(outputs: Sequence[Any], questions: Sequence[Questions | None]) -> Tensor:
-    """Mean nats of all text tokens, plus the mean loss of the answers where something was asked. Scalar."""
+def _mean_loss(outputs: Sequence[Any], questions: Sequence[Questions | None]) -> Tensor:
+    """Mean nats of all text tokens, plus the mean loss of the answers where something was asked; float []."""
     nats = torch.cat([one.nats[one.text] for one in outputs])
     told = [
         one.answers.loss[asked.valid]

@@ -15,9 +15,48 @@ Bundle = TypeVar("Bundle", bound="Tensors")
 Listed = TypeVar("Listed", bound="Items")
 
 
+def counted(n: int, noun: str) -> str:
+    """A number and what it counts, such as "1 token" and "1,024 tokens".
+
+    Parameters
+    ----------
+    n : int
+        The number.
+    noun : str
+        In the singular.
+
+    Returns
+    -------
+    str
+        With commas between thousands.
+    """
+    return f"{n:,} {noun}{'' if n == 1 else 's'}"
+
+
+def _described(tensor: Tensor) -> str:
+    few = tensor.dim() == 1 and len(tensor) <= 4 and not tensor.is_floating_point() and not tensor.is_meta
+    return f"{str(tensor.dtype).removeprefix('torch.')} {list(tensor.shape)}{f' = {tensor.tolist()}' if few else ''}"
+
+
 @dataclass(frozen=True)
 class Tensors:
     """A frozen bundle of tensors (and of bundles) that moves, clones and detaches as one."""
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        # a dataclass would write one that prints all numbers
+        cls.__repr__ = Tensors.__repr__
+
+    def title(self) -> str:
+        """What it is and how large."""
+        return f"{type(self).__name__} of {counted(sum(x.nbytes for x in self.flat().values()), 'byte')}"
+
+    def __repr__(self) -> str:
+        """Names, dtypes and shapes; also the numbers where there are only a few whole ones, such as ``segment``."""
+        named = self.flat()
+        width = max(map(len, named), default=0)
+        lines = [f"{name:<{width}}  {_described(tensor)}" for name, tensor in named.items()]
+        return "\n  ".join([self.title(), *lines])
 
     def map(self: Bundle, function: Callable[[Tensor], Tensor]) -> Bundle:
         """Apply ``function`` to every tensor, also in nested bundles and tuples."""

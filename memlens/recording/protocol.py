@@ -7,7 +7,7 @@ import xarray as xr
 
 from memlens.errors import RecordingError
 from memlens.recording.reading.info import RecordingInfo
-from memlens.recording.reading.tables import Tables
+from memlens.recording.reading.tables import RecordedTables
 
 
 class RecordingLike(Protocol):
@@ -34,7 +34,7 @@ class RecordingLike(Protocol):
         ...
 
     @property
-    def tables(self) -> Tables:
+    def tables(self) -> RecordedTables:
         """Tables as typed columns."""
         ...
 

@@ -62,7 +62,7 @@ def facts(recording: "RecordingLike", sections: Sequence[Section]) -> list[Row]:
         ("Peak memory", f"{peak / 2**20:,.0f} MiB" if peak else "not recorded"),
     ]
     if "bits_per_byte" in recording.segments:
-        bits = np.asarray(recording.segments["bits_per_byte"].values, float)
+        bits = recording.tables.segments.bits_per_byte
         if np.isfinite(bits).any():
             rows.append(("Next-token loss", f"{np.nanmean(bits):.3f} bits per byte of text"))
     retention = next((s.dataset for s in sections if s.name == "retention" and s.dataset is not None), None)

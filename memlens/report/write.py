@@ -3,10 +3,12 @@
 import shutil
 import tempfile
 import time
+from collections.abc import Iterable
 from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from memlens.calls import checked
 from memlens.catalogue import as_recording
 from memlens.errors import RecordingError
 from memlens.report.files import write_data, write_manifest
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
     from memlens.recording.protocol import RecordingLike
 
 
+@checked(analyses=(Iterable, type(None)))
 def write_report(
     recording: "RecordingLike",
     directory: str | Path,

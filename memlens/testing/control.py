@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from memlens.dims import Action
 from memlens.recording import Recording
 from memlens.recording.format.schema import CANDIDATE, RESIDENT
+from memlens.testing.read_memory import ReadMemory
 from memlens.testing.write import write_recording
 
 FEATURES = ("importance", "novelty", "log_age", "hits", "occupancy_0")
@@ -125,7 +125,7 @@ def planted_calibration(
     RecordingError
         When ``path`` exists.
     """
-    memory = _ReadMemory(np.random.default_rng(seed), n_segment, knows)
+    memory = ReadMemory(np.random.default_rng(seed), n_segment, knows)
     for t in range(n_segment):
         memory.ask(t)
         memory.decide(t, new_entries, merges)
@@ -135,74 +135,6 @@ def planted_calibration(
         entries=_columns(memory.entries), decisions=_columns(memory.decisions), questions=_columns(memory.questions),
         n_segment=n_segment, capacities=(new_entries * n_segment,) * 2, truth={"knows": knows, "returns": returns},
     )  # fmt: skip
-
-
-class _ReadMemory:
-    """A memory whose entries are read by their worth: rows of the three tables, and what each entry gave to each segment's questions."""
-
-    def __init__(self, random: np.random.Generator, n_segment: int, knows: float):
-        self.random, self.n_segment, self.knows = random, n_segment, knows
-        self.n_question = random.integers(1, 9, n_segment + 1)
-        self.worth: list[float] = []
-        self.noise: list[float] = []
-        self.held: list[int] = []
-        self.entries: list[dict[str, Any]] = []
-        self.decisions: list[dict[str, Any]] = []
-        self.questions: list[dict[str, Any]] = []
-        self.read: dict[tuple[int, int], float] = {}
-
-    def ask(self, t: int) -> None:
-        """The questions of a segment, which read held entries."""
-        for _ in range(self.n_question[t] if len(self.held) >= 2 else 0):
-            p = np.array([self.worth[entry] for entry in self.held])
-            pair = [int(entry) for entry in self.random.choice(self.held, 2, replace=False, p=p / p.sum())]
-            self.questions.append({"segment": t, "read_entry": pair, "read_weight": [0.75, 0.25]})
-            for entry, weight in zip(pair, (0.75, 0.25), strict=True):
-                self.read[entry, t] = self.read.get((entry, t), 0.0) + weight
-
-    def decide(self, t: int, new_entries: int, merges: bool) -> None:
-        """The decisions of a segment: a tenth is dropped, two may be merged, the others are kept."""
-        pair = self.random.permutation(self.held)[:2] if merges and len(self.held) > 8 else []
-        merging = [int(entry) for entry in pair]
-        fresh = [self._born(t, self.random.exponential(), [-1, -1]) for _ in range(new_entries)]
-        for entry in [*self.held, *fresh]:
-            dropped = entry not in merging and self.random.random() < 0.1
-            action = Action.COMPRESS if entry in merging else Action.DISCARD if dropped else Action.STORE
-            value = (
-                self.knows * (self.worth[entry] - 1)
-                + (1 - self.knows) * self.noise[entry]
-                + 0.5 * self.n_question[t + 1]
-            )
-            kind = CANDIDATE if entry in fresh else RESIDENT
-            self.decisions.append(
-                {"segment": t, "entry": entry, "kind": kind, "executed": int(action), "q": [value, value, -9.0, 0.0]}
-            )
-            if action != Action.STORE:
-                self.entries[entry] |= {"died": t, "fate": int(action)}
-        self.held = [entry for entry in [*self.held, *fresh] if self.entries[entry]["died"] == -1]
-        self.held += [self._born(t, self.worth[merging[0]] + self.worth[merging[1]], merging)] if merging else []
-
-    def _born(self, t: int, worth: float, parent: list[int]) -> int:
-        self.worth.append(worth)
-        self.noise.append(self.random.normal())
-        entry, level = len(self.entries), 1 if parent[0] >= 0 else 0
-        slot = -1 if level else entry
-        self.entries.append(
-            {"segment": t, "entry": entry, "level": level, "slot": slot, "parent": parent, "died": -1, "fate": -1}
-        )
-        return entry
-
-    def to_come(self, entry: int, t: int, left: int) -> float:
-        """The return of keeping an entry, by its definition: one segment after the other, at most ``left`` of them."""
-        share, row = 1.0, self.entries[entry]
-        if row["died"] == t:
-            child = [at for at, other in enumerate(self.entries) if entry in other["parent"]]
-            if not child:
-                return 0.0
-            entry, share = child[0], 0.5
-        if left == 0 or t + 1 >= self.n_segment:
-            return 0.0
-        return 0.9 * share * (self.read.get((entry, t + 1), 0.0) + self.to_come(entry, t + 1, left - 1))
 
 
 def _columns(rows: list[dict[str, Any]]) -> dict[str, np.ndarray]:

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from memlens.calls import checked
 from memlens.dims import Action
 from memlens.recording import Recording, RecordingWriter, open
 from memlens.recording.format.schema import CANDIDATE, RESIDENT, Variable
@@ -19,6 +20,9 @@ CONTROLS = ("importance", "hits")
 #: Share of questions answered right: NEAR * exp(-distance / SCALE).
 NEAR, SCALE = 0.95, 2000.0
 PLACE = ("sequence", "segment")
+#: First place of each level of the store, and the level of each place.
+STARTS = np.cumsum((0, *CAPACITIES))
+LEVEL = np.repeat(np.arange(len(CAPACITIES)), CAPACITIES)
 
 
 def _points() -> list[Variable]:
@@ -34,6 +38,7 @@ def _points() -> list[Variable]:
     ]  # fmt: skip
 
 
+@checked()
 def planted_recording(
     path: str | Path,
     *,
@@ -89,10 +94,9 @@ def planted_recording(
         "model_config": {"capacities": CAPACITIES, "segment_length": LENGTH},
         "stream": {"name": "planted", "seed": seed, "config": {}, "sha256": ""},
     }  # fmt: skip
-    level = np.repeat(np.arange(len(CAPACITIES)), CAPACITIES)
     with RecordingWriter(
         path, points=points, sizes={"read": READ, "feature": len(CONTROLS)}, attrs=attrs, vocab=VOCAB,
-        coordinates={"entry_level": level, "feature": list(CONTROLS)}, commit_every=commit_every, dtype=dtype,
+        coordinates={"entry_level": LEVEL, "feature": list(CONTROLS)}, commit_every=commit_every, dtype=dtype,
     ) as writer:  # fmt: skip
         for t in range(n_segment):
             rows = [_segment(random, t, s, stores[s], centre, direction) for s in range(n_sequence)]
@@ -125,9 +129,11 @@ def _segment(
     token[pick[0]] = 0
     fact = np.full(LENGTH, -1)
     fact[pick[0]] = t
-    tables = _decide(random, t, s, store, slot, pick, modality)
+    decided = _Decided(random, t, s, store)
+    decided.merge(decided.residents())
+    decided.candidates(slot, pick, modality)
+    tables = decided.tables()
     tables["questions"] = _questions(random, t, s, store)
-    starts = np.cumsum((0, *CAPACITIES))
     arrays = {
         "context.hook_slot": slot,
         "context.hook_position": pick,
@@ -135,7 +141,7 @@ def _segment(
         "context.hook_pattern": random.dirichlet(np.ones(WINDOW), (SLOT, HEAD)),
         "hook_hidden": direction[modality] + random.normal(size=(LENGTH, WIDTH)),
         "store.hook_content": store.content.copy(),
-        "occupancy": np.array([(store.entry[a:b] >= 0).sum() for a, b in pairwise(starts)]),
+        "occupancy": np.array([(store.entry[a:b] >= 0).sum() for a, b in pairwise(STARTS)]),
         "entry_id": store.entry.copy(),
         "n_valid": LENGTH,
         "bits_per_byte": 2.5 if modality == 0 else np.nan,
@@ -143,68 +149,83 @@ def _segment(
     return arrays, {"modality": np.full(LENGTH, modality), "token": token, "fact": fact}, tables
 
 
-def _decide(
-    random: np.random.Generator, t: int, s: int, store: _Store, slot: np.ndarray, pick: np.ndarray, modality: int
-) -> dict[str, dict[str, Any]]:
-    """Candidates: a third stored while there is room. Residents: 5 % dropped, 10 % merged in pairs, the rest kept."""
-    starts = np.cumsum((0, *CAPACITIES))
-    level_of = np.repeat(np.arange(len(CAPACITIES)), CAPACITIES)
-    new_rows, deaths, decisions = [], [], []
+class _Decided:
+    """The decisions of one segment of one sequence: the store they leave, and the rows they add to the tables."""
 
-    def decide(entry: int, agent: int, kind: int, level: int, wanted: Action, executed: Action) -> None:
-        q = random.normal(size=len(Action)) * 0.1
+    def __init__(self, random: np.random.Generator, t: int, s: int, store: _Store):
+        self.random, self.t, self.s, self.store = random, t, s, store
+        self.new_rows: list[dict[str, Any]] = []
+        self.deaths: list[dict[str, Any]] = []
+        self.decisions: list[dict[str, Any]] = []
+
+    def decide(self, entry: int, agent: int, kind: int, level: int, wanted: Action, executed: Action) -> None:
+        q = self.random.normal(size=len(Action)) * 0.1
         q[wanted] += 1
-        decisions.append({"sequence": s, "segment": t, "entry": entry, "agent": agent, "kind": kind, "level": level,
-                          "wanted": int(wanted), "executed": int(executed), "q": q,
-                          "control": [random.random(), 5.0]})  # fmt: skip
+        self.decisions.append({"sequence": self.s, "segment": self.t, "entry": entry, "agent": agent, "kind": kind, "level": level,
+                               "wanted": int(wanted), "executed": int(executed), "q": q,
+                               "control": [self.random.random(), 5.0]})  # fmt: skip
         if executed in (Action.DISCARD, Action.COMPRESS):
-            deaths.append({"sequence": s, "entry": entry, "died": t, "fate": int(executed)})
+            self.deaths.append({"sequence": self.s, "entry": entry, "died": self.t, "fate": int(executed)})
 
-    merging: dict[int, list[int]] = {}
-    for place in np.flatnonzero(store.entry >= 0):
-        level, chance = int(level_of[place]), random.random()
-        if chance < 0.1 and level + 1 < len(CAPACITIES):
-            merging.setdefault(level, []).append(int(place))
-        else:
-            action = Action.DISCARD if chance > 0.95 else Action.RETRIEVE if chance > 0.85 else Action.STORE
-            decide(int(store.entry[place]), SLOT + int(place), RESIDENT, level, action, action)
-            if action == Action.DISCARD:
-                store.entry[place], store.content[place] = -1, 0
-    next_id = t * store.n_id + SLOT
-    for level, places in merging.items():
-        for first in range(0, len(places), 2):
-            pair = places[first : first + 2]
-            room = np.flatnonzero(store.entry[starts[level + 1] : starts[level + 2]] < 0) + starts[level + 1]
-            made = len(pair) == 2 and room.size > 0
-            ids = [int(store.entry[place]) for place in pair]
-            for place, entry in zip(pair, ids, strict=True):
-                executed = Action.COMPRESS if made else Action.STORE
-                decide(entry, SLOT + place, RESIDENT, level, Action.COMPRESS, executed)
-            if made:
-                parents = [store.born[entry] for entry in ids]
-                born = {**parents[0], "segment": t, "entry": next_id, "level": level + 1, "slot": -1, "parent": ids,
-                        "position": max(p["position"] for p in parents), "start": min(p["start"] for p in parents),
-                        "end": max(p["end"] for p in parents)}  # fmt: skip
-                new_rows.append(born)
-                store.entry[room[0]], store.content[room[0]] = next_id, store.content[pair].mean(0)
-                store.entry[pair], store.content[pair] = -1, 0
-                next_id += 1
-    fresh = []
-    for k in range(SLOT):
-        entry, position = t * store.n_id + k, t * LENGTH + int(pick[k])
-        fresh.append({"sequence": s, "segment": t, "entry": entry, "level": 0, "slot": k, "position": position,
-                      "start": max(position - WINDOW + 1, 0), "end": position + 1, "parent": [-1, -1],
-                      "modality": modality, "fact": t if k == 0 else -1})  # fmt: skip
-        wanted = Action.STORE if random.random() < 1 / 3 else Action.DISCARD
-        room = np.flatnonzero(store.entry[: CAPACITIES[0]] < 0)
-        stored = wanted == Action.STORE and room.size > 0
-        decide(entry, k, CANDIDATE, 0, wanted, Action.STORE if stored else Action.DISCARD)
-        if stored:
-            store.entry[room[0]], store.content[room[0]] = entry, slot[k]
-    new_rows = [*fresh, *new_rows]
-    store.born |= {row["entry"]: row for row in new_rows}
-    store.born = {entry: store.born[entry] for entry in store.entry[store.entry >= 0]}
-    return {"decisions": _columns(decisions), "entries": _columns(new_rows), "deaths": _columns(deaths)}
+    def residents(self) -> dict[int, list[int]]:
+        """Drop 5 %, leave 10 % to be merged, keep the rest; places to be merged, by level."""
+        store, merging = self.store, {}
+        for place in np.flatnonzero(store.entry >= 0):
+            level, chance = int(LEVEL[place]), self.random.random()
+            if chance < 0.1 and level + 1 < len(CAPACITIES):
+                merging.setdefault(level, []).append(int(place))
+            else:
+                action = Action.DISCARD if chance > 0.95 else Action.RETRIEVE if chance > 0.85 else Action.STORE
+                self.decide(int(store.entry[place]), SLOT + int(place), RESIDENT, level, action, action)
+                if action == Action.DISCARD:
+                    store.entry[place], store.content[place] = -1, 0
+        return merging
+
+    def merge(self, merging: dict[int, list[int]]) -> None:
+        """Merge places in pairs, where the next level has room."""
+        store, next_id = self.store, self.t * self.store.n_id + SLOT
+        for level, places in merging.items():
+            for first in range(0, len(places), 2):
+                pair = places[first : first + 2]
+                room = np.flatnonzero(store.entry[STARTS[level + 1] : STARTS[level + 2]] < 0) + STARTS[level + 1]
+                made = len(pair) == 2 and room.size > 0
+                ids = [int(store.entry[place]) for place in pair]
+                for place, entry in zip(pair, ids, strict=True):
+                    executed = Action.COMPRESS if made else Action.STORE
+                    self.decide(entry, SLOT + place, RESIDENT, level, Action.COMPRESS, executed)
+                if made:
+                    parents = [store.born[entry] for entry in ids]
+                    born = {**parents[0], "segment": self.t, "entry": next_id, "level": level + 1, "slot": -1, "parent": ids,
+                            "position": max(p["position"] for p in parents), "start": min(p["start"] for p in parents),
+                            "end": max(p["end"] for p in parents)}  # fmt: skip
+                    self.new_rows.append(born)
+                    store.entry[room[0]], store.content[room[0]] = next_id, store.content[pair].mean(0)
+                    store.entry[pair], store.content[pair] = -1, 0
+                    next_id += 1
+
+    def candidates(self, slot: np.ndarray, pick: np.ndarray, modality: int) -> None:
+        """Store a third of the slots while there is room, and drop the others."""
+        fresh, store = [], self.store
+        for k in range(SLOT):
+            entry, position = self.t * store.n_id + k, self.t * LENGTH + int(pick[k])
+            fresh.append({"sequence": self.s, "segment": self.t, "entry": entry, "level": 0, "slot": k, "position": position,
+                          "start": max(position - WINDOW + 1, 0), "end": position + 1, "parent": [-1, -1],
+                          "modality": modality, "fact": self.t if k == 0 else -1})  # fmt: skip
+            wanted = Action.STORE if self.random.random() < 1 / 3 else Action.DISCARD
+            room = np.flatnonzero(store.entry[: CAPACITIES[0]] < 0)
+            stored = wanted == Action.STORE and room.size > 0
+            self.decide(entry, k, CANDIDATE, 0, wanted, Action.STORE if stored else Action.DISCARD)
+            if stored:
+                store.entry[room[0]], store.content[room[0]] = entry, slot[k]
+        self.new_rows = [*fresh, *self.new_rows]
+
+    def tables(self) -> dict[str, dict[str, Any]]:
+        """Rows of the tables, as columns; the store goes on with what it holds."""
+        store = self.store
+        store.born |= {row["entry"]: row for row in self.new_rows}
+        store.born = {entry: store.born[entry] for entry in store.entry[store.entry >= 0]}
+        rows = {"decisions": self.decisions, "entries": self.new_rows, "deaths": self.deaths}
+        return {name: _columns(of) for name, of in rows.items()}
 
 
 def _questions(random: np.random.Generator, t: int, s: int, store: _Store) -> dict[str, Any]:

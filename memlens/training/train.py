@@ -6,6 +6,7 @@ from pathlib import Path
 
 import torch
 
+from memlens.calls import checked
 from memlens.config import TrainConfig
 from memlens.errors import TrainingError
 from memlens.model.baseline import StreamReader
@@ -51,6 +52,7 @@ def fit(
     return trainer.model, rows
 
 
+@checked()
 def train(
     config_path: str | Path, out: str | Path, *, resume: bool = False, progress: TrainingProgress | None = None
 ) -> Path:

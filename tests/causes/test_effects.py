@@ -75,7 +75,7 @@ def test_what_cannot_be_run_again_is_refused(stored, worked, tmp_path):
     recording, model = stored
     with pytest.raises(RecordingError, match="give that model"):
         effects(recording, worked[1])
-    with pytest.raises(AnalysisError, match="got 'r1', expected a Recording"):
+    with pytest.raises(RecordingError, match="recording: got a str 'r1', expected a recording"):
         effects("r1", model)  # pyright: ignore[reportArgumentType]
     with pytest.raises(AnalysisError, match="expected the MemoryModel"):
         effects(recording, "nano")  # pyright: ignore[reportArgumentType]

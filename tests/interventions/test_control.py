@@ -170,7 +170,7 @@ def test_whom_there_is_not(model: MemoryModel, stream: EncodedStream, recorded: 
         "slot 8 does not exist; there are slots 0 to 7": Force(segment=3, slot=8, action="STORE"),
         "in segment 9, but the streams have segments 0 to 8": Force(segment=9, slot=0, action="STORE"),
         "entry 998 is not there in segment 3": Drop(segment=3, entry=998),
-        "knows no entry 997": Insert(segment=3, entry=997, source=recorded),
+        "has no entry 997": Insert(segment=3, entry=997, source=recorded),
         "sequence 1 does not exist": Drop(segment=3, entry=0, sequence=1),
     }
     for message, change in wrong.items():

@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -125,6 +126,14 @@ def test_a_wrong_field_is_named_with_the_closest_right_one(
     if not isinstance(values.get("segment"), slice):
         with pytest.raises(ConfigError, match=message):
             from_dict({"kind": kind.kind(), **values})
+
+
+def test_numbers_of_numpy_are_taken() -> None:
+    assert Drop(segment=np.int64(3), entry=np.int32(7)) == Drop(segment=3, entry=7)
+    assert Force(segment=np.int64(3), slot=np.int64(1), action=np.int64(3)) == Force(
+        segment=3, slot=1, action="DISCARD"
+    )
+    assert Forbid(action="STORE", segment=np.arange(3)) == Forbid(action="STORE", segment=(0, 1, 2))
 
 
 def test_fields_are_given_by_name() -> None:

@@ -41,10 +41,21 @@ def targets(results: list[Result]) -> list[tuple[int, int, str]]:
 
 
 @pytest.fixture(scope="module")
-def by_hand(model: MemoryModel, stream: EncodedStream, targets: list[tuple[int, int, str]]) -> list[list[Result]]:
+def by_hand(
+    model: MemoryModel, stream: EncodedStream, results: list[Result], targets: list[tuple[int, int, str]]
+) -> list[list[Result]]:
+    """A run for each target; up to its segment it is the factual one."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        return [list(model.run(stream, changes=[Force(segment=t, entry=e, action=a)])) for t, e, a in targets]
+        return [
+            results[:t]
+            + list(
+                model.run(
+                    stream, state=results[t - 1].state, first=t, changes=[Force(segment=t, entry=entry, action=action)]
+                )
+            )
+            for t, entry, action in targets
+        ]
 
 
 def test_each_effect_is_that_of_a_run_of_its_own(

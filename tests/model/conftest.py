@@ -70,7 +70,7 @@ def make_questions(seed: int, n_sequence: int = 2) -> Questions:
 
 
 @pytest.fixture(params=["transformer_lens", "memlens"])
-def lens(request: pytest.FixtureRequest, model: MemoryModel) -> HookedRootModule:
+def hooked(request: pytest.FixtureRequest, model: MemoryModel) -> HookedRootModule:
     if request.param == "memlens":
         return model
     torch.manual_seed(0)

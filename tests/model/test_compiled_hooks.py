@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from memlens.errors import ModelError
 from memlens.model.cache import Axes
-from memlens.model.hooked_module import TimedModule
+from memlens.model.hooked_module import HookedModule
 from memlens.model.hooks import HookPoint
 
 # of torch's own compiler, about its own tensors
@@ -23,7 +23,7 @@ REFUSED = r"hooks are attached at hook_x, but this step is compiled"
 X = torch.ones(2, 3)
 
 
-class Small(TimedModule):
+class Small(HookedModule):
     """One point; compiling it takes a moment, the memory model's step takes seconds."""
 
     def __init__(self) -> None:

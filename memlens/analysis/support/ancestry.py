@@ -17,7 +17,7 @@ from memlens.analysis.support.windows import window_positions
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
 
-    from memlens.recording import Recording
+    from memlens.recording.protocol import RecordingLike
 
 COLUMNS = ("sequence", "segment", "entry", "level", "slot", "position", "modality", "fact", "died", "fate")
 
@@ -37,7 +37,7 @@ class Ancestry:
         bool [birth]: whether an entry was written from a slot.
     """
 
-    def __init__(self, recording: "Recording"):
+    def __init__(self, recording: "RecordingLike"):
         table = recording.tables.entries
         self.recording = recording
         self.columns = table.columns(*COLUMNS)
@@ -109,7 +109,7 @@ class Ancestry:
         first = first_segment(self.recording)
         share = gather(pattern, sequence, segment - first, slot).astype(np.float32).mean(1)
         at = window_positions(self.columns["position"][rows], share.shape[1])
-        start = int(np.asarray(self.recording.segments["start"].values).ravel()[0])
+        start = self.recording.tables.segments.first_position
         inside = (at >= start) & (at - start < self.recording.positions.sizes["position"])
         share = np.where(inside, share, 0)
         total = share.sum(1, keepdims=True)

@@ -14,7 +14,7 @@ from memlens.recording.reading.entry_index import group_numbers
 from memlens.stats.time_blocks import time_blocks
 
 if TYPE_CHECKING:
-    from memlens.recording import Recording
+    from memlens.recording.protocol import RecordingLike
 
 
 @dataclass(frozen=True)
@@ -79,7 +79,7 @@ class DecisionRows:
         return q[:, keep].max(1) - q[:, release].max(1)
 
 
-def decision_rows(recording: "Recording", least: int) -> DecisionRows:
+def decision_rows(recording: "RecordingLike", least: int) -> DecisionRows:
     """Read the decisions.
 
     Parameters

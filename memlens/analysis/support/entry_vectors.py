@@ -10,7 +10,7 @@ from memlens.analysis.support.result import first_segment, n_segments
 from memlens.analysis.support.vectors import featured, gather, refuse_nonfinite
 
 if TYPE_CHECKING:
-    from memlens.recording import Recording
+    from memlens.recording.protocol import RecordingLike
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class EntryVectors:
     known: np.ndarray
 
 
-def entry_vectors(recording: "Recording", store: str, slot: str) -> EntryVectors:
+def entry_vectors(recording: "RecordingLike", store: str, slot: str) -> EntryVectors:
     """Vectors of all entries that were ever held or came from a recorded slot.
 
     Parameters
@@ -58,7 +58,7 @@ def entry_vectors(recording: "Recording", store: str, slot: str) -> EntryVectors
     where = sequence[fresh], segment[fresh] - first, place[fresh]
     value[fresh] = gather(slots, *where)
     refuse_nonfinite(value[fresh], slot, [str(dim) for dim in slots.dims], where)
-    ids = np.asarray(recording.segments["entry_id"].values).transpose(1, 0, 2)
+    ids = recording.tables.segments.entry_id.transpose(1, 0, 2)
     at, held_sequence, held_place = np.nonzero(ids >= 0)
     held = ids[at, held_sequence, held_place]
     span = int(max(entry.max(initial=0), held.max(initial=0))) + 1
@@ -73,7 +73,7 @@ def entry_vectors(recording: "Recording", store: str, slot: str) -> EntryVectors
     return EntryVectors(value, known)
 
 
-def leaves(recording: "Recording") -> tuple[np.ndarray, np.ndarray]:
+def leaves(recording: "RecordingLike") -> tuple[np.ndarray, np.ndarray]:
     """Pairs of a merge and each fresh slot that went into it, directly or by way of other merges.
 
     A fresh slot that consolidated with an entry is no merge: it names that entry as its parent, but took nothing from it.

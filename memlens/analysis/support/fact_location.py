@@ -7,13 +7,13 @@ import numpy as np
 from memlens.analysis.support.ancestry import Ancestry
 
 if TYPE_CHECKING:
-    from memlens.recording import Recording
+    from memlens.recording.protocol import RecordingLike
 
 #: Codes below those of the store's levels: nowhere, or in the slots of the segment that the question ends.
 LOST, CONTEXT = -2, -1
 
 
-def fact_locations(recording: "Recording") -> np.ndarray:
+def fact_locations(recording: "RecordingLike") -> np.ndarray:
     """Where the fact of each question was held, int [question]: LOST, CONTEXT or the level; of several, the lowest.
 
     A fact is held by the slots whose window it ends in and by what these were merged into. A question of segment t reads the slots
@@ -43,12 +43,12 @@ def fact_locations(recording: "Recording") -> np.ndarray:
     return out
 
 
-def facts_before(recording: "Recording") -> np.ndarray:
+def facts_before(recording: "RecordingLike") -> np.ndarray:
     """Facts stated in the stream before each question was asked, int [question]."""
     table = recording.tables.questions
     sequence, position = table.sequence, table.position
-    label = np.asarray(recording.positions["fact"].values)
-    start = int(np.asarray(recording.segments["start"].values).ravel()[0])
+    label = recording.tables.positions.fact
+    start = recording.tables.segments.first_position
     out = np.zeros(sequence.size, int)
     for own in np.unique(sequence):
         facts, first = np.unique(label[own], return_index=True)

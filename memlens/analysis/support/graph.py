@@ -11,10 +11,10 @@ from memlens.errors import AnalysisError
 if TYPE_CHECKING:
     import networkx as nx
 
-    from memlens.recording import Recording
+    from memlens.recording.protocol import RecordingLike
 
 
-def lineage_graph(recording: "Recording", *, sequence: int = 0, tokens: bool = False) -> "nx.DiGraph":
+def lineage_graph(recording: "RecordingLike", *, sequence: int = 0, tokens: bool = False) -> "nx.DiGraph":
     """Everything of one sequence from source tokens over entries to answers; edges point forward in time.
 
     ``networkx.ancestors(graph, node)`` and ``networkx.descendants(graph, node)`` answer what anything came from and went into.

@@ -15,10 +15,12 @@ from memlens.analysis.support.decision_table import DecisionRows
 from memlens.dims import Action
 
 if TYPE_CHECKING:
-    from memlens.recording import Recording
+    from memlens.recording.protocol import RecordingLike
 
 
-def reads_to_come(recording: "Recording", rows: DecisionRows, tree: Ancestry, gamma: float, horizon: int) -> np.ndarray:
+def reads_to_come(
+    recording: "RecordingLike", rows: DecisionRows, tree: Ancestry, gamma: float, horizon: int
+) -> np.ndarray:
     """Discounted read weight of what each decision left, over the segments after it.
 
     Parameters
@@ -63,7 +65,7 @@ def _key(birth: np.ndarray, segment: np.ndarray) -> np.ndarray:
     return np.maximum(birth, 0).astype(np.int64) << 32 | segment
 
 
-def _read(recording: "Recording", tree: Ancestry, key: np.ndarray, order: np.ndarray) -> np.ndarray:
+def _read(recording: "RecordingLike", tree: Ancestry, key: np.ndarray, order: np.ndarray) -> np.ndarray:
     """Weight with which the answers of a decision's segment read its entry in the store, float [row]."""
     table = recording.tables.questions
     sequence, segment = table.sequence, table.segment

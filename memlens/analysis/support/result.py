@@ -12,7 +12,7 @@ from memlens.dims import Action, Modality
 from memlens.errors import AnalysisError
 
 if TYPE_CHECKING:
-    from memlens.recording import Recording
+    from memlens.recording.protocol import RecordingLike
 
 MODALITIES = [modality.name.lower() for modality in Modality]
 ACTIONS = [action.name for action in Action]
@@ -23,7 +23,7 @@ MAX_BINS = 2000
 
 
 def finish(
-    dataset: xr.Dataset, name: str, recording: "Recording", n: int, params: Mapping[str, Any], **notes: Any
+    dataset: xr.Dataset, name: str, recording: "RecordingLike", n: int, params: Mapping[str, Any], **notes: Any
 ) -> xr.Dataset:
     """Attach the attributes that every result carries.
 
@@ -58,12 +58,12 @@ def finish(
     return dataset
 
 
-def first_segment(recording: "Recording") -> int:
+def first_segment(recording: "RecordingLike") -> int:
     """Index of the first recorded segment (not 0 in a replay that started later)."""
     return recording.tables.segments.first
 
 
-def n_segments(recording: "Recording") -> int:
+def n_segments(recording: "RecordingLike") -> int:
     """Count the recorded segments; AnalysisError when there is none."""
     n = int(recording.segments.sizes.get("segment", 0))
     if n == 0:
@@ -71,7 +71,7 @@ def n_segments(recording: "Recording") -> int:
     return n
 
 
-def time_bins(recording: "Recording", max_bins: int) -> tuple[np.ndarray, int, int]:
+def time_bins(recording: "RecordingLike", max_bins: int) -> tuple[np.ndarray, int, int]:
     """Cut the recorded segments into at most ``max_bins`` bins of equal length.
 
     Parameters
@@ -120,7 +120,7 @@ def names(codes: Sequence[int] | np.ndarray, allowed: Sequence[str]) -> list[str
     return [allowed[int(code)] if 0 <= code < len(allowed) else "none" for code in codes]
 
 
-def same_stream(one: "Recording", other: "Recording") -> None:
+def same_stream(one: "RecordingLike", other: "RecordingLike") -> None:
     """Check that two recordings read the same stream in the same segments.
 
     Without this, whatever is compared segment by segment is compared across different things.
@@ -142,7 +142,7 @@ def same_stream(one: "Recording", other: "Recording") -> None:
             differs.append(f"{what}s ({sizes[0]} and {sizes[1]})")
     if not differs:
         for name in ("modality", "token"):
-            arrays = [np.asarray(recording.positions[name].values) for recording in (one, other)]
+            arrays = [recording.tables.positions.read(name) for recording in (one, other)]
             if arrays[0].shape != arrays[1].shape:
                 differs.append(f"positions ({arrays[0].shape[1]} and {arrays[1].shape[1]} a sequence)")
                 break

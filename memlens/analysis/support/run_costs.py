@@ -13,8 +13,8 @@ from memlens.errors import AnalysisError
 from memlens.recording.format.schema import RESIDENT
 
 if TYPE_CHECKING:
-    from memlens.recording import Recording
-    from memlens.recording.reading.tables import EntryTable
+    from memlens.recording.protocol import RecordingLike
+    from memlens.recording.reading.tables import RecordedEntries
 
 #: Reads of less weight are left out of what question and decoder see.
 LEAST_WEIGHT = 1e-4
@@ -46,7 +46,7 @@ class Run:
     question_reads: np.ndarray
 
 
-def config_of(recording: "Recording") -> ModelConfig:
+def config_of(recording: "RecordingLike") -> ModelConfig:
     """The recorded sizes of the model; AnalysisError where some are not there, since a default in their place would be a guess."""
     told = dict(recording.info.model_config)
     missing = [name for name in ModelConfig.model_fields if name not in told]
@@ -58,7 +58,7 @@ def config_of(recording: "Recording") -> ModelConfig:
     return ModelConfig.parse(told, "model_config of the recording")
 
 
-def run_of(recording: "Recording", cfg: ModelConfig) -> Run:
+def run_of(recording: "RecordingLike", cfg: ModelConfig) -> Run:
     """What of a run its cost depends on.
 
     Parameters
@@ -75,7 +75,7 @@ def run_of(recording: "Recording", cfg: ModelConfig) -> Run:
     n, s = n_segments(recording), cfg.segment_length
     segments, asked = recording.tables.segments, recording.tables.questions
     first = segments.first
-    modality = np.asarray(recording.positions["modality"].values)[:, : n * s]
+    modality = recording.tables.positions.modality[:, : n * s]
     modality = np.pad(modality, ((0, 0), (0, n * s - modality.shape[1])), constant_values=-1).reshape(-1, n, s)
     size = modality.shape[:2]
     at, sequence = asked.segment - first, asked.sequence
@@ -91,7 +91,7 @@ def run_of(recording: "Recording", cfg: ModelConfig) -> Run:
     )
 
 
-def _recalls(recording: "Recording", size: tuple[int, int], first: int) -> np.ndarray:
+def _recalls(recording: "RecordingLike", size: tuple[int, int], first: int) -> np.ndarray:
     """Segments in which a resident was retrieved; one that a candidate absorbed, with the same action, comes back as nothing."""
     table, entries = recording.tables.decisions, recording.tables.entries
     done = (table.kind == RESIDENT) & (table.executed == int(Action.RETRIEVE))
@@ -102,7 +102,7 @@ def _recalls(recording: "Recording", size: tuple[int, int], first: int) -> np.nd
     return there
 
 
-def _reads(recording: "Recording", cfg: ModelConfig) -> np.ndarray:
+def _reads(recording: "RecordingLike", cfg: ModelConfig) -> np.ndarray:
     """Vectors that each question read, at most: all parts of every entry with weight."""
     asked, entries = recording.tables.questions, recording.tables.entries
     level = _of_entry(entries, entries.level, asked.sequence[:, None], asked.read_entry, 0)
@@ -110,7 +110,7 @@ def _reads(recording: "Recording", cfg: ModelConfig) -> np.ndarray:
 
 
 def _of_entry(
-    table: "EntryTable", column: np.ndarray, sequence: np.ndarray, entry: np.ndarray, unknown: int
+    table: "RecordedEntries", column: np.ndarray, sequence: np.ndarray, entry: np.ndarray, unknown: int
 ) -> np.ndarray:
     """Values of a column of the entries, for entries by their ids."""
     row = table.index.rows(sequence, entry)

@@ -13,7 +13,7 @@ from memlens.analysis.support.vectors import featured, refuse_nonfinite
 from memlens.errors import AnalysisError
 
 if TYPE_CHECKING:
-    from memlens.recording import Recording
+    from memlens.recording.protocol import RecordingLike
 
 #: Segments read at once.
 READ = 64
@@ -41,7 +41,7 @@ class SegmentVectors:
     place: str
 
 
-def segment_vectors(recording: "Recording", point: str, most: int = 512) -> SegmentVectors:
+def segment_vectors(recording: "RecordingLike", point: str, most: int = 512) -> SegmentVectors:
     """Read a point over time, at most so many segments.
 
     Parameters
@@ -75,7 +75,7 @@ def segment_vectors(recording: "Recording", point: str, most: int = 512) -> Segm
     return SegmentVectors(value, held, at + first_segment(recording), str(array.dims[2]))
 
 
-def segment_means(recording: "Recording", point: str, most: int = 512) -> np.ndarray:
+def segment_means(recording: "RecordingLike", point: str, most: int = 512) -> np.ndarray:
     """Mean over the held places of a point in each segment, never with all places in memory at once.
 
     Parameters
@@ -106,7 +106,7 @@ def segment_means(recording: "Recording", point: str, most: int = 512) -> np.nda
     return out
 
 
-def chosen_segments(recording: "Recording", most: int) -> np.ndarray:
+def chosen_segments(recording: "RecordingLike", most: int) -> np.ndarray:
     """Which segments are read.
 
     Parameters
@@ -132,7 +132,7 @@ def chosen_segments(recording: "Recording", most: int) -> np.ndarray:
     return np.unique(np.linspace(0, total - 1, min(total, most)).astype(int))
 
 
-def occupied(recording: "Recording", place: str, shape: tuple[int, ...]) -> np.ndarray:
+def occupied(recording: "RecordingLike", place: str, shape: tuple[int, ...]) -> np.ndarray:
     """Where a point holds a vector.
 
     Parameters
@@ -163,7 +163,7 @@ def occupied(recording: "Recording", place: str, shape: tuple[int, ...]) -> np.n
     return held
 
 
-def slot_labels(recording: "Recording", name: str, shape: tuple[int, ...]) -> np.ndarray:
+def slot_labels(recording: "RecordingLike", name: str, shape: tuple[int, ...]) -> np.ndarray:
     """A column of the entries table at the slot each entry came from.
 
     Parameters

@@ -11,7 +11,7 @@ from memlens.analysis.support.vectors import Vectors, refuse_nonfinite
 from memlens.errors import AnalysisError, closest
 
 if TYPE_CHECKING:
-    from memlens.recording import Recording
+    from memlens.recording.protocol import RecordingLike
 
 #: Targets that are known by name, beside any recorded variable over [sequence, segment] or [sequence, segment, place].
 NAMED = ("modality", "is_fact", "level", "time")
@@ -40,7 +40,7 @@ class Target:
         return self.value >= 0 if self.classes is not None else np.isfinite(self.value)
 
 
-def target_of(recording: "Recording", target: str | xr.DataArray, rows: Vectors) -> Target:
+def target_of(recording: "RecordingLike", target: str | xr.DataArray, rows: Vectors) -> Target:
     """The target of each row.
 
     Parameters
@@ -74,7 +74,7 @@ def target_of(recording: "Recording", target: str | xr.DataArray, rows: Vectors)
     if target == "time":
         return Target("time", rows.labels["segment"].astype(float), None)
     if target == "level" and place == "entry":
-        level = recording.segments["entry_level"].values.astype(int)
+        level = recording.tables.segments.entry_level
         return Target("level", level[rows.labels["place"]], [f"level {at}" for at in range(level.max() + 1)])
     if target in recording.segments.data_vars:
         array = recording[target]
@@ -86,7 +86,7 @@ def target_of(recording: "Recording", target: str | xr.DataArray, rows: Vectors)
     )
 
 
-def _from_array(recording: "Recording", array: xr.DataArray, rows: Vectors, place: str, name: str) -> Target:
+def _from_array(recording: "RecordingLike", array: xr.DataArray, rows: Vectors, place: str, name: str) -> Target:
     where = {
         "sequence": rows.labels["sequence"],
         "segment": rows.labels["segment"] - first_segment(recording),

@@ -23,7 +23,7 @@ from memlens.errors import AnalysisError
 from memlens.recording.reading.entry_index import group_numbers
 
 if TYPE_CHECKING:
-    from memlens.recording import Recording
+    from memlens.recording.protocol import RecordingLike
 
 LABELS = ("sequence", "segment", "place", "entry", "modality", "fact", "importance")
 
@@ -118,7 +118,7 @@ def refuse_nonfinite(value: Rows, name: str, dims: Sequence[str], where: Sequenc
     )
 
 
-def featured(recording: "Recording", point: str) -> xr.DataArray:
+def featured(recording: "RecordingLike", point: str) -> xr.DataArray:
     """A recorded point that holds vectors.
 
     Parameters
@@ -146,7 +146,9 @@ def featured(recording: "Recording", point: str) -> xr.DataArray:
     return array
 
 
-def vectors(recording: "Recording", point: str, sample: int | None, seed: int, memory: int | None = None) -> Vectors:
+def vectors(
+    recording: "RecordingLike", point: str, sample: int | None, seed: int, memory: int | None = None
+) -> Vectors:
     """Sample rows of a point uniformly, in order of time.
 
     Parameters
@@ -198,7 +200,7 @@ def vectors(recording: "Recording", point: str, sample: int | None, seed: int, m
     return Vectors(value, {name: labels[name] for name in LABELS}, source, total, str(array.dims[2]))
 
 
-def _rows(recording: "Recording", place: str, array: xr.DataArray) -> tuple[dict[str, np.ndarray], str]:
+def _rows(recording: "RecordingLike", place: str, array: xr.DataArray) -> tuple[dict[str, np.ndarray], str]:
     if place == "slot":
         return _fresh(recording), "fresh slots, each a birth in the entries table"
     if place == "entry":
@@ -211,15 +213,15 @@ def _rows(recording: "Recording", place: str, array: xr.DataArray) -> tuple[dict
     rows |= {"entry": unknown, "modality": unknown, "fact": unknown}
     if place != "token":
         return rows, f"every place along '{place}' of every segment"
-    kept = (np.arange(places) < np.asarray(recording.segments["n_valid"].values)[:, :, None]).ravel()
+    kept = (np.arange(places) < recording.tables.segments.n_valid[:, :, None]).ravel()
     at = (rows["segment"] - first_segment(recording)) * places + rows["place"]
     for name in ("modality", "fact"):
-        table = np.asarray(recording.positions[name].values)
+        table = recording.tables.positions.read(name)
         rows[name] = table[rows["sequence"], np.minimum(at, table.shape[1] - 1)].astype(int)
     return {name: values[kept] for name, values in rows.items()}, "positions of the stream"
 
 
-def _fresh(recording: "Recording") -> dict[str, np.ndarray]:
+def _fresh(recording: "RecordingLike") -> dict[str, np.ndarray]:
     table = recording.tables.entries
     rows = table.columns("sequence", "segment", "slot", "entry", "modality", "fact")
     first = first_segment(recording)
@@ -228,7 +230,7 @@ def _fresh(recording: "Recording") -> dict[str, np.ndarray]:
     return {name: values[kept] for name, values in rows.items()}
 
 
-def _stored(recording: "Recording") -> dict[str, np.ndarray]:
+def _stored(recording: "RecordingLike") -> dict[str, np.ndarray]:
     ids = recording.tables.segments.entry_id.transpose(1, 0, 2)
     segment, sequence, place = np.nonzero(ids >= 0)
     entry = ids[segment, sequence, place]
@@ -247,7 +249,7 @@ def _stored(recording: "Recording") -> dict[str, np.ndarray]:
     return rows
 
 
-def _importance(recording: "Recording", place: str, where: tuple[np.ndarray, np.ndarray, np.ndarray]) -> np.ndarray:
+def _importance(recording: "RecordingLike", place: str, where: tuple[np.ndarray, np.ndarray, np.ndarray]) -> np.ndarray:
     point = {"slot": "context.hook_prior", "token": "importance.hook_score"}.get(place)
     if point is None or point not in recording.segments:
         return np.full(where[0].size, np.nan)

@@ -10,17 +10,19 @@ from memlens.analysis.support.vectors import gather
 from memlens.dims import Modality
 
 if TYPE_CHECKING:
-    from memlens.recording import Recording
+    from memlens.recording.protocol import RecordingLike
 
 
-def vocabulary(recording: "Recording") -> list[str]:
+def vocabulary(recording: "RecordingLike") -> list[str]:
     """Token strings as a reader should see them; byte-level BPE marks of space and newline become the characters."""
     vocab = recording.positions.attrs.get("vocab", "[]")
     strings = json.loads(vocab) if isinstance(vocab, str) else list(vocab)
     return [str(text).replace("Ġ", " ").replace("Ċ", "\n").replace("▁", " ") for text in strings]
 
 
-def write_attention(recording: "Recording", sequence: np.ndarray, segment: np.ndarray, slot: np.ndarray) -> np.ndarray:
+def write_attention(
+    recording: "RecordingLike", sequence: np.ndarray, segment: np.ndarray, slot: np.ndarray
+) -> np.ndarray:
     """Write attention of slots, averaged over heads.
 
     Parameters
@@ -40,7 +42,7 @@ def write_attention(recording: "Recording", sequence: np.ndarray, segment: np.nd
     return rows.astype(np.float32).mean(1)
 
 
-def picked_positions(recording: "Recording", sequence: np.ndarray, entry: np.ndarray) -> np.ndarray:
+def picked_positions(recording: "RecordingLike", sequence: np.ndarray, entry: np.ndarray) -> np.ndarray:
     """Where in the stream the slot of each entry was picked.
 
     Parameters
@@ -78,7 +80,7 @@ def window_positions(picked: np.ndarray, width: int) -> np.ndarray:
 
 
 def window_tokens(
-    recording: "Recording", sequence: np.ndarray, picked: np.ndarray, width: int
+    recording: "RecordingLike", sequence: np.ndarray, picked: np.ndarray, width: int
 ) -> tuple[np.ndarray, np.ndarray]:
     """What is at each place of the windows.
 
@@ -96,9 +98,9 @@ def window_tokens(
     token, modality : int [sample, window]
         Modality is -1 outside of the stream.
     """
-    first = int(np.asarray(recording.segments["start"].values).ravel()[0]) if "start" in recording.segments else 0
+    first = recording.tables.segments.first_position
     at = window_positions(picked, width) - first
-    token, modality = (np.asarray(recording.positions[name].values) for name in ("token", "modality"))
+    token, modality = (recording.tables.positions.read(name) for name in ("token", "modality"))
     inside = (at >= 0) & (at < token.shape[1])
     safe = np.where(inside, at, 0)
     rows = sequence[:, None]

@@ -16,7 +16,7 @@ from zarr.core.buffer.cpu import Buffer
 
 from memlens.errors import RecordingError
 from memlens.provenance import peak_rss
-from memlens.recording.capture.validate_rows import Rows
+from memlens.recording.capture.validate_rows import RowsByGroup
 from memlens.recording.format.arrays import GrowingArray, group_document, root_document
 from memlens.recording.format.fsync import flush, give_back
 from memlens.recording.format.repository import create_repository, open_repository
@@ -83,7 +83,7 @@ class Appender:
         elif resume:
             _remove_partial(path)
 
-    def append(self, rows: Rows) -> None:
+    def append(self, rows: RowsByGroup) -> None:
         """Take rows of some groups; a column may be given for some rows alone, as ``Sparse``."""
         if not self._arrays:
             self._arrays = {name: self._arrays_of(group, rows) for name, group in self.groups.items()}
@@ -180,7 +180,7 @@ class Appender:
                 made[-1].add(0, value)
         return made
 
-    def _arrays_of(self, group: Group, rows: Rows) -> dict[str, GrowingArray]:
+    def _arrays_of(self, group: Group, rows: RowsByGroup) -> dict[str, GrowingArray]:
         """Arrays with the sizes that ``sizes`` and the first rows say."""
         if group.name == "positions":
             self.attrs["segment_length"] = np.shape(rows["positions"]["token"])[1] // len(rows["segments"]["segment"])

@@ -72,12 +72,42 @@ def stream_files(folder: str | Path) -> dict[str, Path]:
 
 
 def share(rank: int, world: int, files: Mapping[str, Path]) -> dict[str, Path]:
-    """What rank ``rank`` of ``world`` records: every ``world``-th stream."""
+    """Divide streams among the ranks of torchrun.
+
+    Parameters
+    ----------
+    rank, world : int
+        Number of this process, and of all.
+    files : dict
+        Name -> stream.
+
+    Returns
+    -------
+    dict
+        Every ``world``-th stream, from number ``rank`` on.
+    """
     return {name: files[name] for name in list(files)[rank::world]}
 
 
 def record_one(model: str, policy: str | None, stream: str, path: str, options: RecordOptions) -> Recorded:
-    """Make one recording complete. Errors of the input are told, not raised: they would not go away by trying again."""
+    """Make one recording complete.
+
+    Parameters
+    ----------
+    model : str
+        Folder of the model.
+    policy : str or None
+        Controller policy instead of the model's own.
+    stream, path : str
+        File of the stream, and folder of its recording.
+    options : RecordOptions
+        How it is recorded; a recording that was begun is always resumed.
+
+    Returns
+    -------
+    Recorded
+        It also holds an error of the input: trying again would not help, so none is raised.
+    """
     name = Path(path).name
     from memlens.recording.capture.record import record
     from memlens.recording.reading.recording import open
@@ -94,7 +124,26 @@ def record_one(model: str, policy: str | None, stream: str, path: str, options: 
 def record_here(
     model: str, policy: str | None, files: Mapping[str, Path], out: str | Path, options: RecordOptions
 ) -> Iterator[Recorded]:
-    """Record streams one after the other, in this process."""
+    """Record streams one after the other, in this process.
+
+    Parameters
+    ----------
+    model : str
+        Folder of the model.
+    policy : str or None
+        Controller policy instead of the model's own.
+    files : dict
+        Name -> stream.
+    out : path
+        Folder of the recordings.
+    options : RecordOptions
+        How each is recorded.
+
+    Yields
+    ------
+    Recorded
+        One a stream.
+    """
     for name, stream in files.items():
         yield record_one(model, policy, str(stream), str(Path(out) / name), options)
 
@@ -109,7 +158,7 @@ def record_many(
     policy: str | None = None,
     options: RecordOptions = RecordOptions(),  # noqa: B008 - frozen
 ) -> Iterator[Recorded]:
-    """Record streams on Dask, each as ``out/name``; gives one result a stream, in the order in which they end.
+    """Record streams on Dask, each as ``out/name``.
 
     Parameters
     ----------
@@ -127,6 +176,11 @@ def record_many(
         Controller policy instead of the model's own.
     options
         How each is recorded; all are resumed.
+
+    Yields
+    ------
+    Recorded
+        One a stream, in the order in which they end.
 
     Raises
     ------

@@ -9,11 +9,11 @@ from memlens.dims import Modality
 
 
 class EntryLabels:
-    """Labels of the entries of one sequence that are alive.
+    """Labels of the entries of one sequence that are held.
 
     Parameters
     ----------
-    modality, fact : [position]
+    modality, fact : int [position]
         Columns of the encoded stream.
     """
 
@@ -62,7 +62,22 @@ class EntryLabels:
     def born(
         self, entry: np.ndarray, slot: np.ndarray, position: np.ndarray, parent: np.ndarray, write: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Label new entries, in the order of their births, and remember them. ``write`` is [entry, window]."""
+        """Label new entries and remember them.
+
+        Parameters
+        ----------
+        entry, slot, position : int [birth]
+            Ids in the order of their births, context slots (-1 for a merge), and stream positions where the slots were picked.
+        parent : int [birth, side]
+            Ids of the entries that it was merged from; the label of a merge is that of the first.
+        write : float [birth, window]
+            Share of the write attention, averaged over heads.
+
+        Returns
+        -------
+        modality, fact : int [birth]
+            -1 where there is none.
+        """
         modality, fact = np.full(len(entry), -1), np.full(len(entry), -1)
         fresh = slot >= 0
         modality[fresh], fact[fresh] = self.of_windows(position[fresh], write[fresh])

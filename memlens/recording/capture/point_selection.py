@@ -1,4 +1,4 @@
-"""Which points a recording keeps, when, and how: ``NAME``, ``NAME@START:STOP:STEP`` or ``NAME@::STEP``."""
+"""Which points are recorded, in which segments, and how: ``NAME``, ``NAME@START:STOP:STEP`` or ``NAME@::STEP``."""
 
 import re
 from collections.abc import Sequence
@@ -14,16 +14,22 @@ from memlens.recording.format.schema import Variable
 
 #: Groups whose points fire only where questions are asked: no dense arrays. What was read is in ``/questions``.
 SPARSE = ("question", "retrieval", "decoder")
-#: Name of the variable that says which weights were kept of another.
+#: End of the name of the variable that holds the indices of recorded weights.
 INDEX = ".index"
 _TIMES = re.compile(r"(\d*)(?::(\d*)(?::(\d*))?)?")
 
 
 @dataclass(frozen=True)
 class SelectedPoint:
-    """A point, the segments it is kept in (slices; it is kept where one of them is), and how much of it.
+    """A point to record, the segments to record it in, and how much of it.
 
-    ``top`` is the number of largest weights kept along the last axis, 0 for all.
+    Attributes
+    ----------
+    point : Point
+    times : tuple of slice
+        It is recorded in the segments of any of these.
+    top : int
+        Number of the largest weights along the last axis that are recorded, 0 for all.
     """
 
     point: Point
@@ -31,7 +37,7 @@ class SelectedPoint:
     top: int = 0
 
     def at(self, segment: int) -> bool:
-        """Whether it is kept in this segment."""
+        """Whether it is recorded in this segment."""
         return any(
             segment >= (time.start or 0)
             and (time.stop is None or segment < time.stop)
@@ -41,7 +47,7 @@ class SelectedPoint:
 
     @property
     def always(self) -> bool:
-        """Whether it is kept in all segments."""
+        """Whether it is recorded in all segments."""
         return any(time == slice(None) for time in self.times)
 
     @property
@@ -50,7 +56,7 @@ class SelectedPoint:
         return "" if self.always else ",".join(map(_written, self.times))
 
     def columns(self, values: np.ndarray) -> dict[str, np.ndarray]:
-        """Variables of the recording from values (sequence, segment, ...)."""
+        """Variables of the recording from values [sequence, segment, ...]."""
         if not self.top:
             return {self.point.name: values}
         index = np.argsort(-values, -1, kind="stable")[..., : self.top]
@@ -65,7 +71,21 @@ class SelectedPoint:
 
 
 def select_points(config: ModelConfig, patterns: Sequence[str], attention_top: int = 0) -> tuple[SelectedPoint, ...]:
-    """The points that names, globs and groups choose, each with the segments it is kept in.
+    """Select points by names, globs and groups.
+
+    Parameters
+    ----------
+    config : ModelConfig
+        Sizes of the model, which decide what points it has.
+    patterns : list of str
+        As ``RecordOptions.points``.
+    attention_top : int
+        Of points of the group "attention", the number of weights to record; 0 for all.
+
+    Returns
+    -------
+    tuple of SelectedPoint
+        In the order of ``memlens.model.points``.
 
     Raises
     ------
@@ -97,9 +117,23 @@ def select_points(config: ModelConfig, patterns: Sequence[str], attention_top: i
 
 
 def variables(selected: Sequence[SelectedPoint], shapes: dict[str, tuple[int, ...]]) -> list[Variable]:
-    """Variables of points whose tensors have these shapes (sequence, ...).
+    """Make variables of ``/segments`` for points.
 
-    One dim has one size; where a later point differs, its dim is called so, ``head_4``.
+    Parameters
+    ----------
+    selected : list of SelectedPoint
+    shapes : dict
+        Name of each point -> shape of its tensor, [sequence, ...].
+
+    Returns
+    -------
+    list of Variable
+        A dim has one size; where a point has another size, the size is part of the dim's name, such as ``head_4``.
+
+    Raises
+    ------
+    RecordingError
+        When a point has fewer weights than ``attention_top`` asks for.
     """
     sizes: dict[str, int] = {}
     made: dict[str, list[Variable]] = {}

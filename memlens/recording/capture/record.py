@@ -13,6 +13,7 @@ from typing import Any
 import torch
 
 from memlens import streams as stream_sources
+from memlens.calls import checked
 from memlens.errors import RecordingError
 from memlens.model.checkpoint import load_memory_model
 from memlens.model.model import MemoryModel
@@ -34,12 +35,13 @@ from memlens.streams.encoded import EncodedStream
 from memlens.streams.registry import BUILTIN_STREAMS
 from memlens.streams.stream import Stream
 
-Source = EncodedStream | Stream | str | Path
+StreamSource = EncodedStream | Stream | str | Path
 
 
+@checked()
 def record(
     model: MemoryModel | str | Path,
-    stream: Source | Sequence[Source],
+    stream: StreamSource | Sequence[StreamSource],
     path: str | Path,
     options: RecordOptions = RecordOptions(),  # noqa: B008 - frozen
 ) -> Recording:
@@ -147,13 +149,13 @@ def _loaded(folder: str | Path) -> MemoryModel:
     return load_memory_model(folder)
 
 
-def _encoded(source: Source, model: MemoryModel) -> EncodedStream:
+def _encoded(source: StreamSource, model: MemoryModel) -> EncodedStream:
     if isinstance(source, EncodedStream):
         return source
     if isinstance(source, str) and source in BUILTIN_STREAMS:
         source = stream_sources.builtin_stream(source)
     elif isinstance(source, str | Path):
-        source = stream_sources.load(source)
+        source = stream_sources.load_stream(source)
     if not isinstance(source, Stream):
         kind = type(source).__name__
         raise RecordingError(f"stream is a {kind}, expected a Stream, an EncodedStream, a name or a path")

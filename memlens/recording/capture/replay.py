@@ -6,6 +6,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from memlens.calls import checked
 from memlens.errors import RecordingError
 from memlens.model.model import MemoryModel
 from memlens.model.run import Change, Result, run
@@ -14,10 +15,12 @@ from memlens.recording.capture.options import RecordOptions
 from memlens.recording.capture.record import record_from
 from memlens.recording.capture.resume import restored
 from memlens.recording.capture.unseen_entries import Start
+from memlens.recording.protocol import as_recording
 from memlens.recording.reading.recording import Recording
 from memlens.streams.encoded import EncodedStream
 
 
+@checked(recording=Recording, model=MemoryModel, options=RecordOptions)
 def replay(
     recording: Recording,
     model: MemoryModel,
@@ -57,6 +60,7 @@ def replay(
         When the model is another one, the segment is not in the recording, no state was saved at or before it, or ``interventions``
         does not begin with those of ``recording``.
     """
+    as_recording(recording)
     given = options.given()
     if {"interventions", "parent"} & set(given):
         raise RecordingError(
@@ -83,16 +87,32 @@ def replay(
 def state_before(
     recording: Recording, model: MemoryModel, segment: int
 ) -> tuple[list[EncodedStream], int, MemoryState]:
-    """The streams, and the kept state nearest before a segment: the segment that it is the state before, and the state.
+    """Find the saved state nearest before a segment.
+
+    Parameters
+    ----------
+    recording : Recording
+    model : MemoryModel
+        The model it was made with.
+    segment : int
+        A recorded segment.
+
+    Returns
+    -------
+    streams : list of EncodedStream
+        One a sequence, whole.
+    first : int
+        The segment that the state is before; at most ``segment``.
+    state : MemoryState
 
     Raises
     ------
     RecordingError
-        When the model is not the one that the recording was made with, or the segment or a state is not in the recording.
+        When the model is another one, or the segment or a state is not in the recording.
     """
     refuse_other(recording, model)
     streams = recording.streams()
-    known = recording.segments["segment"].values
+    known = recording.tables.segments.segment
     if not known[0] <= segment <= known[-1]:
         raise RecordingError(
             f"'{recording.path}' has no segment {segment}; it has segments {known[0]} to {known[-1]}: give one of these"
@@ -102,7 +122,18 @@ def state_before(
 
 
 def refuse_other(recording: Recording, model: MemoryModel) -> None:
-    """RecordingError, naming what differs, when the recording was made with other weights, sizes or policy."""
+    """Check that a recording was made with a model.
+
+    Parameters
+    ----------
+    recording : Recording
+    model : MemoryModel
+
+    Raises
+    ------
+    RecordingError
+        When it was made with other weights, sizes or policy; the message says what differs.
+    """
     info = recording.info
     sizes, own = info.model_config, json.loads(model.cfg.model_dump_json())
     differ = [

@@ -1,9 +1,10 @@
-"""Go on with a recording that was cut off: is it the same run, and where does it stand."""
+"""Continue a recording that was cut off: check that the run is the same, and restore its state."""
 
 from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
+import numpy as np
 import torch
 
 from memlens.errors import RecordingError
@@ -12,15 +13,24 @@ from memlens.recording.capture.labels import EntryLabels
 from memlens.recording.reading.info import PointInfo, RecordingInfo, StreamInfo
 from memlens.recording.reading.recording import Recording
 
-#: Root attributes that have to agree: what was run, on what, and how it is kept.
-SAME = (
+#: Fields of ``RecordingInfo`` that have to agree: what is run, on what, and how it is stored.
+HAS_TO_AGREE = (
     "weights_sha256", "parameters_sha256", "model_config", "policy", "device", "stream", "interventions", "parent", "points",
     "dtype", "states_every", "commit_every",
 )  # fmt: skip
 
 
 def check_same(recording: Recording, attrs: Mapping[str, Any], start: int) -> None:
-    """Compare a recording with the run that would go on with it, whose first segment is ``start``.
+    """Check that a run can continue a recording.
+
+    Parameters
+    ----------
+    recording : Recording
+        What is there.
+    attrs : dict
+        Root attributes of the run.
+    start : int
+        First segment of the run.
 
     Raises
     ------
@@ -33,7 +43,7 @@ def check_same(recording: Recording, attrs: Mapping[str, Any], start: int) -> No
             f"'{recording.path}' begins with segment {first}, expected {start}; resume it as it was begun"
         )
     run = RecordingInfo.parse(attrs)
-    for name in SAME:
+    for name in HAS_TO_AGREE:
         there, here = (getattr(info, name) for info in (recording.info, run))
         if there != here:
             what = _differing(name, there, here)
@@ -43,7 +53,18 @@ def check_same(recording: Recording, attrs: Mapping[str, Any], start: int) -> No
 
 
 def restored(initial: MemoryState, tensors: Mapping[str, Any]) -> MemoryState:
-    """The state with the tensors of a recording, on the device and of the dtypes of another.
+    """Make a state of recorded tensors.
+
+    Parameters
+    ----------
+    initial : MemoryState
+        A state of the model; the result has its device and dtypes.
+    tensors : dict
+        Arrays by the names of ``MemoryState.flat()``, [sequence, ...].
+
+    Returns
+    -------
+    MemoryState
 
     Raises
     ------
@@ -59,13 +80,19 @@ def restored(initial: MemoryState, tensors: Mapping[str, Any]) -> MemoryState:
     return initial.filled({name: torch.from_numpy(tensors[name]).to(flat[name]) for name in flat})
 
 
-def remembered(recording: Recording, labels: list[EntryLabels]) -> None:
-    """Fill in the labels of the entries that were held when the recording ended."""
-    entries = recording.entries
-    rows = entries.isel(birth=entries["died"].values < 0)
-    for sequence, entry, modality, fact in zip(
-        *(rows[name].values.tolist() for name in ("sequence", "entry", "modality", "fact")), strict=True
-    ):
+def restore_labels(recording: Recording, labels: list[EntryLabels]) -> None:
+    """Restore the labels of the entries that were held when the recording ended.
+
+    Parameters
+    ----------
+    recording : Recording
+    labels : list of EntryLabels
+        One a sequence; they are changed.
+    """
+    entries = recording.tables.entries
+    columns = entries.columns("sequence", "entry", "modality", "fact").values()
+    for row in np.flatnonzero(entries.died < 0):
+        sequence, entry, modality, fact = (int(column[row]) for column in columns)
         labels[sequence].alive[entry] = modality, fact
 
 

@@ -1,4 +1,4 @@
-"""From a few segments' results to rows: what a recording keeps of arrays, decisions, births, deaths and questions.
+"""From the results of a few segments to rows: arrays, decisions, births, deaths and questions.
 
 It runs in the writer's thread, on a block of T segments at once: each call costs the interpreter time that the model
 lacks meanwhile. Axes here: sequence, segment (T, of the block), then the tensor's own.
@@ -21,19 +21,29 @@ from memlens.recording.capture.point_selection import SelectedPoint
 from memlens.recording.format.schema import CANDIDATE, RESIDENT
 from memlens.recording.format.sparse import Sparse
 from memlens.recording.format.states import pack
+from memlens.recording.reading.entry_index import EntryIndex
 from memlens.streams.tokenizer import decode_answer, token_bytes
 
-Columns = dict[str, Any]
-#: Always looked at: what an entry is about comes from what it was written from.
+#: Values of each variable of a group, row by row.
+RowColumns = dict[str, Any]
+#: Always copied: the label of an entry follows from what it was written from.
 PATTERN = "context.hook_pattern"
 
 
 @dataclass(frozen=True)
-class RecordedSegment:
-    """What is kept of one segment.
+class SegmentPart:
+    """What is recorded of one segment.
 
-    Its result, copies of points, states by the segment that they are before, and states just before it whose entries may be
-    others than those that the segment before left: where a run begins, and after an intervention.
+    Attributes
+    ----------
+    result : Result
+    seen : dict
+        Copies of the points' tensors.
+    states : dict
+        States to save, by the segment that they are before.
+    edited : list of MemoryState
+        States just before the segment whose entries may differ from those after the segment before: where a run begins, and after an
+        intervention.
     """
 
     result: Result
@@ -68,7 +78,7 @@ class SegmentRows:
     shapes
         Of the points' tensors, (sequence, ...).
     edited
-        Births and deaths that states before a segment tell of.
+        Births and deaths that show in states before a segment: ``UnseenEntries.edited``.
     """
 
     def __init__(
@@ -77,13 +87,13 @@ class SegmentRows:
         selected: Sequence[SelectedPoint],
         labels: Sequence[EntryLabels],
         shapes: Mapping[str, tuple[int, ...]],
-        edited: Callable[..., tuple[Columns, Columns] | None],
+        edited: Callable[..., tuple[RowColumns, RowColumns] | None],
     ):
         self.model, self.selected, self.labels, self.shapes, self.edited = model, selected, labels, shapes, edited
         self.level = numpy_of(model.entry_level)
         self.n_bytes = token_bytes(model.tokenizer)
 
-    def __call__(self, parts: list[RecordedSegment]) -> dict[str, Columns]:
+    def __call__(self, parts: list[SegmentPart]) -> dict[str, RowColumns]:
         """Columns by group."""
         results = [part.result for part in parts]
         at = np.array([result.segment for result in results])
@@ -104,8 +114,8 @@ class SegmentRows:
         }
         return {name: columns for name, columns in rows.items() if columns}
 
-    def _points(self, parts: list[RecordedSegment], at: np.ndarray) -> Columns:
-        columns: Columns = {}
+    def _points(self, parts: list[SegmentPart], at: np.ndarray) -> RowColumns:
+        columns: RowColumns = {}
         for one in self.selected:
             there = range(len(at)) if one.always else [i for i, t in enumerate(at) if one.at(int(t))]
             values = [parts[i].seen[one.point.name] for i in there]
@@ -117,7 +127,7 @@ class SegmentRows:
 
     def _segment_columns(
         self, results: Sequence[Result], at: np.ndarray, held: np.ndarray, entered: Mapping[str, np.ndarray]
-    ) -> Columns:
+    ) -> RowColumns:
         n_level, valid = len(self.model.cfg.capacities), held >= 0
         text = _stacked([r.outputs.text for r in results])
         spelled = (self.n_bytes[np.where(text, entered["token"], 0)] * text).sum(-1)
@@ -132,7 +142,7 @@ class SegmentRows:
             "step_seconds": [r.seconds for r in results],
         }
 
-    def _decision_rows(self, results: Sequence[Result], at: np.ndarray) -> Columns:
+    def _decision_rows(self, results: Sequence[Result], at: np.ndarray) -> RowColumns:
         """One row a live agent: by segment, then sequence."""
         made = [r.outputs.decisions for r in results]
         entry = _stacked([d.entry for d in made])
@@ -156,7 +166,7 @@ class SegmentRows:
             },
         }
 
-    def _entries(self, parts: Sequence[RecordedSegment], at: np.ndarray, held: np.ndarray) -> tuple[Columns, Columns]:
+    def _entries(self, parts: Sequence[SegmentPart], at: np.ndarray, held: np.ndarray) -> tuple[RowColumns, RowColumns]:
         """Births and deaths. Those that were edited come before the others of their segment."""
         if not any(part.edited for part in parts):
             return self._entry_rows(parts, at, held)
@@ -165,11 +175,11 @@ class SegmentRows:
             found.append(self.edited(part.result.segment, *part.edited))
             found.append(self._entry_rows([part], at[i : i + 1], held[:, i : i + 1]))
         births, deaths = zip(*(rows for rows in found if rows is not None), strict=True)
-        return joined(births), joined(deaths)
+        return concatenated(births), concatenated(deaths)
 
     def _entry_rows(
-        self, parts: Sequence[RecordedSegment], at: np.ndarray, held: np.ndarray
-    ) -> tuple[Columns, Columns]:
+        self, parts: Sequence[SegmentPart], at: np.ndarray, held: np.ndarray
+    ) -> tuple[RowColumns, RowColumns]:
         """Births and deaths, by segment, then sequence."""
         births, decisions = ([getattr(p.result.outputs, name) for p in parts] for name in ("births", "decisions"))
         names = ("entry", "level", "slot", "position", "start", "end", "parent")
@@ -193,7 +203,7 @@ class SegmentRows:
         return rows, deaths
 
     def _labelled(
-        self, rows: Columns, sequence: np.ndarray, segment: np.ndarray, write: np.ndarray, held: np.ndarray
+        self, rows: RowColumns, sequence: np.ndarray, segment: np.ndarray, write: np.ndarray, held: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray]:
         modality, fact = np.full(len(segment), -1), np.full(len(segment), -1)
         for s, known in enumerate(self.labels):
@@ -203,12 +213,12 @@ class SegmentRows:
             known.keep(held[s, -1])
         return modality, fact
 
-    def _question_rows(self, results: Sequence[Result]) -> Columns | None:
+    def _question_rows(self, results: Sequence[Result]) -> RowColumns | None:
         """One row a question; None where none was asked."""
         found = [self._asked(r) for r in results if r.outputs.answers is not None]
-        return joined(found) if found else None
+        return concatenated(found) if found else None
 
-    def _asked(self, result: Result) -> Columns:
+    def _asked(self, result: Result) -> RowColumns:
         answers: Any = result.outputs.answers
         where = [(s, i) for s, asked in enumerate(result.asked) for i in range(len(asked))]
         asked = [result.asked[s][i] for s, i in where]
@@ -233,7 +243,7 @@ class SegmentRows:
         }
 
 
-def joined(parts: Sequence[Columns]) -> Columns:
+def concatenated(parts: Sequence[RowColumns]) -> RowColumns:
     """Rows of several tables of the same columns as one."""
     return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
@@ -243,7 +253,7 @@ def _stacked(tensors: Sequence[Tensor]) -> np.ndarray:
     return numpy_of(torch.stack([tensor.detach() for tensor in tensors], 1))
 
 
-def _position_columns(entered: Mapping[str, np.ndarray]) -> Columns:
+def _position_columns(entered: Mapping[str, np.ndarray]) -> RowColumns:
     """Columns of ``/positions``, (sequence, position); padding has modality -1."""
     columns = {name: entered[name].reshape(len(entered[name]), -1) for name in ("modality", "token", "fact", "valid")}
     valid = columns.pop("valid")
@@ -251,7 +261,7 @@ def _position_columns(entered: Mapping[str, np.ndarray]) -> Columns:
     return columns
 
 
-def _payload_rows(results: Sequence[Result]) -> Columns:
+def _payload_rows(results: Sequence[Result]) -> RowColumns:
     """One row a position that carries a payload."""
     parts = []
     for result in results:
@@ -259,10 +269,10 @@ def _payload_rows(results: Sequence[Result]) -> Columns:
             at = np.flatnonzero(row["valid"] & (row["modality"] != Modality.TEXT))
             position = result.segment * len(row["valid"]) + at
             parts.append({"sequence": np.full(len(at), s), "position": position, "payload": row["payload"][at]})
-    return joined(parts)
+    return concatenated(parts)
 
 
-def _state_rows(parts: Sequence[RecordedSegment]) -> Columns | None:
+def _state_rows(parts: Sequence[SegmentPart]) -> RowColumns | None:
     """One row a state that is kept."""
     states = {before: state for part in parts for before, state in part.states.items()}
     if not states:
@@ -273,8 +283,6 @@ def _state_rows(parts: Sequence[RecordedSegment]) -> Columns | None:
 def _is_in(ids: np.ndarray, of: tuple[np.ndarray, np.ndarray], held: np.ndarray) -> np.ndarray:
     """Whether each id is held in its own sequence and segment."""
     n_segment = held.shape[1]
-    cell = of[0] * n_segment + of[1]
-    flat = held.reshape(-1, held.shape[-1])
-    there = flat >= 0
-    known = np.repeat(np.arange(len(flat)), there.sum(1)) << 40 | flat[there]
-    return np.isin(cell << 40 | ids, known)
+    sequence, segment, place = np.nonzero(held >= 0)
+    known = EntryIndex(sequence * n_segment + segment, held[sequence, segment, place])
+    return known.rows(of[0] * n_segment + of[1], ids) >= 0

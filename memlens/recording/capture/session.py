@@ -15,8 +15,8 @@ from memlens.model.state import MemoryState
 from memlens.recording.capture.labels import EntryLabels
 from memlens.recording.capture.options import RecordOptions
 from memlens.recording.capture.point_selection import SelectedPoint, variables
-from memlens.recording.capture.resume import remembered, restored
-from memlens.recording.capture.segment_rows import PATTERN, RecordedSegment, SegmentRows, tensors_of
+from memlens.recording.capture.resume import restore_labels, restored
+from memlens.recording.capture.segment_rows import PATTERN, SegmentPart, SegmentRows, tensors_of
 from memlens.recording.capture.unseen_entries import Start, UnseenEntries
 from memlens.recording.capture.writer import RecordingWriter
 from memlens.recording.reading.recording import Recording
@@ -24,9 +24,14 @@ from memlens.streams.encoded import EncodedStream
 
 
 class CopyPoints(Change):
-    """Copies what passes points in a segment, and keeps the state before it: the last of all changes.
+    """Copies the tensors at points in a segment, and keeps the state before it; it comes after all other changes of a run.
 
-    ``wants`` says whether a point is kept in a segment.
+    Parameters
+    ----------
+    names : list of str
+        Points.
+    wants : function
+        Whether a point is recorded in a segment: ``wants(name, segment)``.
     """
 
     def __init__(self, names: Sequence[str], wants: Callable[[str, int], bool]):
@@ -45,7 +50,7 @@ class CopyPoints(Change):
 
     @contextmanager
     def attached(self, model: MemoryModel) -> Iterator[None]:
-        """The same copies by torch's own hooks, which stay for the whole run: the cheapest way to see a tensor, and the last."""
+        """The same copies by torch's own hooks, which stay for the whole run and run last: the cheapest way to see a tensor."""
 
         def keep(point: Any, _: Any, tensor: Tensor) -> None:
             if self.wants(point.name, point.clock.moment.segment):
@@ -59,12 +64,24 @@ class CopyPoints(Change):
                 handle.remove()
 
     def edit(self, model: Any, segment: int, state: MemoryState) -> MemoryState:
-        """The same state."""
+        """Keep the state before a segment.
+
+        Parameters
+        ----------
+        model : MemoryModel
+        segment : int
+        state : MemoryState
+
+        Returns
+        -------
+        MemoryState
+            The same.
+        """
         self.before = state
         return state
 
     def taken(self) -> dict[str, Tensor]:
-        """What was copied since this was asked last."""
+        """What was copied since the last call."""
         taken, self.tensors = self.tensors, {}
         return taken
 
@@ -111,7 +128,7 @@ class Session:
         if len(there.states) and not self.interventions:
             first, tensors = there.state(self.todo)
             self.begin = Start(first, restored(self.start.state, tensors))
-        remembered(there, self.labels)
+        restore_labels(there, self.labels)
         points = there.segments
         self.shapes = {name: (len(self.streams), *points[name].shape[2:]) for name in self.by_name}
 
@@ -136,11 +153,11 @@ class Session:
                         said = f"segments recorded: {writer.committed} committed"
                         progress(part.result.segment + 1, self.total, said)
 
-    def _parts(self) -> Generator[RecordedSegment]:
+    def _parts(self) -> Generator[SegmentPart]:
         """Run, and give what is to be recorded of each segment that is not recorded yet."""
         names = sorted({PATTERN, *self.by_name})
         seen = CopyPoints(names, self._wants)
-        # what is kept is what leaves a point after every intervention
+        # points are recorded after all interventions
         changes = [*self.interventions, seen] if self.interventions else []
         with nullcontext() if self.interventions else seen.attached(self.model):
             for result in run(
@@ -151,14 +168,14 @@ class Session:
                     _check_fired({name for name in names if self._wants(name, result.segment)}, tensors)
                     self.shapes = self.shapes or {name: tuple(tensors[name].shape) for name in self.by_name}
                 if result.segment >= self.todo:
-                    yield RecordedSegment(result, tensors, self._states(result), self._edited(result, seen))
+                    yield SegmentPart(result, tensors, self._states(result), self._edited(result, seen))
 
     def _wants(self, name: str, segment: int) -> bool:
-        """Whether a point is kept in a segment; at first all are, to see what they look like."""
+        """Whether a point is recorded in a segment. In the first one all are, to know their shapes."""
         return not self.shapes or name in self.always or self.by_name[name].at(segment)
 
     def _states(self, result: Result) -> dict[int, MemoryState]:
-        """States to keep with a segment: the one after it, and before the first also that."""
+        """States to save with a segment: the one after it; with the first segment, also the one before it."""
         every, before = self.options.states_every, result.segment + 1
         if not every:
             return {}
@@ -166,7 +183,7 @@ class Session:
         return {**states, before: result.state} if before % every == 0 or before == self.total else states
 
     def _edited(self, result: Result, seen: CopyPoints) -> tuple[MemoryState, ...]:
-        """States before a segment whose entries may be others than the segment before left."""
+        """States before a segment whose entries may differ from those after the segment before."""
         begins = [self.start.state] if 0 < result.segment == self.start.segment else []
         return (*begins, *([seen.before] if self.interventions and seen.before is not None else []))
 

@@ -1,4 +1,4 @@
-"""Entries that a recording did not see born or die: those held where it begins, and those put in or taken out between two segments."""
+"""Entries whose birth or death no segment shows: those held where a run begins, and those that an intervention put in or took out."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,11 +10,11 @@ from memlens.model.model import MemoryModel
 from memlens.model.state import MemoryState
 from memlens.model.store import max_merges
 from memlens.recording.capture.labels import EntryLabels
-from memlens.recording.capture.segment_rows import Columns, joined, numpy_of
+from memlens.recording.capture.segment_rows import RowColumns, concatenated, numpy_of
 from memlens.recording.reading.recording import Recording
 from memlens.streams.encoded import EncodedStream
 
-NAMES = ("level", "position", "start", "end")
+STORED = ("level", "position", "start", "end")
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,18 @@ class Start:
 
 
 class UnseenEntries:
-    """Rows of ``/entries`` and ``/deaths`` of such entries. What a parent knows of an entry is taken from there."""
+    """Makes rows of ``/entries`` and ``/deaths`` for such entries.
+
+    Parameters
+    ----------
+    model : MemoryModel
+    streams : list of EncodedStream
+        One a sequence.
+    labels : list of EntryLabels
+        One a sequence; new entries are added to them.
+    parent : Recording or None
+        What it knows of an entry is taken from there.
+    """
 
     def __init__(
         self,
@@ -44,12 +55,24 @@ class UnseenEntries:
             keys = zip(self.table["sequence"].values.tolist(), self.table["entry"].values.tolist(), strict=True)
             self.known = {key: i for i, key in enumerate(keys)}
 
-    def edited(self, segment: int, *before: MemoryState | None) -> tuple[Columns, Columns] | None:
-        """Births and deaths that states before a segment, one after the other, tell of; None where there is none to look at."""
-        looks = [self._look(segment, state) for state in before if state is not None]
-        return (joined([b for b, _ in looks]), joined([d for _, d in looks])) if looks else None
+    def edited(self, segment: int, *before: MemoryState | None) -> tuple[RowColumns, RowColumns] | None:
+        """Compare states with the entries that are known so far.
 
-    def _look(self, segment: int, before: MemoryState) -> tuple[Columns, Columns]:
+        Parameters
+        ----------
+        segment : int
+        *before : MemoryState or None
+            States before the segment, one after the other; None is skipped.
+
+        Returns
+        -------
+        births, deaths : dict
+            Columns of ``/entries`` and ``/deaths``; None instead of both where there is no state.
+        """
+        looks = [self._look(segment, state) for state in before if state is not None]
+        return (concatenated([b for b, _ in looks]), concatenated([d for _, d in looks])) if looks else None
+
+    def _look(self, segment: int, before: MemoryState) -> tuple[RowColumns, RowColumns]:
         ids = numpy_of(before.store.entry)
         births, deaths = [], []
         for s, known in enumerate(self.labels):
@@ -61,12 +84,12 @@ class UnseenEntries:
             labelled = zip(born["entry"].tolist(), born["modality"].tolist(), born["fact"].tolist(), strict=True)
             known.alive |= {entry: (modality, fact) for entry, modality, fact in labelled}
             known.keep(ids[s])
-        return joined(births), joined(deaths)
+        return concatenated(births), concatenated(deaths)
 
-    def _rows(self, sequence: int, places: list[int], before: MemoryState) -> Columns:
+    def _rows(self, sequence: int, places: list[int], before: MemoryState) -> RowColumns:
         store, stream = before.store, self.streams[sequence]
         entry = numpy_of(store.entry)[sequence, places]
-        columns = {name: numpy_of(getattr(store, name))[sequence, places] for name in NAMES[1:]}
+        columns = {name: numpy_of(getattr(store, name))[sequence, places] for name in STORED[1:]}
         at = np.clip(columns["position"], 0, len(stream.modality) - 1)
         number = entry % self.n_ids
         rows = {

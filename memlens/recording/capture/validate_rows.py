@@ -1,4 +1,4 @@
-"""Rows of groups as columns: checked against the schema, joined into blocks, coded as they are kept."""
+"""Rows of groups as columns: checked against the schema, joined into blocks, coded as they are stored."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -13,9 +13,9 @@ from memlens.recording.format.schema import Group, Variable
 from memlens.recording.format.sparse import Sparse
 
 #: Values of each variable of a group, with the axis that it grows along.
-Columns = Mapping[str, Any]
+GroupColumns = Mapping[str, Any]
 #: Columns by group.
-Rows = Mapping[str, Columns]
+RowsByGroup = Mapping[str, GroupColumns]
 
 
 class Checks:
@@ -25,7 +25,7 @@ class Checks:
         self.groups = {group.name: group for group in groups}
         self.shapes: dict[str, tuple[int, ...]] = {}
 
-    def copied(self, given: Rows) -> Rows:
+    def copied(self, given: RowsByGroup) -> RowsByGroup:
         """One segment, as copies; its values of ``/segments`` come without the axis of segments and get it.
 
         Raises
@@ -40,7 +40,7 @@ class Checks:
             for name, columns in part.items()
         }
 
-    def _group(self, name: str, columns: Columns) -> dict[str, tuple[tuple[int, ...], np.ndarray]]:
+    def _group(self, name: str, columns: GroupColumns) -> dict[str, tuple[tuple[int, ...], np.ndarray]]:
         """Shape beside the growing axis, and values with it, of every variable of the group, compared with those before."""
         group = self.groups[name]
         expected = {v.name for v in group.variables}
@@ -69,10 +69,10 @@ class Checks:
         return checked
 
 
-def joined(parts: list[Rows]) -> Rows:
+def joined_blocks(parts: list[RowsByGroup]) -> RowsByGroup:
     """Blocks of checked segments, along the axis that each group grows along."""
     axis = {g.name: {v.name: v.dims.index(g.axis) for v in g.variables} for g in schema.GROUPS}
-    joined: dict[str, Columns] = {}
+    joined: dict[str, GroupColumns] = {}
     for name in {name for part in parts for name in part}:
         given = [part[name] for part in parts if name in part]
         joined[name] = {
@@ -84,7 +84,19 @@ def joined(parts: list[Rows]) -> Rows:
 
 
 def stored(group: Group, dtype: str) -> Group:
-    """The group with the variables that are written: floats as ``dtype``, and the scales of codes."""
+    """Replace the variables of a group by those that are written.
+
+    Parameters
+    ----------
+    group : Group
+    dtype : str
+        How floats are stored: "float16", "float32" or "int8".
+
+    Returns
+    -------
+    Group
+        Floats have the dtype; with "int8", scales are added.
+    """
     made: list[Variable] = []
     for v in group.variables:
         if v.dtype != "float":
@@ -97,8 +109,21 @@ def stored(group: Group, dtype: str) -> Group:
     return replace(group, variables=tuple(made))
 
 
-def coded(groups: Mapping[str, Group], rows: Rows) -> Rows:
-    """The rows with codes and scales in the place of floats, where they are kept so."""
+def coded(groups: Mapping[str, Group], rows: RowsByGroup) -> RowsByGroup:
+    """Replace floats by codes and scales where they are stored as these.
+
+    Parameters
+    ----------
+    groups : dict
+        Groups as they are written, by name.
+    rows : dict
+        Columns by group.
+
+    Returns
+    -------
+    dict
+        Columns by group.
+    """
     names = {v.name.removesuffix(SCALE) for v in groups["segments"].variables if v.name.endswith(SCALE)}
     if not names or "segments" not in rows:
         return rows

@@ -18,14 +18,14 @@ from memlens import __version__
 from memlens.dims import PAYLOAD_WIDTH, Action
 from memlens.errors import RecordingError
 from memlens.recording.capture.appender import Appender, refuse_existing
-from memlens.recording.capture.validate_rows import Checks, Columns, Rows, coded, joined, stored
+from memlens.recording.capture.validate_rows import Checks, GroupColumns, RowsByGroup, coded, joined_blocks, stored
 from memlens.recording.format import schema
 from memlens.recording.format.repository import reason
 from memlens.recording.format.schema import Variable
 
 DTYPES = ("float16", "float32", "int8")
 #: Segments that are turned into rows at once. Larger blocks cost less each, and hold the interpreter longer.
-BLOCK = 64
+BLOCK_SEGMENTS = 64
 #: How often a full queue is looked at again, in seconds, in case that the thread has died.
 PATIENCE = 0.5
 
@@ -88,7 +88,7 @@ class RecordingWriter:
         vocab: Sequence[str] = (),
         commit_every: int = 128,
         dtype: str = "float16",
-        rows: Callable[[list[Any]], Rows] | None = None,
+        rows: Callable[[list[Any]], RowsByGroup] | None = None,
         resume: bool = False,
     ):
         self.path = Path(path) if resume else refuse_existing(path)
@@ -97,7 +97,7 @@ class RecordingWriter:
             raise RecordingError(f"commit_every is {commit_every}, expected at least 1")
         given = [g.with_variables(points if g is schema.SEGMENTS else ()) for g in schema.GROUPS]
         self._groups = {g.name: stored(g, dtype) for g in given}
-        self._rows, self._commit_every, self._checks = rows or joined, commit_every, Checks(given)
+        self._rows, self._commit_every, self._checks = rows or joined_blocks, commit_every, Checks(given)
         self._appender = Appender(
             self.path,
             tuple(self._groups.values()),
@@ -112,7 +112,7 @@ class RecordingWriter:
         self.committed = self._appender.n["segments"]
         self._n_put = self.committed
         self._error: BaseException | None = None
-        self._queue: queue.Queue[Any] = queue.Queue(maxsize=max(2 * BLOCK, 2))
+        self._queue: queue.Queue[Any] = queue.Queue(maxsize=max(2 * BLOCK_SEGMENTS, 2))
         self._thread = threading.Thread(target=self._work, name="memlens-writer", daemon=True)
         self._thread.start()
 
@@ -121,7 +121,9 @@ class RecordingWriter:
         self._send(part)
         self._n_put += 1
 
-    def add(self, segments: Columns, positions: Columns, tables: Mapping[str, Columns] | None = None) -> None:
+    def add(
+        self, segments: GroupColumns, positions: GroupColumns, tables: Mapping[str, GroupColumns] | None = None
+    ) -> None:
         """Take one segment, as arrays, and what happened in it.
 
         Parameters
@@ -132,8 +134,13 @@ class RecordingWriter:
             ``modality``, ``token``, ``fact``, (sequence, position) of this segment.
         tables
             Columns of new rows by table; tables without rows may be left out.
+
+        Raises
+        ------
+        RecordingError
+            When the arrays do not fit the schema or those before, or the writer makes its own rows.
         """
-        if self._rows is not joined:
+        if self._rows is not joined_blocks:
             raise RecordingError("this writer makes its rows itself; give it segments by put")
         self.put(self._checks.copied({"segments": segments, "positions": positions, **(tables or {})}))
 
@@ -190,7 +197,7 @@ class RecordingWriter:
                 parts.append(item)
             n = self._appender.n["segments"] + len(parts)
             due = isinstance(item, _Flush) or n % self._commit_every == 0
-            if parts and (due or len(parts) >= BLOCK):
+            if parts and (due or len(parts) >= BLOCK_SEGMENTS):
                 self._appender.append(coded(self._groups, self._rows(parts)))
                 parts = []
             if due:

@@ -15,8 +15,8 @@ from numcodecs.zstd import Zstd
 
 from memlens.recording.format.schema import Variable
 
-#: No chunk is larger, unless one row is: who wants one row reads a whole chunk.
-MAX_CHUNK_BYTES = 2**20
+#: Chunks are at most this large, unless one row is larger: to read one row, a whole chunk is read.
+CHUNK_BYTES = 2**20
 LARGEST_HALF = 65504.0
 #: The fastest: floats hardly get smaller at any level, and what repeats is found at this one too.
 _ZSTD = Zstd(level=-1, checksum=True)
@@ -47,9 +47,9 @@ class GrowingArray:
         row_bytes = max(math.prod(rest) * self.dtype.itemsize, 1)
         self.rows = rows
         # halves end where a commit does, so no chunk is written twice
-        while self.rows % 2 == 0 and self.rows * row_bytes > MAX_CHUNK_BYTES:
+        while self.rows % 2 == 0 and self.rows * row_bytes > CHUNK_BYTES:
             self.rows //= 2
-        self.rows = max(1, min(self.rows, MAX_CHUNK_BYTES // row_bytes))
+        self.rows = max(1, min(self.rows, CHUNK_BYTES // row_bytes))
         #: float values that became infinite
         self.overflow = 0
         # the chunk that is being filled: its first row, its values, and whether anything is in it
@@ -59,7 +59,20 @@ class GrowingArray:
         self._full: list[tuple[str, bytes]] = []
 
     def add(self, row: int, values: Any) -> None:
-        """Put values at rows from ``row`` on; rows that nothing is put at hold the fill value."""
+        """Put values at some rows; the others hold the fill value.
+
+        Parameters
+        ----------
+        row : int
+            The first row.
+        values : array
+            Of the array's dims; along the growing one, as many rows as there are.
+
+        Raises
+        ------
+        ValueError
+            When the shape is another.
+        """
         given = np.asarray(values)
         if given.shape != self._shape(given.shape[self.axis : self.axis + 1]):
             raise ValueError(f"/{self.path} has shape {given.shape}, expected {self._shape(('n',))}")
@@ -144,6 +157,18 @@ def group_document(attributes: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def root_document(attributes: Mapping[str, Any], documents: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
-    """``zarr.json`` of the root, with those of all groups and arrays in it: one read opens everything."""
+    """Make ``zarr.json`` of the root, with those of all groups and arrays in it: one read opens everything.
+
+    Parameters
+    ----------
+    attributes : dict
+        Root attributes.
+    documents : dict
+        ``zarr.json`` of each group and array, by its path.
+
+    Returns
+    -------
+    dict
+    """
     consolidated = {"kind": "inline", "must_understand": False, "metadata": dict(documents)}
     return {**group_document(attributes), "consolidated_metadata": consolidated}

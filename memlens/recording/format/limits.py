@@ -1,4 +1,4 @@
-"""Look at the sizes a recording claims before anything is read: a false one could take all memory."""
+"""Check the sizes that a recording claims before anything is read: a false one could take all memory."""
 
 import math
 from collections.abc import Mapping
@@ -15,8 +15,17 @@ MAX_CHUNK_BYTES = 2**30
 ITEM_BYTES = {"bool": 1, "int8": 1, "uint8": 1, "float16": 2, "int32": 4, "float32": 4, "int64": 8}
 
 
-def check(attrs: Mapping[str, Any], found: Documents, path: Path) -> None:
+def check_sizes(attrs: Mapping[str, Any], found: Documents, path: Path) -> None:
     """Compare groups, variables, dims and sizes with the schema.
+
+    Parameters
+    ----------
+    attrs : dict
+        Root attributes.
+    found : dict
+        ``zarr.json`` of each group and array, by its path.
+    path : Path
+        The recording, for messages.
 
     Raises
     ------

@@ -25,7 +25,18 @@ def quantise(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def dequantise(codes: np.ndarray, scale: np.ndarray) -> np.ndarray:
-    """Floats [..., feature] of codes and of scales that broadcast against them."""
+    """Floats of codes.
+
+    Parameters
+    ----------
+    codes : int8 [..., feature]
+    scale : float32
+        It is broadcast against the codes.
+
+    Returns
+    -------
+    float32 [..., feature]
+    """
     values = codes.astype(np.float32) * scale
     values[codes == NAN] = np.nan
     values[codes == INFINITE] = np.inf

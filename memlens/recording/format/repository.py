@@ -78,7 +78,18 @@ def _view(path: Path, snapshot: str) -> tempfile.TemporaryDirectory[str]:
 
 
 def damaged(path: Path, error: Exception) -> RecordingError:
-    """The error that says a recording cannot be read."""
+    """Make the error that says a recording cannot be read.
+
+    Parameters
+    ----------
+    path : Path
+    error : Exception
+        What was raised.
+
+    Returns
+    -------
+    RecordingError
+    """
     return RecordingError(f"'{path}' is no recording, or is damaged: {reason(error)}; record it anew")
 
 

@@ -21,7 +21,19 @@ def pack(tensors: Mapping[str, np.ndarray]) -> np.ndarray:
 
 
 def unpack(packed: np.ndarray, layout: Layout) -> dict[str, np.ndarray]:
-    """The tensors again; ValueError when there are not as many bytes as they need."""
+    """The tensors that ``pack`` was given.
+
+    Parameters
+    ----------
+    packed : uint8 [byte]
+    layout : Layout
+        As ``layout_of`` gives it.
+
+    Returns
+    -------
+    dict
+        Arrays by name; ValueError when there are fewer bytes than they need.
+    """
     tensors: dict[str, np.ndarray] = {}
     at = 0
     for name, dtype, shape in layout:

@@ -4,12 +4,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from memlens.recording.integrity.seals import SEALS, Print, Seals, files_of, print_of, snapshot_of
+from memlens.recording.integrity.seals import SEALS, Fingerprint, Seals, files_of, fingerprint_of, snapshot_of
 from memlens.recording.integrity.verification import Damage
 
 
 @dataclass(frozen=True)
-class Files:
+class SealedFiles:
     """The files of a recording, compared with its seals.
 
     Attributes
@@ -38,13 +38,23 @@ class Files:
         return name not in self.wrong and name not in self.unsealed
 
 
-def compare(path: Path, seals: Seals) -> Files:
-    """Read every file of a recording and compare it with its seal."""
-    found: dict[str, Print] = {}
+def compare_with_seals(path: Path, seals: Seals) -> SealedFiles:
+    """Read every file of a recording and compare it with its seal.
+
+    Parameters
+    ----------
+    path : Path
+    seals : Seals
+
+    Returns
+    -------
+    SealedFiles
+    """
+    found: dict[str, Fingerprint] = {}
     wrong: dict[str, str] = {}
     for name in sorted(files_of(path)):
         try:
-            found[name] = print_of(path / name)
+            found[name] = fingerprint_of(path / name)
         except OSError as error:
             wrong[name] = f"cannot be read: {error.strerror}"
     for name, sealed in seals.files.items():
@@ -56,7 +66,7 @@ def compare(path: Path, seals: Seals) -> Files:
             wrong[name] = f"has {found[name].size:,} bytes, {sealed.size:,} were sealed"
         elif found[name].digest != sealed.digest:
             wrong[name] = "is not what was sealed"
-    return Files(
+    return SealedFiles(
         n=len(found),
         n_byte=sum(one.size for one in found.values()),
         wrong=wrong,
@@ -67,7 +77,17 @@ def compare(path: Path, seals: Seals) -> Files:
 
 
 def damaged_seals(path: Path, seals: Seals) -> Iterator[Damage]:
-    """What is wrong with the seals themselves."""
+    """Find what is wrong with the seals themselves.
+
+    Parameters
+    ----------
+    path : Path
+    seals : Seals
+
+    Yields
+    ------
+    Damage
+    """
     if not (path / SEALS).exists():
         yield Damage("seals", SEALS, "is missing: nothing says what the files were")
     if seals.problem:
@@ -76,8 +96,23 @@ def damaged_seals(path: Path, seals: Seals) -> Iterator[Damage]:
         yield Damage("unsealed", SEALS, f"ends in {seals.n_torn:,} bytes of a line: the last commit is not sealed")
 
 
-def unsealed(path: Path, seals: Seals, files: Files, complete: bool, notes: list[str]) -> Iterator[Damage]:
-    """Files that no seal knows: those of a commit that was not sealed, or what a killed process left behind."""
+def unsealed(path: Path, seals: Seals, files: SealedFiles, complete: bool, notes: list[str]) -> Iterator[Damage]:
+    """Find files that no seal knows: those of a commit that was not sealed, or what a killed process left behind.
+
+    Parameters
+    ----------
+    path : Path
+    seals : Seals
+    files : SealedFiles
+    complete : bool
+        Whether the run came to its end.
+    notes : list of str
+        What is no damage is added here.
+
+    Yields
+    ------
+    Damage
+    """
     if not files.unsealed or not seals.files:
         return
     n, snapshot = len(files.unsealed), snapshot_of(path)

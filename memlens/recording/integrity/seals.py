@@ -25,7 +25,7 @@ REFS = "refs"
 
 
 @dataclass(frozen=True)
-class Print:
+class Fingerprint:
     """Fingerprint of a file: its size in bytes and its SHA-256 (hexadecimal)."""
 
     size: int
@@ -52,7 +52,7 @@ class Seals:
         What is wrong with the file beyond that, or "".
     """
 
-    files: dict[str, Print] = field(default_factory=dict)
+    files: dict[str, Fingerprint] = field(default_factory=dict)
     snapshots: list[str] = field(default_factory=list)
     last: str = ""
     n_good: int = 0
@@ -107,7 +107,7 @@ class Sealer:
 
     def seal(self) -> None:
         """Add a line with the files that came since the last one, durably; nothing where none came."""
-        new = {name: print_of(self.path / name) for name in files_of(self.path) if self._is_new(name)}
+        new = {name: fingerprint_of(self.path / name) for name in files_of(self.path) if self._is_new(name)}
         new = {name: found for name, found in new.items() if self._seals.files.get(name) != found}
         if not new:
             return
@@ -133,9 +133,9 @@ def files_of(path: Path) -> Iterator[str]:
                     yield name
 
 
-def print_of(file: Path) -> Print:
+def fingerprint_of(file: Path) -> Fingerprint:
     """Fingerprint of a file as it is now; OSError when it cannot be read."""
-    return Print(file.stat().st_size, file_sha256(file))
+    return Fingerprint(file.stat().st_size, file_sha256(file))
 
 
 def snapshot_of(path: Path) -> str:
@@ -149,7 +149,7 @@ def snapshot_of(path: Path) -> str:
 # parts
 
 
-def _line(files: dict[str, Print], snapshot: str, previous: str) -> bytes:
+def _line(files: dict[str, Fingerprint], snapshot: str, previous: str) -> bytes:
     """One seal: its own digest, then what the digest covers."""
     listed = {name: [files[name].size, files[name].digest] for name in sorted(files)}
     body = json.dumps({"previous": previous, "snapshot": snapshot, "files": listed}, separators=(",", ":")).encode()
@@ -163,7 +163,7 @@ def _take(seals: Seals, line: bytes) -> bool:
         return False
     told = json.loads(body)
     follows = told["previous"] == seals.last
-    seals.files |= {name: Print(*found) for name, found in told["files"].items()}
+    seals.files |= {name: Fingerprint(*found) for name, found in told["files"].items()}
     seals.snapshots.append(told["snapshot"])
     seals.last = digest.decode()
     return follows

@@ -19,7 +19,7 @@ from zarr.core.sync import sync
 
 from memlens.recording.format import schema
 from memlens.recording.format.repository import Commit
-from memlens.recording.integrity.files import Files
+from memlens.recording.integrity.files import SealedFiles
 from memlens.recording.reading.info import RecordingInfo
 
 #: Column of a table that says which segment a row belongs to, where it is not ``segment``.
@@ -43,7 +43,7 @@ class Snapshot:
     What Icechunk and zarr raise, when it cannot be opened.
     """
 
-    def __init__(self, path: Path, snapshot: str, files: Files):
+    def __init__(self, path: Path, snapshot: str, files: SealedFiles):
         self.id, self.files = snapshot, files
         commit = Commit(path, snapshot)
         self.session = commit.session
@@ -60,7 +60,19 @@ class Snapshot:
         return {name: chunks for name, chunks in found.items() if chunks}
 
     def lost_segments(self, name: str, chunks: Iterable[tuple[int, ...]]) -> np.ndarray:
-        """Mask (segment) of the segments that chunks of an array hold values of."""
+        """Find the segments that chunks of an array hold values of.
+
+        Parameters
+        ----------
+        name : str
+            Path of the array.
+        chunks : tuples of int
+            Grid coordinates.
+
+        Returns
+        -------
+        bool [segment]
+        """
         group = name.split("/")[1]
         mask = np.zeros(self.n_segment, bool)
         at = self.axis(name)

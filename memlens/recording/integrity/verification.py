@@ -36,7 +36,7 @@ class Damage:
         return f"{self.where}: {self.what}{f'; {spelled(self.segments)}' if self.segments else ''}"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Verification:
     """What ``verify`` found.
 
@@ -79,6 +79,9 @@ class Verification:
         """As plain values, for JSON."""
         return {**asdict(self), "path": str(self.path), "ok": self.ok}
 
+    def __repr__(self) -> str:
+        return str(self)
+
     def __str__(self) -> str:
         lines = [
             f"recording  {self.path} ({self.id or 'id unknown'}{'' if self.complete else ', not complete'})",
@@ -98,6 +101,18 @@ def spelled(found: Ranges) -> str:
 
 
 def ranges(mask: np.ndarray, first: int = 0) -> Ranges:
-    """Ranges of the places where a mask is True, counted from ``first``."""
+    """Ranges in which a mask is True.
+
+    Parameters
+    ----------
+    mask : bool [segment]
+    first : int
+        Number of the first segment.
+
+    Returns
+    -------
+    tuple
+        Half-open ranges.
+    """
     edges = np.flatnonzero(np.diff(np.concatenate(([False], mask, [False])).astype(np.int8)))
     return tuple((int(a) + first, int(b) + first) for a, b in edges.reshape(-1, 2))

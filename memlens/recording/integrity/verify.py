@@ -11,11 +11,12 @@ from typing import Any
 
 import numpy as np
 
+from memlens.calls import checked
 from memlens.errors import ModelError, RecordingError
 from memlens.provenance import file_sha256
 from memlens.recording.format.repository import STORAGE_ERRORS
 from memlens.recording.integrity.consistency import CHECKS
-from memlens.recording.integrity.files import Files, compare, damaged_seals, unsealed
+from memlens.recording.integrity.files import SealedFiles, compare_with_seals, damaged_seals, unsealed
 from memlens.recording.integrity.seals import SEALS, Seals, read_seals
 from memlens.recording.integrity.snapshot import Snapshot
 from memlens.recording.integrity.verification import Damage, Verification, ranges
@@ -24,6 +25,7 @@ from memlens.recording.reading.info import RecordingInfo
 _WEIGHTS = "model.safetensors"
 
 
+@checked()
 def verify(path: str | Path, *, model: str | Path | None = None, parent: str | Path | None = None) -> Verification:
     """Re-read a recording.
 
@@ -36,6 +38,11 @@ def verify(path: str | Path, *, model: str | Path | None = None, parent: str | P
     parent
         The recording that this one was made from: its ``id`` is compared with ``parent``.
 
+    Returns
+    -------
+    Verification
+        Damages, and the segments that are good.
+
     Raises
     ------
     RecordingError
@@ -47,7 +54,7 @@ def verify(path: str | Path, *, model: str | Path | None = None, parent: str | P
     if not path.is_dir() or not any((path / name).exists() for name in (SEALS, "snapshots", "refs")):
         raise RecordingError(f"no recording at '{path}'; give a folder that `memlens record -o` wrote")
     seals = read_seals(path)
-    files = compare(path, seals)
+    files = compare_with_seals(path, seals)
     damages = [Damage("file", name, what) for name, what in files.wrong.items()]
     damages += damaged_seals(path, seals)
     newest, best, mask = _best(path, seals, files)
@@ -84,7 +91,7 @@ def verify(path: str | Path, *, model: str | Path | None = None, parent: str | P
     )
 
 
-def _best(path: Path, seals: Seals, files: Files) -> tuple[Snapshot | None, Snapshot | None, np.ndarray]:
+def _best(path: Path, seals: Seals, files: SealedFiles) -> tuple[Snapshot | None, Snapshot | None, np.ndarray]:
     """The newest commit that opens, the one with most whole segments, and the mask of those."""
     newest = best = None
     best_mask = np.zeros(0, bool)

@@ -12,24 +12,30 @@ from typing import TYPE_CHECKING
 import xarray as xr
 
 from memlens.errors import RecordingError
-from memlens.recording.reading.frames import TABLES, frame
+from memlens.recording.reading.frames import FRAMES, frame
 
 if TYPE_CHECKING:
-    from memlens.recording.reading.recording import Recording
+    from memlens.recording.protocol import RecordingLike
 
 #: Values along an array's first growing dim that are in memory at once, at most.
 _BLOCK_BYTES = 2**26
 
 
-def datatree(recording: "Recording") -> xr.DataTree:
+def datatree(recording: "RecordingLike") -> xr.DataTree:
     """All of a recording as one labelled tree; ``entries`` have ``died`` and ``fate``, arrays are lazy, tables are not."""
     groups = {name: getattr(recording, name) for name in ("segments", "positions", "payloads")}
     tables = {name: getattr(recording, name) for name in ("questions", "decisions", "entries")}
     return xr.DataTree.from_dict({"/": xr.Dataset(attrs=recording.attrs), **groups, **tables})
 
 
-def write_zarr(recording: "Recording", path: Path) -> None:
+def write_zarr(recording: "RecordingLike", path: Path) -> None:
     """Write ``datatree`` as a Zarr v3 store, block by block.
+
+    Parameters
+    ----------
+    recording : Recording
+    path : Path
+        Folder to make.
 
     Raises
     ------
@@ -47,8 +53,14 @@ def write_zarr(recording: "Recording", path: Path) -> None:
         tree.map_over_datasets(_in_blocks).to_zarr(partial, zarr_format=3, consolidated=True)
 
 
-def write_parquet(recording: "Recording", path: Path) -> None:
+def write_parquet(recording: "RecordingLike", path: Path) -> None:
     """Write every table as ``TABLE.parquet``; attributes are in the frames' ``attrs``.
+
+    Parameters
+    ----------
+    recording : Recording
+    path : Path
+        Folder to make.
 
     Raises
     ------
@@ -57,7 +69,7 @@ def write_parquet(recording: "Recording", path: Path) -> None:
     """
     with _appearing(path) as partial:
         partial.mkdir()
-        for table in TABLES:
+        for table in FRAMES:
             frame(recording, table).to_parquet(partial / f"{table}.parquet", index=False)
 
 

@@ -14,18 +14,27 @@ if TYPE_CHECKING:
 
 
 def frame(recording: "RecordingLike", table: str) -> pd.DataFrame:
-    """One of ``TABLES`` as a pandas frame; array columns become one column a place.
+    """One of ``FRAMES`` as a pandas frame; array columns become one column a place.
 
-    ``frame.attrs`` has the recording's attributes, and under ``columns`` what each column says and its unit.
+    Parameters
+    ----------
+    recording : Recording
+    table : str
+        A name of ``FRAMES``.
+
+    Returns
+    -------
+    pandas.DataFrame
+        ``attrs`` has the recording's attributes, and under ``columns`` the meaning and unit of each column.
 
     Raises
     ------
     RecordingError
-        For another name.
+        For another name; the message lists the closest ones.
     """
-    if table not in TABLES:
-        raise RecordingError(f"no table '{table}'; {closest(table, TABLES)}")
-    columns, labels = TABLES[table](recording)
+    if table not in FRAMES:
+        raise RecordingError(f"no table '{table}'; {closest(table, FRAMES)}")
+    columns, labels = FRAMES[table](recording)
     made = pd.DataFrame(dict(columns))
     made.attrs = {**recording.attrs, "columns": labels}
     return made
@@ -86,7 +95,7 @@ def _lineage(recording: "RecordingLike") -> tuple[Mapping[str, np.ndarray], dict
 
 
 #: Name -> its columns, and what is said about them.
-TABLES: dict[str, Callable[["RecordingLike"], tuple[Mapping[str, np.ndarray], dict[str, Any]]]] = {
+FRAMES: dict[str, Callable[["RecordingLike"], tuple[Mapping[str, np.ndarray], dict[str, Any]]]] = {
     "questions": lambda recording: _of(recording.questions),
     "decisions": lambda recording: _of(recording.decisions),
     "entries": lambda recording: _of(recording.entries),

@@ -51,7 +51,7 @@ class PointInfo:
         return cls(dims=tuple(value.get("dims", ())), top=int(value.get("top", 0)), **texts)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class RecordingInfo:
     """Root attributes of a recording; those that are missing, or are not what they should be, have their defaults.
 
@@ -140,6 +140,13 @@ class RecordingInfo:
         values["stream"] = StreamInfo.parse(values.get("stream", {}))
         values["points"] = tuple(PointInfo.parse(one) for one in values.get("points", ()) if isinstance(one, Mapping))
         return cls(**values, extra={name: _plain(attrs[name]) for name in attrs if name not in known})
+
+    def __repr__(self) -> str:
+        state = "complete" if self.complete else "not complete"
+        return (
+            f"<RecordingInfo {self.id}: model {self.model!r}, policy {self.policy!r}, stream {self.stream.name!r}, "
+            f"{self.n_token:,} tokens, {len(self.points)} points as {self.dtype}, {state}; to_dict() has all>"
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """As plain values for JSON, by the names of the root attributes."""

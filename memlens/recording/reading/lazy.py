@@ -32,7 +32,19 @@ def documents(store: Any) -> tuple[dict[str, Any], Documents]:
 
 
 def opened(store: Any, path: str, found: Documents) -> Any:
-    """The Zarr array at a path; nothing is read."""
+    """Open the Zarr array at a path; nothing is read.
+
+    Parameters
+    ----------
+    store : zarr store
+    path : str
+    found : dict
+        ``zarr.json`` of each group and array, by its path.
+
+    Returns
+    -------
+    zarr.Array
+    """
     return zarr.Array.from_dict(StorePath(store, path), dict(found[path]))
 
 
@@ -73,7 +85,22 @@ class Lazy(BackendArray):
 
 
 def dataset(path: Path, store: Any, group: str, found: Documents) -> xr.Dataset:
-    """One group, lazy, with its coordinates."""
+    """Open one group with its coordinates; nothing is read.
+
+    Parameters
+    ----------
+    path : Path
+        The recording, for messages.
+    store : zarr store
+    group : str
+    found : dict
+        ``zarr.json`` of each group and array, by its path.
+
+    Returns
+    -------
+    xarray.Dataset
+        Lazy.
+    """
     arrays = {key.partition("/")[2]: opened(store, key, found) for key in found if key.startswith(f"{group}/")}
     variables = {}
     for name, array in arrays.items():

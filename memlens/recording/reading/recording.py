@@ -9,9 +9,10 @@ import pandas as pd
 import xarray as xr
 from zarr.core.sync import sync
 
+from memlens.calls import checked
 from memlens.errors import RecordingError, closest
 from memlens.recording.format import schema
-from memlens.recording.format.limits import check
+from memlens.recording.format.limits import check_sizes
 from memlens.recording.format.repository import STORAGE_ERRORS, Commit, damaged, open_repository, reason
 from memlens.recording.format.states import unpack
 from memlens.recording.reading.export import datatree, write_parquet, write_zarr
@@ -20,14 +21,27 @@ from memlens.recording.reading.info import RecordingInfo
 from memlens.recording.reading.lazy import Documents, dataset, documents
 from memlens.recording.reading.rebuild import rebuild
 from memlens.recording.reading.summary import describe
-from memlens.recording.reading.tables import Tables
+from memlens.recording.reading.tables import RecordedTables
 
 if TYPE_CHECKING:
     from memlens.streams.encoded import EncodedStream
 
 
+@checked()
 def open(path: str | Path, *, snapshot: str = "") -> "Recording":
-    """Open a recording as it was at its last commit, or at the one that ``snapshot`` names (see ``verify``).
+    """Open a recording.
+
+    Parameters
+    ----------
+    path : path
+        Its folder.
+    snapshot : str
+        The commit to open, as ``verify`` names it; "" opens the last one.
+
+    Returns
+    -------
+    Recording
+        As it was at that commit.
 
     Raises
     ------
@@ -39,7 +53,7 @@ def open(path: str | Path, *, snapshot: str = "") -> "Recording":
         session = Commit(path, snapshot).session if snapshot else open_repository(path).readonly_session("main")
         store: Any = session.store
         attrs, found = documents(store)
-        check(attrs, found, path)
+        check_sizes(attrs, found, path)
     except STORAGE_ERRORS as error:
         raise damaged(path, error) from error
     return Recording(path, store, attrs, found)
@@ -76,17 +90,18 @@ class Recording:
         return RecordingInfo.parse(self.attrs)
 
     @cached_property
-    def tables(self) -> Tables:
+    def tables(self) -> RecordedTables:
         """Its tables as typed columns: ``tables.questions.correct`` is a bool array [question]."""
-        return Tables(self)
+        return RecordedTables(self)
 
     @cached_property
     def segments(self) -> xr.Dataset:
         """Dense arrays, dims (sequence, segment, ...): one variable a recorded point, lazy."""
         return self._group("segments")
 
+    @checked()
     def segment(self, segment: int) -> xr.Dataset:
-        """All of one segment that has a place in ``segments``, in memory, dims (sequence, ...): its arrays are read side by side.
+        """All variables of ``segments`` in one segment, in memory, dims (sequence, ...); its arrays are read concurrently.
 
         Raises
         ------
@@ -117,23 +132,23 @@ class Recording:
 
     @cached_property
     def states(self) -> np.ndarray:
-        """Segments whose state before them was kept, ascending."""
+        """Segments whose state before them was saved, ascending."""
         return self._states["before"].values
 
     def state(self, segment: int) -> tuple[int, dict[str, np.ndarray]]:
-        """Give the state that was kept nearest before a segment.
+        """Give the saved state nearest before a segment.
 
         Returns
         -------
         segment : int
-            The one that it is the state before: ``segment``, or the nearest earlier one that was kept.
+            The one that it is the state before: ``segment``, or the nearest earlier one with a saved state.
         tensors : dict
             Arrays by the names of ``MemoryState.flat()``, with a leading sequence axis.
 
         Raises
         ------
         RecordingError
-            When none was kept at or before the segment.
+            When no state was saved at or before the segment.
         """
         at = int(np.searchsorted(self.states, segment, side="right")) - 1
         if at < 0:
@@ -155,7 +170,7 @@ class Recording:
 
     @cached_property
     def entries(self) -> xr.Dataset:
-        """One row an entry that ever was, with the segment it ``died`` in and its ``fate``, -1 where it lives."""
+        """One row an entry that ever was, with the segment it ``died`` in and its ``fate``; both are -1 where it lives at the end."""
         born, gone = self._table("entries"), self._table("deaths")
         # an entry that was put back by an intervention is born once more, and its second death is of that life
         known, lost = (pd.MultiIndex.from_arrays([*_ids(table), _life(table)]) for table in (born, gone))

@@ -1,8 +1,8 @@
 """Tables of a recording as typed columns: ``recording.tables.questions.correct`` is a bool array [question].
 
 ``recording.questions`` and its like are the same tables as xarray has them, with labels and dims; here each column is a numpy array of a
-known dtype: whole numbers are int64, numbers float64, flags bool, text Python strings. Reading a column makes a new array, so keep it in
-a variable where it is used more than once::
+known dtype: whole numbers are int64, numbers float64, flags bool, text Python strings (positions are as stored). Reading a column makes a
+new array, so keep it in a variable where it is used more than once::
 
     questions = recording.tables.questions
     right = questions.correct & (questions.distance > 1000)
@@ -20,7 +20,7 @@ from memlens.errors import RecordingError, closest
 from memlens.recording.reading.entry_index import EntryIndex
 
 
-class Groups(Protocol):
+class HasTables(Protocol):
     """What tables are read from: a recording."""
 
     @property
@@ -36,7 +36,7 @@ class Groups(Protocol):
 
 
 class Column:
-    """A column of a table, read when it is asked for. ``dtype`` None leaves text as it is."""
+    """A column of a table, read when it is asked for. ``dtype`` None leaves it as it is stored."""
 
     def __init__(self, dtype: Any = None):
         self.dtype = dtype
@@ -105,7 +105,7 @@ class Table:
         return f"<{type(self).__name__}: {len(self):,} rows of {', '.join(map(str, self.dataset.data_vars))}>"
 
 
-class QuestionTable(Table):
+class RecordedQuestions(Table):
     """One row a question. ``read_entry``, ``read_weight`` and ``read_kind`` are [question, read]."""
 
     row = "question"
@@ -126,7 +126,7 @@ class QuestionTable(Table):
     read_kind = Column(np.int64)
 
 
-class DecisionTable(Table):
+class RecordedDecisions(Table):
     """One row a live agent and segment. ``q`` is [decision, action], ``control`` [decision, feature]."""
 
     row = "decision"
@@ -147,7 +147,7 @@ class DecisionTable(Table):
         return [str(name) for name in self.dataset["feature"].values] if "feature" in self.dataset.coords else []
 
 
-class EntryTable(Table):
+class RecordedEntries(Table):
     """One row an entry that ever was. ``parent`` is [birth, side]; ``died`` and ``fate`` are -1 where it lives at the end."""
 
     row = "birth"
@@ -171,7 +171,7 @@ class EntryTable(Table):
         return EntryIndex(self.sequence, self.entry)
 
 
-class SegmentTable(Table):
+class RecordedSegments(Table):
     """What every segment has beside its points.
 
     [segment]: ``segment``, ``start``, ``step_seconds``; [sequence, segment]: ``n_valid``, ``bits_per_byte``; [sequence, segment, level]:
@@ -193,17 +193,25 @@ class SegmentTable(Table):
         """Number of the first segment, not 0 in a replay that starts later; 0 where there is none."""
         return int(self.dataset["segment"][0]) if len(self) else 0
 
+    @property
+    def first_position(self) -> int:
+        """Stream position of the first recorded token; 0 where there is no segment."""
+        return int(self.dataset["start"][0]) if len(self) else 0
 
-class PositionTable(Table):
-    """The streams, [sequence, position]: ``modality`` (-1 padding), ``token``, ``fact`` (-1 none)."""
+
+class RecordedPositions(Table):
+    """The streams, [sequence, position]: ``modality`` (int8, -1 padding), ``token`` (int32), ``fact`` (int32, -1 none).
+
+    As stored: of a long stream, wider numbers would take much memory.
+    """
 
     row = "position"
-    modality = Column(np.int64)
-    token = Column(np.int64)
-    fact = Column(np.int64)
+    modality = Column()
+    token = Column()
+    fact = Column()
 
 
-class Tables:
+class RecordedTables:
     """The typed tables of a recording.
 
     Parameters
@@ -212,30 +220,30 @@ class Tables:
         Or anything that has its xarray tables.
     """
 
-    def __init__(self, recording: Groups):
+    def __init__(self, recording: HasTables):
         self._recording = recording
 
     @cached_property
-    def questions(self) -> QuestionTable:
+    def questions(self) -> RecordedQuestions:
         """One row a question."""
-        return QuestionTable("questions", self._recording.questions)
+        return RecordedQuestions("questions", self._recording.questions)
 
     @cached_property
-    def decisions(self) -> DecisionTable:
+    def decisions(self) -> RecordedDecisions:
         """One row a live agent and segment."""
-        return DecisionTable("decisions", self._recording.decisions)
+        return RecordedDecisions("decisions", self._recording.decisions)
 
     @cached_property
-    def entries(self) -> EntryTable:
+    def entries(self) -> RecordedEntries:
         """One row an entry that ever was."""
-        return EntryTable("entries", self._recording.entries)
+        return RecordedEntries("entries", self._recording.entries)
 
     @cached_property
-    def segments(self) -> SegmentTable:
+    def segments(self) -> RecordedSegments:
         """What every segment has beside its points."""
-        return SegmentTable("segments", self._recording.segments)
+        return RecordedSegments("segments", self._recording.segments)
 
     @cached_property
-    def positions(self) -> PositionTable:
+    def positions(self) -> RecordedPositions:
         """The streams, position by position."""
-        return PositionTable("positions", self._recording.positions)
+        return RecordedPositions("positions", self._recording.positions)

@@ -11,7 +11,7 @@ import pytest
 
 from memlens.errors import RecordingError
 from memlens.recording import RecordingWriter, open
-from memlens.recording.capture.writer import BLOCK
+from memlens.recording.capture.writer import BLOCK_SEGMENTS
 from memlens.recording.format.quantise import dequantise, quantise
 
 from . import kill_server as plan
@@ -128,7 +128,7 @@ def test_the_queue_is_bounded(tmp_path):
     while not taken:
         time.sleep(0.01)
     time.sleep(0.3)
-    assert writer._n_put <= 3 * BLOCK
+    assert writer._n_put <= 3 * BLOCK_SEGMENTS
     go_on.set()
     thread.join(30)
     assert not thread.is_alive()

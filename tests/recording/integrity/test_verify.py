@@ -12,7 +12,7 @@ from memlens.cli import main
 from memlens.errors import ModelError, RecordingError
 from memlens.recording import RecordOptions, open, record, replay, verify
 from memlens.recording.format.repository import open_repository
-from memlens.recording.integrity.files import compare, damaged_seals, unsealed
+from memlens.recording.integrity.files import compare_with_seals, damaged_seals, unsealed
 from memlens.recording.integrity.seals import SEALS, Sealer, read_seals
 from memlens.recording.integrity.snapshot import Snapshot
 from memlens.testing import planted_recording
@@ -34,7 +34,7 @@ def whole(small_model, small_streams, tmp_path_factory):
 def kinds(whole):
     """Files by kind."""
     path = whole.path
-    shot = Snapshot(path, read_seals(path).snapshots[-1], compare(path, read_seals(path)))
+    shot = Snapshot(path, read_seals(path).snapshots[-1], compare_with_seals(path, read_seals(path)))
     found = {kind: [] for kind in KINDS}
     by_digest = {print_.digest: name for name, print_ in read_seals(path).files.items()}
     for name, array in shot.arrays.items():
@@ -128,7 +128,7 @@ def test_every_corruption_is_noticed(kind, kinds, copy, whole):
         was = corrupt(random, copy / name, copy / other)
         try:
             seals = read_seals(copy)
-            found = compare(copy, seals)
+            found = compare_with_seals(copy, seals)
             noticed = [*found.wrong, *damaged_seals(copy, seals), *unsealed(copy, seals, found, True, [])]
             assert noticed, (kind, name)
             if n < N_READ:
@@ -143,7 +143,7 @@ def test_every_corruption_is_noticed(kind, kinds, copy, whole):
 
 def first_chunk(path, array):
     """The file of an array's first chunk."""
-    shot = Snapshot(path, read_seals(path).snapshots[-1], compare(path, read_seals(path)))
+    shot = Snapshot(path, read_seals(path).snapshots[-1], compare_with_seals(path, read_seals(path)))
     [first, *_] = shot.chunk_digests(array)
     [name] = [name for name, found in read_seals(path).files.items() if found.digest == first]
     return name

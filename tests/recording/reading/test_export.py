@@ -8,7 +8,7 @@ import xarray as xr
 from memlens.cli import main
 from memlens.errors import RecordingError
 from memlens.recording import RecordOptions, open, record
-from memlens.recording.reading.frames import TABLES
+from memlens.recording.reading.frames import FRAMES
 from memlens.testing import planted_recording
 
 
@@ -33,8 +33,8 @@ def test_zarr(recorded, tmp_path):
 
 def test_parquet(recorded, tmp_path):
     recorded.to_parquet(tmp_path / "tables")
-    assert {file.name for file in (tmp_path / "tables").iterdir()} == {f"{name}.parquet" for name in TABLES}
-    for name in TABLES:
+    assert {file.name for file in (tmp_path / "tables").iterdir()} == {f"{name}.parquet" for name in FRAMES}
+    for name in FRAMES:
         frame = pd.read_parquet(tmp_path / "tables" / f"{name}.parquet")
         pd.testing.assert_frame_equal(frame, recorded.to_dataframe(name))
         assert frame.attrs["id"] == recorded.id

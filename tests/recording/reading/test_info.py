@@ -45,6 +45,7 @@ def test_only_recordings_are_recordings(tmp_path) -> None:
     planted = write_recording(None, n_segment=2)
     assert as_recording(planted) is planted
     assert planted.info.extra["truth"] == {}
+    assert len(repr(planted.info).splitlines()) == 1
     for given, said in (
         ("r1", r"recording: got a str 'r1', expected a recording: memlens\.open\('r1'\)"),
         (tmp_path, r"got a path .* memlens\.open"),

@@ -24,7 +24,11 @@ def test_columns_are_those_of_the_dataset(planted, name) -> None:
         stored, typed = getattr(planted, name)[column].values, getattr(table, column)
         np.testing.assert_array_equal(typed, stored)
         assert typed.dtype == (
-            bool if stored.dtype == bool else {"i": np.int64, "f": np.float64}.get(stored.dtype.kind, object)
+            stored.dtype
+            if name == "positions"
+            else bool
+            if stored.dtype == bool
+            else {"i": np.int64, "f": np.float64}.get(stored.dtype.kind, object)
         )
     assert len(table) == getattr(planted, name).sizes[table.row]
     assert len(repr(table).splitlines()) == 1
