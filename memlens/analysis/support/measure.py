@@ -36,7 +36,7 @@ def measure(
         given = bind(function.__name__, taken, (recording, *args), kwargs)
         given.apply_defaults()
         for name, value in given.arguments.items():
-            if "RecordingLike" in str(taken.parameters[name].annotation) and (value is not None or name == recorded):
+            if "Recording" in str(taken.parameters[name].annotation) and (value is not None or name == recorded):
                 for each in value if isinstance(value, list | tuple) else [value]:
                     as_recording(each, name)
         dataset = function(recording, *args, **kwargs)
