@@ -32,7 +32,7 @@ def test_planted_atoms_are_found():
     assert row["example_token"].item() != ""
 
 
-def test_dead_atoms_start_anew():
+def test_dead_atoms_restart():
     rng = np.random.default_rng(0)
     value = np.abs(rng.normal(size=(500, 1))) * np.eye(8)[rng.integers(8, size=500)]
     model = fit_autoencoder(value, 16, 1, 400, 0)
