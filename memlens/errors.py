@@ -8,6 +8,10 @@ class MemlensError(Exception):
     """Base of every error that a user's input can cause; the CLI prints it without a traceback."""
 
 
+class ArgumentError(MemlensError, TypeError):
+    """A call was given an argument of a wrong name or type. A TypeError as well, which is what Python raises there."""
+
+
 class ConfigError(MemlensError):
     """A configuration has an unknown key or a value out of range."""
 

@@ -63,9 +63,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     chosen = [case for case in chosen if not args.only or case.analysis in args.only]
     if not chosen:
         parser.error(f"no case of {', '.join(args.only)}; analyses: {', '.join(sorted({c.analysis for c in cases()}))}")
-    path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_suffix(f".{fingerprint([started['source_sha256'], many])[:8]}.jsonl")
-    rows = [_row(case, many, args.quick, partial) for case in chosen]
+    if not args.only:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    rows = [_row(case, many, args.quick, None if args.only else partial) for case in chosen]
     result = {
         "study": "grading",
         "quick": args.quick,
@@ -88,10 +89,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     return int(bool(failed))
 
 
-def _row(case: Case, many: int, quick: bool, partial: Path) -> dict[str, Any]:
-    """One case, graded now, or as a run that was cut off has left it."""
+def _row(case: Case, many: int, quick: bool, partial: Path | None) -> dict[str, Any]:
+    """One case, graded now, or as a run that was cut off has left it in ``partial``."""
     described = plain(_described(case))
-    for line in read_lines(partial):
+    for line in read_lines(partial) if partial is not None else ():
         if described.items() <= line.items():
             return line
     few = 1 if case.costly else QUICK_FEW if quick else FEW
@@ -101,8 +102,9 @@ def _row(case: Case, many: int, quick: bool, partial: Path) -> dict[str, Any]:
     print(
         f"{time.perf_counter() - began:6.1f} s  {case.analysis:14} {case.kind:8} {case.name}: {words(row)}", flush=True
     )
-    with partial.open("a", encoding="utf-8") as file:
-        file.write(json.dumps(row, allow_nan=False) + "\n")
+    if partial is not None:
+        with partial.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(row, allow_nan=False) + "\n")
     return row
 
 

@@ -15,6 +15,7 @@ the law that a pair without a slot is lost and every other kept: error(k) = 1 - 
 """
 
 from collections.abc import Mapping, Sequence
+from functools import cache
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
@@ -165,9 +166,12 @@ def law(sweep: str, rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     seeds = sorted({row["seed"] for row in rows})
     table = np.array([[next(r["loss"] for r in own[p] if r["seed"] == s) for p in points] for s in seeds])
     rng = np.random.default_rng(0)
-    drawn = [
-        power_law(x, table[rng.integers(len(seeds), size=len(seeds))].mean(0).tolist())["b"] for _ in range(N_DRAW)
-    ]
+
+    @cache  # of few seeds the same are drawn again and again
+    def exponent(*drawn: int) -> float:
+        return power_law(x, table[list(drawn)].mean(0).tolist())["b"]
+
+    drawn = [exponent(*rng.integers(len(seeds), size=len(seeds)).tolist()) for _ in range(N_DRAW)]
     fit = power_law(x, [point["value"] for point in loss])
     low, high = percentiles(drawn)
     told = {

@@ -44,7 +44,7 @@ def geometry(
     recording : Recording
         With the point.
     point : str
-        A recorded point over (sequence, segment, place, feature).
+        A recorded point over [sequence, segment, place, feature].
     rows : int
         Vectors drawn for the effective rank, at most.
     segments : int

@@ -1,7 +1,8 @@
 """Change a run at one place, as a value that is saved with what comes of it; compare, and sweep over many changes."""
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from memlens.lazy import attach
 
 if TYPE_CHECKING:
     from memlens.interventions.comparison import Comparison as Comparison
@@ -24,41 +25,17 @@ if TYPE_CHECKING:
     from memlens.interventions.sweep_targets import random_targets as random_targets
     from memlens.interventions.sweeps import sweep as sweep
 
-#: Public name -> the module of this package that has it: comparing needs no torch, so nothing is imported before it is used.
-_HOMES = {
-    **dict.fromkeys(("Ablate", "Clamp", "Noise", "Patch", "Scale", "Swap"), "edits"),
-    **dict.fromkeys(("Forbid", "Force", "Freeze"), "control"),
-    **dict.fromkeys(("Drop", "Insert"), "entries"),
-    **dict.fromkeys(("from_dict", "load_interventions", "interventions_of"), "registry"),
-    **dict.fromkeys(("Comparison", "compare"), "comparison"),
-    **dict.fromkeys(("load_targets", "random_targets"), "sweep_targets"),
-    "sweep": "sweeps",
+#: Module of this package -> its public names: comparing needs no torch, so nothing is imported before it is used.
+_NAMES = {
+    "comparison": "Comparison compare",
+    "control": "Forbid Force Freeze",
+    "edits": "Ablate Clamp Noise Patch Scale Swap",
+    "entries": "Drop Insert",
+    "registry": "from_dict interventions_of load_interventions",
+    "sweep_targets": "load_targets random_targets",
+    "sweeps": "sweep",
 }
 
-__all__ = [
-    "Ablate",
-    "Clamp",
-    "Comparison",
-    "Drop",
-    "Forbid",
-    "Force",
-    "Freeze",
-    "Insert",
-    "Noise",
-    "Patch",
-    "Scale",
-    "Swap",
-    "compare",
-    "from_dict",
-    "interventions_of",
-    "load_interventions",
-    "load_targets",
-    "random_targets",
-    "sweep",
-]
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
-        raise AttributeError(f"module 'memlens.interventions' has no attribute '{name}'; it has {', '.join(__all__)}")
-    return getattr(import_module(f"memlens.interventions.{_HOMES[name]}"), name)
+__getattr__, __dir__, __all__ = attach(
+    __name__, {name: f"{__name__}.{module}:{name}" for module, names in _NAMES.items() for name in names.split()}
+)

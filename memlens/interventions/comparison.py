@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from memlens.calls import checked
 from memlens.dims import Action
 from memlens.errors import RecordingError
 from memlens.recording import Recording
@@ -99,6 +100,7 @@ class Comparison:
         }
 
 
+@checked()
 def compare(parent: Recording, child: Recording) -> Comparison:
     """Say what differs between two recordings of one stream.
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from memlens.calls import checked
 from memlens.dims import Action
 from memlens.errors import InterventionError
 from memlens.recording import Recording
@@ -42,6 +43,7 @@ def triple(given: Any) -> Triple:
     return int(values[0]), int(values[1]), str(values[2])
 
 
+@checked(recording=Recording)
 def random_targets(recording: Recording, n: int, *, seed: int = 0, sequence: int = 0) -> list[Triple]:
     """Draw targets, none of them twice: a decision before the last question, and an action that was allowed but not taken.
 

@@ -4,7 +4,7 @@ The factual run goes on by itself; every target branches off in its own segment.
 again the factual one stops. Axes: target (a forced action), question, and row (a branch that is running).
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,6 +12,7 @@ import torch
 import xarray as xr
 from torch import Tensor
 
+from memlens.calls import checked
 from memlens.dims import Action
 from memlens.errors import InterventionError
 from memlens.interventions.branches import BATCH, Branches, FactualSegment, advance, branch, is_same
@@ -29,6 +30,7 @@ from memlens.streams import EncodedStream
 SweepTarget = Force | tuple[int, int, str]
 
 
+@checked(model=MemoryModel, targets=Iterable)
 def sweep(
     model: MemoryModel,
     source: Recording | EncodedStream,

@@ -8,6 +8,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from tokenizers import Tokenizer
 
+from memlens.calls import checked
 from memlens.config import BaselineConfig, ModelConfig
 from memlens.errors import ConfigError, ModelError
 from memlens.model.baseline import StreamReader
@@ -95,6 +96,7 @@ def load_memory_model(model: str | Path, policy: str | None = None, device: str 
     return loaded
 
 
+@checked()
 def load_model(
     model: str | Path, policy: str | None = None, device: str | torch.device = "cpu"
 ) -> MemoryModel | StreamReader:
@@ -146,7 +148,10 @@ def load_model(
     _check_weights(loaded, weights, folder)
     loaded.load_state_dict(weights)
     loaded.sha256 = file_sha256(folder / WEIGHTS)
-    return loaded.to(device).eval()
+    try:
+        return loaded.to(device).eval()
+    except RuntimeError as error:
+        raise ModelError(f"device is '{device}', on which torch cannot put the model: {error}") from None
 
 
 def _check_weights(model: MemoryModel | StreamReader, weights: dict[str, torch.Tensor], folder: Path) -> None:

@@ -7,6 +7,7 @@ backwards; ``at`` addresses one place in time and space.
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from difflib import get_close_matches
 from functools import cached_property
 from operator import index
 from typing import Any
@@ -15,7 +16,8 @@ import torch
 import transformer_lens.hook_points
 from torch import Tensor
 
-from memlens.errors import PointError
+from memlens.calls import checked
+from memlens.errors import PointError, closest
 from memlens.model.cache import Moment
 
 Hook = Callable[..., Any]
@@ -86,6 +88,7 @@ class At(str):
     places: Mapping[str, int]
 
 
+@checked()
 def at(name: str, *, segment: int | range | slice | Sequence[int] | None = None, **places: int) -> At:
     """Address one place of a hook point, for ``fwd_hooks``, ``bwd_hooks`` and ``add_hook``.
 
@@ -114,6 +117,9 @@ def at(name: str, *, segment: int | range | slice | Sequence[int] | None = None,
     >>> at("context.hook_slot", segment=3, slot=5)
     'context.hook_slot'
     """
+    for axis in places:
+        if get_close_matches(axis, ("segment",), cutoff=0.8):
+            raise PointError(f"at() got '{axis}', which is no axis; closest: segment")
     address = At(name)
     address.segments = None if segment is None else _segments(segment)
     address.places = {axis: _index(axis, i) for axis, i in places.items()}
@@ -154,9 +160,7 @@ class Placed:
     def __post_init__(self) -> None:
         for axis in self.address.places:
             if self._name(axis) not in self.axes:
-                raise PointError(
-                    f"'{self.address}' has no axis '{axis}'; it has {', '.join(self.axes)}: give at() one of these"
-                )
+                raise PointError(f"'{self.address}' has no axis '{axis}'; {closest(axis, ['segment', *self.axes])}")
 
     def _name(self, axis: str) -> str:
         return "working" if axis == "slot" and "slot" not in self.axes else axis

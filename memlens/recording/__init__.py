@@ -1,34 +1,31 @@
 """Recordings: write, open and look up what a memory did. Opening one needs no torch."""
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from memlens.recording.capture.options import RecordOptions
-from memlens.recording.capture.writer import RecordingWriter
-from memlens.recording.integrity.verification import Damage, Verification
-from memlens.recording.integrity.verify import verify
-from memlens.recording.reading.recording import Recording, open
+from memlens.lazy import attach
 
 if TYPE_CHECKING:
+    from memlens.recording.capture.options import RecordOptions as RecordOptions
     from memlens.recording.capture.record import record as record
     from memlens.recording.capture.replay import replay as replay
+    from memlens.recording.capture.writer import RecordingWriter as RecordingWriter
+    from memlens.recording.integrity.verification import Damage as Damage
+    from memlens.recording.integrity.verification import Verification as Verification
+    from memlens.recording.integrity.verify import verify as verify
+    from memlens.recording.reading.recording import Recording as Recording
+    from memlens.recording.reading.recording import open as open
 
-__all__ = [
-    "Damage",
-    "RecordOptions",
-    "Recording",
-    "RecordingWriter",
-    "Verification",
-    "open",
-    "record",
-    "replay",
-    "verify",
-]
-#: Names whose modules import torch; they are imported when they are first used.
-_LAZY = {"record": "memlens.recording.capture.record", "replay": "memlens.recording.capture.replay"}
-
-
-def __getattr__(name: str) -> Any:
-    if name in _LAZY:
-        return getattr(import_module(_LAZY[name]), name)
-    raise AttributeError(f"module 'memlens.recording' has no attribute '{name}'; it has {', '.join(__all__)}")
+__getattr__, __dir__, __all__ = attach(
+    __name__,
+    {
+        "Damage": f"{__name__}.integrity.verification:Damage",
+        "RecordOptions": f"{__name__}.capture.options:RecordOptions",
+        "Recording": f"{__name__}.reading.recording:Recording",
+        "RecordingWriter": f"{__name__}.capture.writer:RecordingWriter",
+        "Verification": f"{__name__}.integrity.verification:Verification",
+        "open": f"{__name__}.reading.recording:open",
+        "record": f"{__name__}.capture.record:record",
+        "replay": f"{__name__}.capture.replay:replay",
+        "verify": f"{__name__}.integrity.verify:verify",
+    },
+)

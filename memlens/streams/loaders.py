@@ -5,6 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from memlens.calls import checked
 from memlens.errors import StreamError, closest
 from memlens.streams.files import as_path, existing, read_fasta, read_text
 from memlens.streams.stream import Stream
@@ -126,6 +127,7 @@ def _file(stream: Stream, path: Path) -> None:
     reader(stream, path)
 
 
+@checked()
 def load_stream(path: str | Path) -> Stream:
     """Read a file, or a folder of files, as a stream.
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from memlens.calls import checked
 from memlens.dims import Action
 from memlens.recording import Recording, RecordingWriter, open
 from memlens.recording.format.schema import CANDIDATE, RESIDENT, Variable
@@ -37,6 +38,7 @@ def _points() -> list[Variable]:
     ]  # fmt: skip
 
 
+@checked()
 def planted_recording(
     path: str | Path,
     *,

@@ -10,6 +10,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from memlens.calls import checked
 from memlens.errors import ConfigError, ModelError, StreamError
 from memlens.model.baseline import StreamReader
 from memlens.model.checkpoint import load_model
@@ -120,6 +121,7 @@ class _Meter:
             self.progress(self.done, self.total, f"evaluating: {what}")
 
 
+@checked()
 def evaluate(
     model: str | Path | MemoryModel | StreamReader,
     task: str = "builtin",

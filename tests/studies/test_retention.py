@@ -57,15 +57,20 @@ def all_good(variant: str, length: int, condition: str, depth: float) -> float:
     return 1.0 if condition == taken.FULL else 0.7
 
 
+@pytest.fixture(scope="module")
+def good() -> dict[str, Any]:
+    """The result of a memory that does all that is claimed; not to be changed."""
+    return retention_result(all_good)
+
+
 def met(result: dict[str, Any]) -> dict[str, bool | None]:
     return {test.what: test.met for test in retention_verdict.tests(result)}
 
 
-def test_retention_holds_when_everything_does() -> None:
-    result = retention_result(all_good)
-    verdict = retention_verdict.verdict(result)
+def test_retention_holds_when_everything_does(good: dict[str, Any]) -> None:
+    verdict = retention_verdict.verdict(good)
     assert verdict.status == "holds"
-    assert [what for what, done in met(result).items() if done is None] == ["needle, 10M"]
+    assert [what for what, done in met(good).items() if done is None] == ["needle, 10M"]
     assert [row[0] for row in verdict.tables[1].rows][:2] == ["the memory as it is", "without store"]
 
 
@@ -101,8 +106,8 @@ def test_retention_is_open_without_long_streams_or_baselines() -> None:
     assert verdict.tables[1].rows[-1] == ("baseline ssm", *["not trained yet"] * 3)
 
 
-def test_retention_bins_hold_every_question_once() -> None:
-    told = retention_result(all_good)["summary"]
+def test_retention_bins_hold_every_question_once(good: dict[str, Any]) -> None:
+    told = good["summary"]
     for length in (8_000, 1_000_000):
         bins = recall.where(told["distance"], length=length, without=taken.FULL)
         assert sum(each["n"] for each in bins) == 600
@@ -123,5 +128,5 @@ def test_retention_rows_over_one_stream_and_missing_baselines(model: MemoryModel
         retention.baselines([tmp_path / "ssm", tmp_path / "x" / "ssm"], model)
 
 
-def test_retention_is_drawn_from_its_result() -> None:
-    check_drawings(retention.CLAIM, retention_result(all_good))
+def test_retention_is_drawn_from_its_result(good: dict[str, Any]) -> None:
+    check_drawings(retention.CLAIM, good)

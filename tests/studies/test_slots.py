@@ -1,5 +1,6 @@
 """Grouping changes who is merged and nothing else; verdicts follow planted results."""
 
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -78,10 +79,11 @@ def test_writes_and_silent_segments_are_counted(model: MemoryModel, streams: lis
     assert (nothing["written"], nothing["silent"]) == (0, n_segment)
 
 
+@cache
 def slots_result(
     goal: float = 1.0, random: float = 0.5, levels: float = 0.9, threshold: float = 0.9, n: int = 600
 ) -> dict[str, Any]:
-    """A planted result: accuracies of the setting that each test looks at; the settings it is compared with are at 0.9 or 0.7."""
+    """A planted result, not to be changed: accuracies of what each test looks at; what it is compared with is at 0.9 or 0.7."""
     rng = np.random.default_rng(0)
     plan = {"splits": [[12, 2, 2], [8, 4, 4], [6, 2, 2], [4, 4, 2]], "tight": [8, 4, 2],
             "model": {"n_slots": 32, "capacities": [128, 32, 8]}}  # fmt: skip

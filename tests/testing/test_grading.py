@@ -132,6 +132,8 @@ def test_the_command_says_what_is_wrong(tmp_path, monkeypatch, capsys):
     assert "**silently wrong**" in (tmp_path / "grading" / "page.md").read_text(encoding="utf-8")
     monkeypatch.setattr(grading, "cases", lambda: (CASE,))
     assert grading.main(["--quick", "-o", str(tmp_path)]) == 0
+    assert grading.main(["--quick", "--only", "retention", "-o", str(tmp_path / "only")]) == 0
+    assert not (tmp_path / "only").exists(), "--only writes nothing"
 
 
 @pytest.mark.parametrize("words", [["--seeds", "20"], ["--only", "retnetion"], ["--quick", "-o", str(RESULTS)]])

@@ -9,6 +9,7 @@ import numpy as np
 import xarray as xr
 
 from memlens.analysis.support.result import finish
+from memlens.calls import bind
 from memlens.recording.protocol import as_recording
 
 Params = ParamSpec("Params")
@@ -28,13 +29,14 @@ def measure(
         By the analysis, when an argument that should be a recording is none.
     """
     taken = signature(function)
+    recorded = next(iter(taken.parameters))
 
     @wraps(function)
     def measured(recording: Any, *args: Params.args, **kwargs: Params.kwargs) -> xr.Dataset:
-        given = taken.bind(recording, *args, **kwargs)
+        given = bind(function.__name__, taken, (recording, *args), kwargs)
         given.apply_defaults()
         for name, value in given.arguments.items():
-            if "Recording" in str(taken.parameters[name].annotation) and value is not None:
+            if "Recording" in str(taken.parameters[name].annotation) and (value is not None or name == recorded):
                 for each in value if isinstance(value, list | tuple) else [value]:
                     as_recording(each, name)
         dataset = function(recording, *args, **kwargs)

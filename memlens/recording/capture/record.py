@@ -13,6 +13,7 @@ from typing import Any
 import torch
 
 from memlens import streams as stream_sources
+from memlens.calls import checked
 from memlens.errors import RecordingError
 from memlens.model.checkpoint import load_memory_model
 from memlens.model.model import MemoryModel
@@ -37,6 +38,7 @@ from memlens.streams.stream import Stream
 StreamSource = EncodedStream | Stream | str | Path
 
 
+@checked()
 def record(
     model: MemoryModel | str | Path,
     stream: StreamSource | Sequence[StreamSource],
@@ -153,7 +155,7 @@ def _encoded(source: StreamSource, model: MemoryModel) -> EncodedStream:
     if isinstance(source, str) and source in BUILTIN_STREAMS:
         source = stream_sources.builtin_stream(source)
     elif isinstance(source, str | Path):
-        source = stream_sources.load(source)
+        source = stream_sources.load_stream(source)
     if not isinstance(source, Stream):
         kind = type(source).__name__
         raise RecordingError(f"stream is a {kind}, expected a Stream, an EncodedStream, a name or a path")

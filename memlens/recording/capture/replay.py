@@ -6,6 +6,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from memlens.calls import checked
 from memlens.errors import RecordingError
 from memlens.model.model import MemoryModel
 from memlens.model.run import Change, Result, run
@@ -19,6 +20,7 @@ from memlens.recording.reading.recording import Recording
 from memlens.streams.encoded import EncodedStream
 
 
+@checked(recording=Recording, model=MemoryModel, options=RecordOptions)
 def replay(
     recording: Recording,
     model: MemoryModel,

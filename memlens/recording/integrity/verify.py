@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from memlens.calls import checked
 from memlens.errors import ModelError, RecordingError
 from memlens.provenance import file_sha256
 from memlens.recording.format.repository import STORAGE_ERRORS
@@ -24,6 +25,7 @@ from memlens.recording.reading.info import RecordingInfo
 _WEIGHTS = "model.safetensors"
 
 
+@checked()
 def verify(path: str | Path, *, model: str | Path | None = None, parent: str | Path | None = None) -> Verification:
     """Re-read a recording.
 

@@ -9,6 +9,7 @@ import pandas as pd
 import xarray as xr
 from zarr.core.sync import sync
 
+from memlens.calls import checked
 from memlens.errors import RecordingError, closest
 from memlens.recording.format import schema
 from memlens.recording.format.limits import check_sizes
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from memlens.streams.encoded import EncodedStream
 
 
+@checked()
 def open(path: str | Path, *, snapshot: str = "") -> "Recording":
     """Open a recording.
 
@@ -46,8 +48,6 @@ def open(path: str | Path, *, snapshot: str = "") -> "Recording":
     RecordingError
         When the folder is missing, is no recording, or is damaged.
     """
-    if not isinstance(path, str | Path):
-        raise RecordingError(f"path is a {type(path).__name__}, expected the folder of a recording")
     path = Path(path)
     try:
         session = Commit(path, snapshot).session if snapshot else open_repository(path).readonly_session("main")
@@ -99,6 +99,7 @@ class Recording:
         """Dense arrays, dims (sequence, segment, ...): one variable a recorded point, lazy."""
         return self._group("segments")
 
+    @checked()
     def segment(self, segment: int) -> xr.Dataset:
         """All variables of ``segments`` in one segment, in memory, dims (sequence, ...); its arrays are read concurrently.
 
