@@ -6,17 +6,15 @@ from memlens.catalogue import CATALOGUE, find
 from memlens.dashboard import shared
 from memlens.errors import MemlensError
 
-
-def words(name: str) -> str:
-    """How an analysis is offered: its title and its question."""
-    analysis = find(name)
-    return f"{analysis.title}: {analysis.question}"
-
-
 st.title("Analyses")
 offered = [analysis.name for analysis in CATALOGUE if not analysis.needs]
 name = st.selectbox(
-    "Question", offered, index=None, format_func=words, key="analysis", placeholder="Choose what you want to know"
+    "Question",
+    offered,
+    index=None,
+    format_func=lambda name: find(name).question,
+    key="analysis",
+    placeholder="Choose what you want to know",
 )
 if name:
     try:
@@ -37,4 +35,5 @@ with st.expander("All analyses", expanded=not name):
         }
         for analysis in CATALOGUE
     ]
-    st.dataframe(rows, hide_index=True, key="catalogue")
+    wide = {"question": st.column_config.TextColumn(width="large")}
+    st.dataframe(rows, hide_index=True, column_config=wide, key="catalogue")

@@ -66,7 +66,7 @@ class Alone:
             c, n = self.learning, self.n_candidate
             told = bandit_budget.learn_bandit(controller, c, rule, n, generator, self.n_relevant)
             say(f"alone, seed {seed}: validation {told[-1]['exact_validation']:.3f}")
-            test = bandit_budget.draw(self.n_test, n, self.n_relevant, rule, generator)
+            test = bandit_budget.draw_candidates(self.n_test, n, self.n_relevant, rule, generator)
             recall = self.recall(controller, test, generator)
             played = bandit_budget.play(controller, test, c, generator)
             gain = played.q[..., Action.STORE] - played.q[..., Action.DISCARD]
@@ -75,13 +75,13 @@ class Alone:
                 "worth": worth_correlation(gain.flatten(), test.relevant.float().flatten()),
                 "returns": return_correlation(played.log, controller.q_network, c.gamma),
             }  # fmt: skip
-            longer = bandit_budget.draw(self.n_test, 2 * n, self.n_relevant, other, generator)
+            longer = bandit_budget.draw_candidates(self.n_test, 2 * n, self.n_relevant, other, generator)
             before = self.recall(controller, longer, generator)
             again = bandit_budget.learn_bandit(controller, self.again, other, 2 * n, generator, self.n_relevant)
             changed = {**before, "before": before["learned"], **self.recall(controller, longer, generator)}
         return {**found, "changed": changed, "again": again, "episodes": episodes(self.again, self.again.n_stream)}
 
-    def recall(self, controller: Controller, test: bandit_budget.Draw, generator: torch.Generator) -> Recall:
+    def recall(self, controller: Controller, test: bandit_budget.Candidates, generator: torch.Generator) -> Recall:
         """Share of the relevant ones that are held at the end of each sequence."""
         found = {}
         for name in (*HEURISTICS, "learned", "oracle", "shuffled"):

@@ -73,9 +73,9 @@ def choice(args: Namespace) -> dict[str, dict[str, Any]]:
         raise AnalysisError(f"{missing} is missing; give `memlens analyse RUN --all -o DIR`, or --list")
     if bool(args.names) == args.all:
         raise AnalysisError("give either names of analyses or --all; `memlens analyse --list` says which there are")
-    from memlens.report.section import choose
+    from memlens.report.section import chosen_analyses
 
-    chosen = choose(None) if args.all else {name: {} for name in args.names}
+    chosen = chosen_analyses(None) if args.all else {name: {} for name in args.names}
     for given in args.set:
         place, equals, value = given.partition("=")
         name, dot, parameter = place.partition(".")

@@ -19,9 +19,9 @@ def run(args: Namespace) -> None:
     """Train. Under torchrun the first process alone speaks."""
     from memlens import training
     from memlens.cli.progress import progress
-    from memlens.training.distributed import leads
+    from memlens.training.distributed import is_first_process
 
-    if not leads():
+    if not is_first_process():
         training.train(args.config, args.out, resume=args.resume)
         return
     with progress() as show:

@@ -1,5 +1,6 @@
 """What all configurations share: frozen, unknown keys refused, errors in our own words."""
 
+import re
 import tomllib
 from pathlib import Path
 from typing import Any, Self, get_args
@@ -79,12 +80,18 @@ class Config(BaseModel):
 
     @classmethod
     def load(cls, path: str | Path) -> Self:
-        """Read a TOML file; ConfigError when there is none, when it is no TOML, or as ``parse``."""
+        """Read a TOML file; ConfigError when it cannot be read, is not TOML, or as ``parse``."""
+        if not isinstance(path, str | Path):
+            raise ConfigError(f"the path of a config is {path!r}, expected a str or Path of a TOML file")
         path = Path(path)
         try:
             values = tomllib.loads(path.read_text(encoding="utf-8"))
         except FileNotFoundError:
             raise ConfigError(f"no config file at '{path}'; give the path of a TOML file") from None
+        except OSError as error:
+            raise ConfigError(
+                f"config '{path}' cannot be read: {error.strerror}; give the path of a TOML file"
+            ) from None
         except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
             raise ConfigError(f"'{path}' is not valid TOML: {error}") from None
         return cls.parse(values, where=str(path))

@@ -11,7 +11,7 @@ BACKENDS: tuple[Backend, ...] = ("plotly", "matplotlib")
 AnyFigure: TypeAlias = Any
 
 
-def choose(
+def by_backend(
     backend: Backend, plotly: Callable[..., AnyFigure], matplotlib: Callable[..., AnyFigure]
 ) -> Callable[..., AnyFigure]:
     """Of two functions that draw the same, the one of a backend.

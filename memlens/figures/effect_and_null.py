@@ -52,7 +52,7 @@ def effect_and_null(
 _NAMES = ("mean", "low", "high", "null_mean", "null_low", "null_high")
 
 
-def interval(value: float, low: float, high: float) -> str:
+def value_and_interval(value: float, low: float, high: float) -> str:
     """A number with its interval, in words.
 
     Parameters

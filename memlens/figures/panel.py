@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from memlens.figures.backend import AnyFigure, Backend, choose
-from memlens.figures.style import DASHES, MARKERS, NULL_COLOUR, dress, label, plain, sheet, visible
+from memlens.figures.backend import AnyFigure, Backend, by_backend
+from memlens.figures.style import DASHES, MARKERS, NULL_COLOUR, dress, label, matplotlib_text, plotly_text, sheet
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -70,7 +70,7 @@ def null_mark(x: Any, low: Any, high: Any, name: str = "null (95 %)") -> Mark:
     return Mark(name, x, middle, NULL_COLOUR, low=low, high=high, fades=True)
 
 
-def draw(panels: Sequence[Panel], title: str, backend: Backend = "plotly", *, columns: int = 3) -> AnyFigure:
+def draw_panels(panels: Sequence[Panel], title: str, backend: Backend = "plotly", *, columns: int = 3) -> AnyFigure:
     """Draw panels side by side, in rows of at most ``columns``.
 
     Parameters
@@ -94,7 +94,7 @@ def draw(panels: Sequence[Panel], title: str, backend: Backend = "plotly", *, co
     AnalysisError
         For another backend.
     """
-    return choose(backend, _plotly, _matplotlib)(panels, title, columns)
+    return by_backend(backend, _plotly, _matplotlib)(panels, title, columns)
 
 
 def _grid(n: int, columns: int) -> tuple[int, int]:
@@ -123,7 +123,7 @@ def _plotly(panels: Sequence[Panel], title: str, columns: int) -> "Figure":
             figure.add_hline(y=panel.line, line={"color": NULL_COLOUR, "width": 1, "dash": "dot"}, **place)
         figure.update_xaxes(title=panel.x, type="log" if panel.log_x else None, **place)
         if panel.ticks is not None:
-            words = [plain(tick, 24) for tick in panel.ticks]
+            words = [plotly_text(tick, 24) for tick in panel.ticks]
             figure.update_xaxes(tickvals=np.arange(len(words)), ticktext=words, **place)
         figure.update_yaxes(title=panel.y, range=panel.y_range, **place)
     figure.update_layout(barmode="group")
@@ -133,7 +133,7 @@ def _plotly(panels: Sequence[Panel], title: str, columns: int) -> "Figure":
 def _trace(figure: "Figure", mark: Mark, place: dict[str, Any], legend: bool) -> None:
     x, y = np.asarray(mark.x), np.asarray(mark.y, float)
     bounds = None if mark.low is None else (np.asarray(mark.low, float), np.asarray(mark.high, float))
-    group = {"name": plain(mark.name), "legendgroup": mark.name, **place}
+    group = {"name": plotly_text(mark.name), "legendgroup": mark.name, **place}
     shape = "hv" if mark.kind == "step" else "linear"
     if bounds is not None and mark.kind in ("line", "step"):
         known = np.isfinite(bounds[0]) & np.isfinite(bounds[1])
@@ -150,7 +150,7 @@ def _trace(figure: "Figure", mark: Mark, place: dict[str, Any], legend: bool) ->
         notes = [f"95 %: {a:.4g} to {b:.4g}  {note}" for a, b, note in zip(*bounds, notes, strict=True)]
     common: dict[str, Any] = {
         "x": x, "y": y, "customdata": notes, "showlegend": legend,
-        "hovertemplate": "%{x}: %{y:.4g}<br>%{customdata}<extra>" + plain(mark.name) + "</extra>", **group,
+        "hovertemplate": "%{x}: %{y:.4g}<br>%{customdata}<extra>" + plotly_text(mark.name) + "</extra>", **group,
     }  # fmt: skip
     if bounds is not None and mark.kind in ("point", "bar"):
         common["error_y"] = {
@@ -180,7 +180,7 @@ def _matplotlib(panels: Sequence[Panel], title: str, columns: int) -> "Sheet":
             axis.axhline(panel.line, color=NULL_COLOUR, linewidth=1, linestyle=":")
         if panel.ticks is not None:
             long = max((len(tick) for tick in panel.ticks), default=0) * len(panel.ticks) > 40
-            words = [visible(tick, 24) for tick in panel.ticks]
+            words = [matplotlib_text(tick, 24) for tick in panel.ticks]
             axis.set_xticks(np.arange(len(words)), words, rotation=40 if long else 0, ha="right" if long else "center")
         if panel.log_x:
             axis.set_xscale("log")
@@ -190,7 +190,7 @@ def _matplotlib(panels: Sequence[Panel], title: str, columns: int) -> "Sheet":
     for axis in axes[len(panels) :]:
         axis.set_axis_off()
     if handles:
-        names = [visible(name) for name in handles]
+        names = [matplotlib_text(name) for name in handles]
         where = {"loc": "outside lower left", "ncols": 2 * columns, "frameon": False, "fontsize": 9}
         page.legend(list(handles.values()), names, **where)
     return page

@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from memlens.figures.backend import AnyFigure, Backend
-from memlens.figures.effect_and_null import effect_and_null, interval, listed
-from memlens.figures.panel import Panel, draw
+from memlens.figures.effect_and_null import effect_and_null, listed, value_and_interval
+from memlens.figures.panel import Panel, draw_panels
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -56,7 +56,9 @@ def plot_agreement(dataset: "xr.Dataset", backend: Backend = "plotly") -> AnyFig
     AnalysisError
         For another backend.
     """
-    return draw(_panels(dataset), f"Do measures of importance agree? (n = {dataset.attrs['n']:,} questions)", backend)
+    return draw_panels(
+        _panels(dataset), f"Do measures of importance agree? (n = {dataset.attrs['n']:,} questions)", backend
+    )
 
 
 def caption(dataset: "xr.Dataset") -> str:
@@ -68,7 +70,7 @@ def caption(dataset: "xr.Dataset") -> str:
         if not np.isfinite(float(one["mean"])):
             continue
         name = str(one["first"].item())
-        parts.append(f"{name} {interval(*(float(one[key]) for key in ('mean', 'low', 'high')))}")
+        parts.append(f"{name} {value_and_interval(*(float(one[key]) for key in ('mean', 'low', 'high')))}")
         if float(one["p_adjusted"]) <= 0.05 and float(one["mean"]) > float(one["null_mean"]):
             agree.append(name)
     if not parts:

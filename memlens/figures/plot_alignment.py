@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from memlens.figures.against_null import Measured, matplotlib_against_null, plotly_against_null
-from memlens.figures.backend import AnyFigure, Backend, choose
-from memlens.figures.style import ACCENT, dress, label, p_text, percent, plain, scalar, sheet
+from memlens.figures.backend import AnyFigure, Backend, by_backend
+from memlens.figures.style import ACCENT, dress, label, p_text, percent, plotly_text, scalar, sheet
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -62,7 +62,7 @@ def _plotly(dataset: "xr.Dataset") -> "Figure":
     figure.update_xaxes(title=f"{dataset.attrs['places']} place of the other run", row=1, col=1)
     figure.update_yaxes(title=f"{dataset.attrs['places']} place of this run", autorange="reversed", row=1, col=1)
     figure.update_yaxes(title="mean CKA", row=1, col=2)
-    return dress(figure, plain(_title(dataset), 120), height=520)
+    return dress(figure, plotly_text(_title(dataset), 120), height=520)
 
 
 def _matplotlib(dataset: "xr.Dataset") -> "Sheet":
@@ -99,7 +99,7 @@ def plot_alignment(dataset: "xr.Dataset", backend: Backend = "plotly") -> AnyFig
     AnalysisError
         For another backend.
     """
-    return choose(backend, _plotly, _matplotlib)(dataset)
+    return by_backend(backend, _plotly, _matplotlib)(dataset)
 
 
 def caption(dataset: "xr.Dataset") -> str:

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from memlens.figures.backend import AnyFigure, Backend
-from memlens.figures.panel import Mark, Panel, draw, null_mark
+from memlens.figures.panel import Mark, Panel, draw_panels, null_mark
 from memlens.figures.style import ACCENT, p_text, percent, scalar
 
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ def plot_answer_sources(dataset: "xr.Dataset", backend: Backend = "plotly") -> A
     AnalysisError
         For another backend.
     """
-    return draw(_panels(dataset), f"What answers rest on (n = {dataset.attrs['n']:,} questions)", backend)
+    return draw_panels(_panels(dataset), f"What answers rest on (n = {dataset.attrs['n']:,} questions)", backend)
 
 
 def caption(dataset: "xr.Dataset") -> str:

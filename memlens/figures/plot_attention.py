@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from memlens.figures.backend import AnyFigure, Backend
-from memlens.figures.panel import Mark, Panel, draw, null_mark
+from memlens.figures.panel import Mark, Panel, draw_panels, null_mark
 from memlens.figures.style import ACCENT, MODALITY_COLOUR, NULL_COLOUR, p_text, percent, scalar
 
 if TYPE_CHECKING:
@@ -79,7 +79,7 @@ def plot_attention(dataset: "xr.Dataset", backend: Backend = "plotly") -> AnyFig
     AnalysisError
         For another backend.
     """
-    return draw(_panels(dataset), f"Write and read attention (n = {dataset.attrs['n']:,} slots)", backend)
+    return draw_panels(_panels(dataset), f"Write and read attention (n = {dataset.attrs['n']:,} slots)", backend)
 
 
 def caption(dataset: "xr.Dataset") -> str:

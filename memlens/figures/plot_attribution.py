@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from memlens.figures.backend import AnyFigure, Backend
-from memlens.figures.effect_and_null import effect_and_null, interval
-from memlens.figures.panel import Mark, Panel, draw
+from memlens.figures.effect_and_null import effect_and_null, value_and_interval
+from memlens.figures.panel import Mark, Panel, draw_panels
 from memlens.figures.style import ACCENT, NULL_COLOUR, scalar
 
 if TYPE_CHECKING:
@@ -75,13 +75,15 @@ def plot_attribution(dataset: "xr.Dataset", backend: Backend = "plotly") -> AnyF
     AnalysisError
         For another backend.
     """
-    return draw(_panels(dataset), f"Attribution of answers to tokens (n = {dataset.attrs['n']:,} questions)", backend)
+    return draw_panels(
+        _panels(dataset), f"Attribution of answers to tokens (n = {dataset.attrs['n']:,} questions)", backend
+    )
 
 
 def caption(dataset: "xr.Dataset") -> str:
     """Say whether the attribution is faithful: whether its top tokens carry the answer."""
     one = dataset.sel(measure="comprehensiveness")
-    score = interval(*(float(one[name]) for name in ("mean", "low", "high")))
+    score = value_and_interval(*(float(one[name]) for name in ("mean", "low", "high")))
     holds = float(one["p_adjusted"]) <= 0.05 and float(one["mean"]) > float(one["null_mean"])
     verdict = (
         "the attribution finds tokens that carry the answer" if holds else "the attribution is not shown to beat chance"

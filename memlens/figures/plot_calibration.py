@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from memlens.figures.backend import AnyFigure, Backend
-from memlens.figures.panel import Mark, Panel, draw
+from memlens.figures.panel import Mark, Panel, draw_panels
 from memlens.figures.style import ACCENT, NULL_COLOUR, scalar
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ def plot_calibration(dataset: "xr.Dataset", backend: Backend = "plotly") -> AnyF
     AnalysisError
         For another backend.
     """
-    return draw(
+    return draw_panels(
         _panels(dataset), f"Q and later reads (n = {dataset.attrs['n']:,} decisions that kept something)", backend
     )
 

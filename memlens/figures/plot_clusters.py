@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from memlens.figures.against_null import Measured, matplotlib_against_null, plotly_against_null
-from memlens.figures.backend import AnyFigure, Backend, choose
+from memlens.figures.backend import AnyFigure, Backend, by_backend
 from memlens.figures.style import (
     LEVEL_COLOUR,
     MODALITY_COLOUR,
@@ -13,11 +13,11 @@ from memlens.figures.style import (
     below,
     dress,
     label,
+    matplotlib_text,
     p_text,
-    plain,
+    plotly_text,
     scalar,
     sheet,
-    visible,
 )
 
 if TYPE_CHECKING:
@@ -65,20 +65,20 @@ def _plotly(dataset: "xr.Dataset") -> "Figure":
         subplot_titles=["size and mix of labels", "measured, and its null"],
     )
     cluster = dataset["cluster"].values
-    marks = ["  ".join(plain(token, 16) for token in row if token) for row in dataset["cluster_token"].values]
+    marks = ["  ".join(plotly_text(token, 16) for token in row if token) for row in dataset["cluster_token"].values]
     counts = _counts(dataset)
     colour = _colour(list(counts))
     for name, count in counts.items():
         figure.add_bar(
             x=cluster,
             y=count,
-            name=plain(name, 24),
+            name=plotly_text(name, 24),
             marker={"color": colour[name]},
             customdata=marks,
             row=1,
             col=1,
             hovertemplate="cluster %{x}, "
-            + plain(name, 24)
+            + plotly_text(name, 24)
             + ": %{y:.0f} rows<br>marked by: %{customdata}<extra></extra>",
         )
     plotly_against_null(figure, _measures(dataset), 1, 2)
@@ -86,7 +86,7 @@ def _plotly(dataset: "xr.Dataset") -> "Figure":
     figure.update_xaxes(title="cluster", tickvals=cluster, row=1, col=1)
     figure.update_yaxes(title="rows", row=1, col=1)
     figure.update_yaxes(title="score (1 is best)", row=1, col=2)
-    return dress(figure, f"Clusters of {plain(dataset.attrs['point'])} (n = {dataset.attrs['n']:,} rows)")
+    return dress(figure, f"Clusters of {plotly_text(dataset.attrs['point'])} (n = {dataset.attrs['n']:,} rows)")
 
 
 def _matplotlib(dataset: "xr.Dataset") -> "Sheet":
@@ -96,10 +96,10 @@ def _matplotlib(dataset: "xr.Dataset") -> "Sheet":
     counts = _counts(dataset)
     colour = _colour(list(counts))
     for name, count in counts.items():
-        left.barh(cluster, count, left=start, color=colour[name], label=visible(name, 24))
+        left.barh(cluster, count, left=start, color=colour[name], label=matplotlib_text(name, 24))
         start = start + count
     marks = [
-        ", ".join(visible(token.strip() or token, 12) for token in row[:4] if token)
+        ", ".join(matplotlib_text(token.strip() or token, 12) for token in row[:4] if token)
         for row in dataset["cluster_token"].values
     ]
     left.set_yticks(cluster, [f"{at}: {text}" if text else str(at) for at, text in zip(cluster, marks, strict=True)])
@@ -131,7 +131,7 @@ def plot_clusters(dataset: "xr.Dataset", backend: Backend = "plotly") -> AnyFigu
     AnalysisError
         For another backend.
     """
-    return choose(backend, _plotly, _matplotlib)(dataset)
+    return by_backend(backend, _plotly, _matplotlib)(dataset)
 
 
 def caption(dataset: "xr.Dataset") -> str:

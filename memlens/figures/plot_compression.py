@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from memlens.figures.backend import AnyFigure, Backend, choose
+from memlens.figures.backend import AnyFigure, Backend, by_backend
 from memlens.figures.style import (
     ACCENT,
     INK,
@@ -14,7 +14,7 @@ from memlens.figures.style import (
     label,
     level_colour,
     percent,
-    plain,
+    plotly_text,
     scalar,
     sheet,
 )
@@ -90,7 +90,7 @@ def _plotly(dataset: "xr.Dataset") -> "Figure":
     figure.update_yaxes(title="variance of slots (%)", row=1, col=1)
     figure.update_xaxes(title="read from", row=1, col=2)
     figure.update_yaxes(title="information (bit a slot)", row=1, col=2)
-    return dress(figure, plain(_title(dataset), 120))
+    return dress(figure, plotly_text(_title(dataset), 120))
 
 
 def _matplotlib(dataset: "xr.Dataset") -> "Sheet":
@@ -143,7 +143,7 @@ def plot_compression(dataset: "xr.Dataset", backend: Backend = "plotly") -> AnyF
     AnalysisError
         For another backend.
     """
-    return choose(backend, _plotly, _matplotlib)(dataset)
+    return by_backend(backend, _plotly, _matplotlib)(dataset)
 
 
 def caption(dataset: "xr.Dataset") -> str:

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from memlens.figures.backend import AnyFigure, Backend
-from memlens.figures.panel import Mark, Panel, draw
+from memlens.figures.panel import Mark, Panel, draw_panels
 from memlens.figures.style import ACTION_COLOUR, ACTION_LETTER
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ def plot_decision_factors(dataset: "xr.Dataset", backend: Backend = "plotly") ->
         For another backend.
     """
     columns = dataset.sizes["tested"]
-    return draw(
+    return draw_panels(
         _panels(dataset),
         f"On what decisions depend (n = {dataset.attrs['n']:,}, 95 % intervals)",
         backend,

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from memlens.figures.backend import AnyFigure, Backend, choose
+from memlens.figures.backend import AnyFigure, Backend, by_backend
 from memlens.figures.style import (
     ACTION_COLOUR,
     ACTION_DASH,
@@ -139,7 +139,7 @@ def plot_decisions(dataset: "xr.Dataset", backend: Backend = "plotly") -> AnyFig
     AnalysisError
         For another backend.
     """
-    return choose(backend, _plotly, _matplotlib)(dataset)
+    return by_backend(backend, _plotly, _matplotlib)(dataset)
 
 
 def caption(dataset: "xr.Dataset") -> str:

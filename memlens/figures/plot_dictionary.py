@@ -5,8 +5,19 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from memlens.figures.against_null import Measured, matplotlib_against_null, plotly_against_null
-from memlens.figures.backend import AnyFigure, Backend, choose
-from memlens.figures.style import ACCENT, INK, dress, label, p_text, percent, plain, scalar, sheet, visible
+from memlens.figures.backend import AnyFigure, Backend, by_backend
+from memlens.figures.style import (
+    ACCENT,
+    INK,
+    dress,
+    label,
+    matplotlib_text,
+    p_text,
+    percent,
+    plotly_text,
+    scalar,
+    sheet,
+)
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -57,7 +68,7 @@ def _plotly(dataset: "xr.Dataset") -> "Figure":
                 "opacity": {"dash": 1, "dot": 0.7}.get(dash, 0.4),
             },
         )
-    marks = [" | ".join(plain(token, 16) for token in row if token) for row in dataset["example_token"].values]
+    marks = [" | ".join(plotly_text(token, 16) for token in row if token) for row in dataset["example_token"].values]
     figure.add_scatter(
         x=100 * dataset["frequency"].values,
         y=100 * dataset["contribution"].values,
@@ -74,7 +85,7 @@ def _plotly(dataset: "xr.Dataset") -> "Figure":
     figure.update_yaxes(title="variance (%)", row=1, col=1)
     figure.update_xaxes(title="rows in which it is active (%)", row=1, col=2)
     figure.update_yaxes(title="share of the squared activation (%)", row=1, col=2)
-    return dress(figure, plain(_title(dataset), 120))
+    return dress(figure, plotly_text(_title(dataset), 120))
 
 
 def _matplotlib(dataset: "xr.Dataset") -> "Sheet":
@@ -90,7 +101,7 @@ def _matplotlib(dataset: "xr.Dataset") -> "Sheet":
     y = np.arange(shown.sizes["atom"])
     right.barh(y, 100 * shown["frequency"].values, color=ACCENT)
     marks = [
-        ", ".join(dict.fromkeys(visible(token.strip() or token, 12) for token in row if token))
+        ", ".join(dict.fromkeys(matplotlib_text(token.strip() or token, 12) for token in row if token))
         for row in shown["example_token"].values
     ]
     right.set_yticks(y, [f"{at}: {text}" if text else str(at) for at, text in enumerate(marks)], fontsize=8)
@@ -119,7 +130,7 @@ def plot_dictionary(dataset: "xr.Dataset", backend: Backend = "plotly") -> AnyFi
     AnalysisError
         For another backend.
     """
-    return choose(backend, _plotly, _matplotlib)(dataset)
+    return by_backend(backend, _plotly, _matplotlib)(dataset)
 
 
 def caption(dataset: "xr.Dataset") -> str:

@@ -3,8 +3,8 @@
 from typing import TYPE_CHECKING
 
 from memlens.figures.against_null import Measured, matplotlib_against_null, plotly_against_null
-from memlens.figures.backend import AnyFigure, Backend, choose
-from memlens.figures.style import ACCENT, NULL_COLOUR, below, dress, label, p_text, plain, scalar, sheet
+from memlens.figures.backend import AnyFigure, Backend, by_backend
+from memlens.figures.style import ACCENT, NULL_COLOUR, below, dress, label, p_text, plotly_text, scalar, sheet
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -53,7 +53,7 @@ def _plotly(dataset: "xr.Dataset") -> "Figure":
     figure.update_xaxes(title="segments apart", type="log", row=1, col=1)
     figure.update_yaxes(title="distance (unit of the point)", row=1, col=1)
     figure.update_yaxes(title="Spearman's correlation", row=1, col=2)
-    return dress(figure, plain(_title(dataset), 120))
+    return dress(figure, plotly_text(_title(dataset), 120))
 
 
 def _matplotlib(dataset: "xr.Dataset") -> "Sheet":
@@ -97,7 +97,7 @@ def plot_drift(dataset: "xr.Dataset", backend: Backend = "plotly") -> AnyFigure:
     AnalysisError
         For another backend.
     """
-    return choose(backend, _plotly, _matplotlib)(dataset)
+    return by_backend(backend, _plotly, _matplotlib)(dataset)
 
 
 def caption(dataset: "xr.Dataset") -> str:

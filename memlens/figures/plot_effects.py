@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from memlens.figures.backend import AnyFigure, Backend
-from memlens.figures.effect_and_null import effect_and_null, interval
-from memlens.figures.panel import Panel, draw
+from memlens.figures.effect_and_null import effect_and_null, value_and_interval
+from memlens.figures.panel import Panel, draw_panels
 from memlens.figures.style import several
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ def plot_effects(dataset: "xr.Dataset", backend: Backend = "plotly") -> AnyFigur
     AnalysisError
         For another backend.
     """
-    return draw(
+    return draw_panels(
         _panels(dataset),
         f"What answers lose without each cause (n = {dataset.attrs['n']:,} questions)",
         backend,
@@ -75,7 +75,9 @@ def caption(dataset: "xr.Dataset") -> str:
     parts = []
     for at in order[:3]:
         one = dataset.isel(cause=at)
-        parts.append(f"{one['cause'].item()} {interval(*(float(one[name]) for name in ('mean', 'low', 'high')))}")
+        parts.append(
+            f"{one['cause'].item()} {value_and_interval(*(float(one[name]) for name in ('mean', 'low', 'high')))}"
+        )
     more = f", and {several(order.size - 3, 'other')}" if order.size > 3 else ""
     return (
         f"Causes that change the loss of answers more or less than the same change to what was not read (p ≤ 0.05, adjusted within "

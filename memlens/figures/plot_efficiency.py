@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from memlens.figures.backend import AnyFigure, Backend
-from memlens.figures.panel import Mark, Panel, draw
+from memlens.figures.panel import Mark, Panel, draw_panels
 from memlens.figures.style import ACCENT, INK, NULL_COLOUR, p_text, percent, several
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ def plot_efficiency(dataset: "xr.Dataset", backend: Backend = "plotly") -> AnyFi
     AnalysisError
         For another backend.
     """
-    return draw(_panels(dataset), f"What the run cost (n = {dataset.attrs['n']:,} segments)", backend)
+    return draw_panels(_panels(dataset), f"What the run cost (n = {dataset.attrs['n']:,} segments)", backend)
 
 
 def caption(dataset: "xr.Dataset") -> str:

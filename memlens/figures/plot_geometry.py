@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from memlens.figures.against_null import Measured, matplotlib_against_null, plotly_against_null
-from memlens.figures.backend import AnyFigure, Backend, choose
-from memlens.figures.style import ACCENT, INK, dress, label, p_text, plain, scalar, sheet
+from memlens.figures.backend import AnyFigure, Backend, by_backend
+from memlens.figures.style import ACCENT, INK, dress, label, p_text, plotly_text, scalar, sheet
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -65,7 +65,7 @@ def _plotly(dataset: "xr.Dataset") -> "Figure":
     figure.update_xaxes(showticklabels=False, row=1)
     figure.update_xaxes(title="principal axis", showticklabels=True, row=2, col=1)
     figure.update_yaxes(title="variance (%)", row=2, col=1)
-    return dress(figure, plain(_title(dataset), 120), height=700)
+    return dress(figure, plotly_text(_title(dataset), 120), height=700)
 
 
 def _matplotlib(dataset: "xr.Dataset") -> "Sheet":
@@ -103,7 +103,7 @@ def plot_geometry(dataset: "xr.Dataset", backend: Backend = "plotly") -> AnyFigu
     AnalysisError
         For another backend.
     """
-    return choose(backend, _plotly, _matplotlib)(dataset)
+    return by_backend(backend, _plotly, _matplotlib)(dataset)
 
 
 def caption(dataset: "xr.Dataset") -> str:

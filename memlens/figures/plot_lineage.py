@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from memlens.figures.backend import AnyFigure, Backend
-from memlens.figures.panel import Mark, Panel, draw, null_mark
+from memlens.figures.panel import Mark, Panel, draw_panels, null_mark
 from memlens.figures.style import ACCENT, NULL_COLOUR, p_text, percent, scalar
 
 if TYPE_CHECKING:
@@ -74,7 +74,7 @@ def plot_lineage(dataset: "xr.Dataset", backend: Backend = "plotly") -> AnyFigur
     AnalysisError
         For another backend.
     """
-    return draw(_panels(dataset), f"What became of what was written (n = {dataset.attrs['n']:,} slots)", backend)
+    return draw_panels(_panels(dataset), f"What became of what was written (n = {dataset.attrs['n']:,} slots)", backend)
 
 
 def caption(dataset: "xr.Dataset") -> str:

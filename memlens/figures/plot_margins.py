@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from memlens.figures.backend import AnyFigure, Backend
-from memlens.figures.panel import Mark, Panel, draw, null_mark
+from memlens.figures.panel import Mark, Panel, draw_panels, null_mark
 from memlens.figures.style import percent
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ def plot_margins(dataset: "xr.Dataset", backend: Backend = "plotly") -> AnyFigur
     AnalysisError
         For another backend.
     """
-    return draw(_panels(dataset), f"How close the calls were (n = {dataset.attrs['n']:,} decisions)", backend)
+    return draw_panels(_panels(dataset), f"How close the calls were (n = {dataset.attrs['n']:,} decisions)", backend)
 
 
 def caption(dataset: "xr.Dataset") -> str:

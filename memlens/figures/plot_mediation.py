@@ -4,8 +4,8 @@ import numpy as np
 import xarray as xr
 
 from memlens.figures.backend import AnyFigure, Backend
-from memlens.figures.effect_and_null import effect_and_null, interval
-from memlens.figures.panel import Mark, Panel, draw
+from memlens.figures.effect_and_null import effect_and_null, value_and_interval
+from memlens.figures.panel import Mark, Panel, draw_panels
 from memlens.figures.style import ACCENT, percent, scalar
 
 NULL = "other text replaced (95 %)"
@@ -52,12 +52,14 @@ def plot_mediation(dataset: "xr.Dataset", backend: Backend = "plotly") -> AnyFig
     AnalysisError
         For another backend.
     """
-    return draw(_panels(dataset), f"How facts reach their answers (n = {dataset.attrs['n']:,} questions)", backend)
+    return draw_panels(
+        _panels(dataset), f"How facts reach their answers (n = {dataset.attrs['n']:,} questions)", backend
+    )
 
 
 def caption(dataset: "xr.Dataset") -> str:
     """Say what the fact does, and how much of it goes through which part of memory."""
-    total = interval(*(scalar(dataset, f"total_{name}") for name in ("mean", "low", "high")))
+    total = value_and_interval(*(scalar(dataset, f"total_{name}") for name in ("mean", "low", "high")))
     null = scalar(dataset, "total_null_mean")
     against = f"against {null:.2f} without other text" if np.isfinite(null) else "with no other text to compare"
     whole = f"Without its fact an answer loses {total} nats a token, {against}"

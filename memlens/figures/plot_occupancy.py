@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from memlens.figures.backend import AnyFigure, Backend
-from memlens.figures.panel import Mark, Panel, draw
+from memlens.figures.panel import Mark, Panel, draw_panels
 from memlens.figures.style import level_colour, percent, several
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ def plot_occupancy(dataset: "xr.Dataset", backend: Backend = "plotly") -> AnyFig
     AnalysisError
         For another backend.
     """
-    return draw(_panels(dataset), f"The long-term store (n = {dataset.attrs['n']:,} births)", backend)
+    return draw_panels(_panels(dataset), f"The long-term store (n = {dataset.attrs['n']:,} births)", backend)
 
 
 def caption(dataset: "xr.Dataset") -> str:

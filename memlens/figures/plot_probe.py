@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from memlens.figures.against_null import Measured, matplotlib_against_null, plotly_against_null
-from memlens.figures.backend import AnyFigure, Backend, choose
-from memlens.figures.style import ACCENT, INK, NULL_COLOUR, dress, label, p_text, percent, plain, scalar, sheet
+from memlens.figures.backend import AnyFigure, Backend, by_backend
+from memlens.figures.style import ACCENT, INK, NULL_COLOUR, dress, label, p_text, percent, plotly_text, scalar, sheet
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -80,7 +80,7 @@ def _plotly(dataset: "xr.Dataset") -> "Figure":
     if classes:
         figure.update_yaxes(range=[0, 104], row=1, col=1)
         _add_confusion(figure, dataset)
-    return dress(figure, plain(_title(dataset), 120))
+    return dress(figure, plotly_text(_title(dataset), 120))
 
 
 def _add_confusion(figure: "Figure", dataset: "xr.Dataset") -> None:
@@ -181,7 +181,7 @@ def plot_probe(dataset: "xr.Dataset", backend: Backend = "plotly") -> AnyFigure:
     AnalysisError
         For another backend.
     """
-    return choose(backend, _plotly, _matplotlib)(dataset)
+    return by_backend(backend, _plotly, _matplotlib)(dataset)
 
 
 def caption(dataset: "xr.Dataset") -> str:

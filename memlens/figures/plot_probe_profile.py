@@ -4,8 +4,19 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from memlens.figures.backend import AnyFigure, Backend, choose
-from memlens.figures.style import ACCENT, INK, NULL_COLOUR, below, dress, label, plain, scalar, sheet, visible
+from memlens.figures.backend import AnyFigure, Backend, by_backend
+from memlens.figures.style import (
+    ACCENT,
+    INK,
+    NULL_COLOUR,
+    below,
+    dress,
+    label,
+    matplotlib_text,
+    plotly_text,
+    scalar,
+    sheet,
+)
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -31,7 +42,7 @@ def _score(dataset: "xr.Dataset") -> str:
 def _plotly(dataset: "xr.Dataset") -> "Figure":
     from plotly.subplots import make_subplots
 
-    names = [plain(name) for name in _names(dataset)]
+    names = [plotly_text(name) for name in _names(dataset)]
     figure = make_subplots(
         2,
         1,
@@ -86,7 +97,7 @@ def _plotly(dataset: "xr.Dataset") -> "Figure":
     figure.update_yaxes(title=f"information ({dataset.attrs['unit']})", row=1, col=1)
     figure.update_yaxes(title=_score(dataset), row=2, col=1)
     figure.update_xaxes(title=WORDS[dataset.attrs["by"]], type="category", row=2, col=1)
-    return dress(figure, plain(_title(dataset), 120), height=640)
+    return dress(figure, plotly_text(_title(dataset), 120), height=640)
 
 
 def _matplotlib(dataset: "xr.Dataset") -> "Sheet":
@@ -106,7 +117,7 @@ def _matplotlib(dataset: "xr.Dataset") -> "Sheet":
     for axes in (left, right):
         step = max(1, len(names) // 12)
         axes.set_xticks(
-            x[::step], [visible(name, 20) for name in names[::step]], rotation=0 if len(names[0]) < 6 else 15
+            x[::step], [matplotlib_text(name, 20) for name in names[::step]], rotation=0 if len(names[0]) < 6 else 15
         )
     return page
 
@@ -131,7 +142,7 @@ def plot_probe_profile(dataset: "xr.Dataset", backend: Backend = "plotly") -> An
     AnalysisError
         For another backend.
     """
-    return choose(backend, _plotly, _matplotlib)(dataset)
+    return by_backend(backend, _plotly, _matplotlib)(dataset)
 
 
 def caption(dataset: "xr.Dataset") -> str:

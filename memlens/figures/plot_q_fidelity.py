@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from memlens.figures.backend import AnyFigure, Backend
-from memlens.figures.panel import Mark, Panel, draw
+from memlens.figures.panel import Mark, Panel, draw_panels
 from memlens.figures.style import ACCENT, ACTION_COLOUR, NULL_COLOUR, percent, scalar
 
 if TYPE_CHECKING:
@@ -69,7 +69,9 @@ def plot_q_fidelity(dataset: "xr.Dataset", backend: Backend = "plotly") -> AnyFi
     AnalysisError
         For another backend.
     """
-    return draw(_panels(dataset), f"Q against measured effects (n = {dataset.attrs['n']:,} forced actions)", backend)
+    return draw_panels(
+        _panels(dataset), f"Q against measured effects (n = {dataset.attrs['n']:,} forced actions)", backend
+    )
 
 
 def caption(dataset: "xr.Dataset") -> str:

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from memlens.figures.backend import AnyFigure, Backend
-from memlens.figures.panel import Mark, Panel, draw, null_mark
+from memlens.figures.panel import Mark, Panel, draw_panels, null_mark
 from memlens.figures.style import ACCENT, ACTION_COLOUR, ACTION_LETTER, NULL_COLOUR, p_text, percent, scalar
 
 if TYPE_CHECKING:
@@ -101,7 +101,7 @@ def plot_q_network(dataset: "xr.Dataset", backend: Backend = "plotly") -> AnyFig
     AnalysisError
         For another backend.
     """
-    return draw(
+    return draw_panels(
         _panels(dataset), f"What the controller looks at (n = {dataset.attrs['n']:,} decisions)", backend, columns=2
     )
 

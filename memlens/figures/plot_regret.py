@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from memlens.figures.backend import AnyFigure, Backend
-from memlens.figures.panel import Mark, Panel, draw
+from memlens.figures.panel import Mark, Panel, draw_panels
 from memlens.figures.style import ACCENT, percent, scalar
 
 if TYPE_CHECKING:
@@ -49,7 +49,9 @@ def plot_regret(dataset: "xr.Dataset", backend: Backend = "plotly") -> AnyFigure
     AnalysisError
         For another backend.
     """
-    return draw(_panels(dataset), f"Regret against other policies (n = {dataset.attrs['n']:,} questions)", backend)
+    return draw_panels(
+        _panels(dataset), f"Regret against other policies (n = {dataset.attrs['n']:,} questions)", backend
+    )
 
 
 def caption(dataset: "xr.Dataset") -> str:

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from memlens.figures.backend import AnyFigure, Backend
-from memlens.figures.panel import Mark, Panel, draw
+from memlens.figures.panel import Mark, Panel, draw_panels
 from memlens.figures.style import (
     ACCENT,
     MODALITY_COLOUR,
@@ -88,7 +88,7 @@ def plot_retention(dataset: "xr.Dataset", backend: Backend = "plotly") -> AnyFig
     AnalysisError
         For another backend.
     """
-    return draw(
+    return draw_panels(
         _panels(dataset), f"Retention: what is remembered, how long (n = {dataset.attrs['n']:,} questions)", backend
     )
 

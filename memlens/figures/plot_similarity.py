@@ -4,8 +4,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from memlens.figures.backend import AnyFigure, Backend, choose
-from memlens.figures.style import INK, dress, label, plain, sheet, visible
+from memlens.figures.backend import AnyFigure, Backend, by_backend
+from memlens.figures.style import INK, dress, label, matplotlib_text, plotly_text, sheet
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -39,8 +39,8 @@ def _plotly(dataset: "xr.Dataset") -> "Figure":
     for at, name in enumerate(names, start=1):
         own = dataset.sel(measure=name)
         figure.add_heatmap(
-            x=[plain(text) for text in own["two"].values],
-            y=[plain(text) for text in own["one"].values],
+            x=[plotly_text(text) for text in own["two"].values],
+            y=[plotly_text(text) for text in own["one"].values],
             z=own["value"].values,
             zmin=-1,
             zmax=1,
@@ -57,7 +57,7 @@ def _plotly(dataset: "xr.Dataset") -> "Figure":
         )
         figure.update_xaxes(title=dataset.attrs["by"], type="category", row=1, col=at)
         figure.update_yaxes(title=dataset.attrs["by"], type="category", autorange="reversed", row=1, col=at)
-    return dress(figure, plain(_title(dataset), 140), height=520)
+    return dress(figure, plotly_text(_title(dataset), 140), height=520)
 
 
 def _matplotlib(dataset: "xr.Dataset") -> "Sheet":
@@ -74,9 +74,9 @@ def _matplotlib(dataset: "xr.Dataset") -> "Sheet":
                 colour = "white" if abs(value[row, column]) > 0.6 else INK
                 each.text(column, row, text, ha="center", va="center", fontsize=8, color=colour)
         each.set_xticks(
-            range(own.sizes["two"]), [visible(text, 24) for text in own["two"].values], rotation=20, ha="right"
+            range(own.sizes["two"]), [matplotlib_text(text, 24) for text in own["two"].values], rotation=20, ha="right"
         )
-        each.set_yticks(range(own.sizes["one"]), [visible(text, 24) for text in own["one"].values])
+        each.set_yticks(range(own.sizes["one"]), [matplotlib_text(text, 24) for text in own["one"].values])
         label(each, WORDS[name], dataset.attrs["by"], dataset.attrs["by"] if each is axes[0] else "")
     page.colorbar(axes[0].images[0], ax=list(axes), label="similarity", shrink=0.8)
     page.suptitle(_title(dataset), fontsize=11, x=0.02, ha="left", color=INK)
@@ -103,7 +103,7 @@ def plot_similarity(dataset: "xr.Dataset", backend: Backend = "plotly") -> AnyFi
     AnalysisError
         For another backend.
     """
-    return choose(backend, _plotly, _matplotlib)(dataset)
+    return by_backend(backend, _plotly, _matplotlib)(dataset)
 
 
 def caption(dataset: "xr.Dataset") -> str:

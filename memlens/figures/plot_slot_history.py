@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from memlens.figures.backend import AnyFigure, Backend, choose
+from memlens.figures.backend import AnyFigure, Backend, by_backend
 from memlens.figures.style import (
     ACCENT,
     ACTION_COLOUR,
@@ -13,10 +13,10 @@ from memlens.figures.style import (
     DASHES,
     dress,
     label,
-    plain,
+    matplotlib_text,
+    plotly_text,
     several,
     sheet,
-    visible,
 )
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ def _add_window(figure: "Figure", dataset: "xr.Dataset") -> None:
         showlegend=False,
         row=1,
         col=1,
-        text=[plain(token, 14) for token in window["token"].values],
+        text=[plotly_text(token, 14) for token in window["token"].values],
         textposition="outside",
         textangle=-60,
         hovertemplate="position %{x}: %{y:.3f}<br>%{text}<extra></extra>",
@@ -121,7 +121,7 @@ def _add_reads(figure: "Figure", dataset: "xr.Dataset") -> None:
         marker={"color": np.where(correct, RIGHT, WRONG).tolist()},
         customdata=np.array(
             [
-                [plain(q), plain(a), plain(p)]
+                [plotly_text(q), plotly_text(a), plotly_text(p)]
                 for q, a, p in zip(
                     dataset["question_text"].values, dataset["answer"].values, dataset["predicted"].values, strict=True
                 )
@@ -140,7 +140,7 @@ def _matplotlib(dataset: "xr.Dataset") -> "Sheet":
     window = dataset.isel(window=slice(None, None, -1))
     place = np.arange(window.sizes["window"])
     left.barh(place, window["write"].values, color=ACCENT)
-    left.set_yticks(place, [visible(token, 14) for token in window["token"].values], fontsize=6)
+    left.set_yticks(place, [matplotlib_text(token, 14) for token in window["token"].values], fontsize=6)
     left.invert_yaxis()
     label(left, _title(dataset), "write attention", "window, in reading order")
     own = _own(dataset)
@@ -198,7 +198,7 @@ def plot_slot_history(dataset: "xr.Dataset", backend: Backend = "plotly") -> Any
     AnalysisError
         For another backend.
     """
-    return choose(backend, _plotly, _matplotlib)(dataset)
+    return by_backend(backend, _plotly, _matplotlib)(dataset)
 
 
 def caption(dataset: "xr.Dataset") -> str:

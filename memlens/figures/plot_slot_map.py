@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from memlens.figures.backend import AnyFigure, Backend, choose
+from memlens.figures.backend import AnyFigure, Backend, by_backend
 from memlens.figures.style import (
     MARKERS,
     MODALITY_COLOUR,
@@ -12,7 +12,7 @@ from memlens.figures.style import (
     MOST_POINTS,
     dress,
     label,
-    plain,
+    plotly_text,
     scalar,
     sheet,
 )
@@ -82,7 +82,7 @@ def _plotly(dataset: "xr.Dataset") -> "Figure":
             )
     figure.update_xaxes(title=_axis(data, 0))
     figure.update_yaxes(title=_axis(data, 1))
-    return dress(figure, plain(_title(dataset, data.sizes["sample"]), 120), height=560)
+    return dress(figure, plotly_text(_title(dataset, data.sizes["sample"]), 120), height=560)
 
 
 def _matplotlib(dataset: "xr.Dataset") -> "Sheet":
@@ -130,7 +130,7 @@ def plot_slot_map(dataset: "xr.Dataset", backend: Backend = "plotly") -> AnyFigu
     AnalysisError
         For another backend.
     """
-    return choose(backend, _plotly, _matplotlib)(dataset)
+    return by_backend(backend, _plotly, _matplotlib)(dataset)
 
 
 def caption(dataset: "xr.Dataset") -> str:

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from memlens.figures.backend import AnyFigure, Backend
-from memlens.figures.panel import Mark, Panel, draw
+from memlens.figures.panel import Mark, Panel, draw_panels
 from memlens.figures.style import MODALITY_COLOUR, NULL_COLOUR, level_colour, several
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ def plot_survival(dataset: "xr.Dataset", backend: Backend = "plotly") -> AnyFigu
     AnalysisError
         For another backend.
     """
-    return draw(
+    return draw_panels(
         _panels(dataset), f"How long entries are held (n = {dataset.attrs['n']:,} entries, 95 % intervals)", backend
     )
 
@@ -80,8 +80,8 @@ def caption(dataset: "xr.Dataset") -> str:
     for name in (str(each) for each in dataset["tested"].values):
         p = float(dataset["p_adjusted"].sel(tested=name))
         if np.isfinite(p):
-            verdict = "differs" if p <= 0.05 else "is not shown to differ"
-            text += f" It {verdict} by {name} (log-rank p = {p:.2g}, adjusted)."
+            verdict = "differ" if p <= 0.05 else "are not shown to differ"
+            text += f" Times {verdict} by {name} (log-rank p = {p:.2g}, adjusted)."
     dropped = int(dataset.attrs["dropped_at_birth"])
     return text + (
         f" {several(dropped, 'slot')} dropped in the segment in which they were written are not counted."

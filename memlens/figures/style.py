@@ -45,7 +45,7 @@ MARKERS = {"circle": "o", "square": "s", "diamond": "D", "triangle-up": "^", "x"
 MOST_POINTS = 50_000
 
 
-def plain(text: object, most: int = 60) -> str:
+def plotly_text(text: object, most: int = 60) -> str:
     """Recorded text as plotly may show it: markup escaped, white space visible.
 
     Parameters
@@ -65,7 +65,7 @@ def plain(text: object, most: int = 60) -> str:
     return html.escape(words if len(words) <= most else words[: most - 1] + "…", quote=False)
 
 
-def visible(text: object, most: int = 60) -> str:
+def matplotlib_text(text: object, most: int = 60) -> str:
     """Recorded text as matplotlib may show it: white space visible, and no `$` that starts mathematics.
 
     Parameters
@@ -80,7 +80,7 @@ def visible(text: object, most: int = 60) -> str:
     str
         Not HTML-escaped.
     """
-    return html.unescape(plain(text, most)).replace("\\", "\N{SET MINUS}").replace("$", r"\$")
+    return html.unescape(plotly_text(text, most)).replace("\\", "\N{SET MINUS}").replace("$", r"\$")
 
 
 def tokens(number: float) -> str:

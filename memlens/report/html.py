@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from memlens import figures
 from memlens.report.section import Section
-from memlens.report.summary import Row, accuracy_table, facts, limits, provenance
+from memlens.report.summary import Row, accuracy_table, key_facts, limits, provenance
 
 if TYPE_CHECKING:
     from memlens.recording.protocol import RecordingLike
@@ -69,7 +69,7 @@ def build_html(recording: "RecordingLike", sections: Sequence[Section], files: d
         f"<title>memlens report: {model}</title><style>{STYLE}</style><script>{get_plotlyjs()}</script></head><body>"
         f'<h1>What {model or "the model"} remembered</h1><p class="lead">memlens report on recording {ident}</p>'
         f'<nav>{links}<a href="#limits">Limits</a><a href="#provenance">Provenance</a></nav>'
-        f"{_rows(facts(recording, sections))}{_accuracy(sections)}"
+        f"{_rows(key_facts(recording, sections))}{_accuracy(sections)}"
         '<noscript><p class="note">The figures here need JavaScript; report.pdf and the folder figures hold them '
         f"as pictures.</p></noscript>{body}"
         f'<h2 id="limits">Limits</h2><ul>{cautions}</ul>'

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from memlens import figures
-from memlens.figures.style import INK, visible
+from memlens.figures.style import INK, matplotlib_text
 from memlens.report.section import Section
-from memlens.report.summary import Row, accuracy_table, facts, limits, provenance
+from memlens.report.summary import Row, accuracy_table, key_facts, limits, provenance
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure as Sheet
@@ -67,15 +67,15 @@ def _blank() -> "Sheet":
 
 def _front(recording: "RecordingLike", sections: Sequence[Section]) -> "Sheet":
     page = _blank()
-    page.text(0.07, 0.90, f"What {visible(recording.info.model)} remembered", fontsize=22, color=INK)
+    page.text(0.07, 0.90, f"What {matplotlib_text(recording.info.model)} remembered", fontsize=22, color=INK)
     page.text(
         0.07,
         0.865,
-        f"memlens report on recording {visible(recording.id)}",
+        f"memlens report on recording {matplotlib_text(recording.id)}",
         fontsize=11,
         color="#57606a",
     )
-    bottom = _table(page, facts(recording, sections), 0.82)
+    bottom = _table(page, key_facts(recording, sections), 0.82)
     table = accuracy_table(sections)
     if table is not None:
         page.text(0.07, bottom - 0.03, "Exact answers by modality and distance (tokens)", fontsize=11, weight="bold")
@@ -134,4 +134,4 @@ def _text(title: str, lines: Sequence[str]) -> "Sheet":
 
 
 def _wrap(text: str, width: int) -> str:
-    return "\n".join(textwrap.wrap(visible(text, 2000), width)) or " "
+    return "\n".join(textwrap.wrap(matplotlib_text(text, 2000), width)) or " "

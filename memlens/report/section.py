@@ -45,7 +45,7 @@ class Section:
     seconds: float
 
 
-def choose(analyses: Choice) -> dict[str, dict[str, Any]]:
+def chosen_analyses(analyses: Choice) -> dict[str, dict[str, Any]]:
     """Turn a choice into names and parameters; AnalysisError for an unknown name or a missing parameter."""
     if analyses is None:
         return {analysis.name: {} for analysis in CATALOGUE if set(analysis.needs) <= {MODEL}}

@@ -29,7 +29,7 @@ def _stream(stream: "StreamInfo") -> str:
     return ", ".join([*parts, f"seed {stream.seed}"] if stream.seed is not None else parts) or "not recorded"
 
 
-def facts(recording: "RecordingLike", sections: Sequence[Section]) -> list[Row]:
+def key_facts(recording: "RecordingLike", sections: Sequence[Section]) -> list[Row]:
     """What was recorded, how well it remembered and what it cost.
 
     Parameters

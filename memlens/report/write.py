@@ -15,7 +15,7 @@ from memlens.report.files import write_data, write_manifest
 from memlens.report.html import build_html
 from memlens.report.parallel import analyse_all
 from memlens.report.pdf import write_pdf
-from memlens.report.section import Choice, Progress, choose
+from memlens.report.section import Choice, Progress, chosen_analyses
 
 if TYPE_CHECKING:
     from memlens.recording.protocol import RecordingLike
@@ -62,7 +62,7 @@ def write_report(
         For a name that is no analysis.
     """
     directory, recording = Path(directory), as_recording(recording)
-    chosen = choose(analyses)
+    chosen = chosen_analyses(analyses)
     if directory.exists():
         raise RecordingError(f"'{directory}' exists already; give a folder that does not exist, or move that one away")
     try:

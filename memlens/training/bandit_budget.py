@@ -32,7 +32,7 @@ RULES = 8
 
 
 @dataclass(frozen=True)
-class Draw:
+class Candidates:
     """Candidates of some sequences.
 
     Attributes
@@ -65,7 +65,9 @@ def is_relevant(kind: Tensor, rule: int) -> Tensor:
     return (kind[..., 0] == rule % N_VALUE) & (kind[..., 1] // 2 == rule // N_VALUE % 2)
 
 
-def draw(n_sequence: int, n_candidate: int, n_relevant: int, rule: int, generator: torch.Generator) -> Draw:
+def draw_candidates(
+    n_sequence: int, n_candidate: int, n_relevant: int, rule: int, generator: torch.Generator
+) -> Candidates:
     """Draw sequences of candidates of which a given number, at random places, are relevant.
 
     Parameters
@@ -77,7 +79,7 @@ def draw(n_sequence: int, n_candidate: int, n_relevant: int, rule: int, generato
 
     Returns
     -------
-    Draw
+    Candidates
     """
     every = torch.cartesian_prod(*(torch.arange(N_VALUE),) * N_KIND)
     right = is_relevant(every, rule)
@@ -93,7 +95,7 @@ def draw(n_sequence: int, n_candidate: int, n_relevant: int, rule: int, generato
     content = look[torch.arange(N_KIND), kind].sum(-2)
     content = content + CONTENT_NOISE * torch.randn(content.shape, generator=generator)
     prior = F.logsigmoid(torch.randn(n_sequence, n_candidate, generator=generator))
-    return Draw(content, is_relevant(kind, rule), prior)
+    return Candidates(content, is_relevant(kind, rule), prior)
 
 
 @dataclass(frozen=True)
@@ -114,7 +116,7 @@ class Played:
     q: Tensor
 
 
-def _fresh(drawn: Draw, t: int) -> Entries:
+def _fresh(drawn: Candidates, t: int) -> Entries:
     """Candidates of segment ``t``; their ids are their places in the draw."""
     here = slice(t * CFG.n_slots, (t + 1) * CFG.n_slots)
     prior = drawn.prior[:, here]
@@ -133,7 +135,7 @@ def _nothing(n_sequence: int) -> Entries:
 @torch.no_grad()
 def play(
     controller: Controller,
-    drawn: Draw,
+    drawn: Candidates,
     config: QConfig,
     generator: torch.Generator,
     *,
@@ -146,7 +148,7 @@ def play(
     Parameters
     ----------
     controller : Controller
-    drawn : Draw
+    drawn : Candidates
     config : QConfig
     generator : torch.Generator
     epsilon : float
@@ -227,10 +229,10 @@ def learn_bandit(
     list of dict
         Metrics of each round.
     """
-    validation = draw(config.n_stream, n_candidate, n_relevant, rule, generator)
+    validation = draw_candidates(config.n_stream, n_candidate, n_relevant, rule, generator)
 
     def collect(epsilon: float) -> QLog:
-        drawn = draw(config.n_stream, n_candidate, n_relevant, rule, generator)
+        drawn = draw_candidates(config.n_stream, n_candidate, n_relevant, rule, generator)
         return play(controller, drawn, config, generator, epsilon=epsilon).log
 
     return learn(

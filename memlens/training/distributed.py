@@ -33,22 +33,22 @@ class ProcessGroup:
     ----------
     rank : int
         Number of this process, from 0.
-    world : int
+    world_size : int
         Number of processes.
     device : torch.device
         Where the tensors of this process are.
     """
 
     rank: int = 0
-    world: int = 1
+    world_size: int = 1
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
 
     @property
-    def leads(self) -> bool:
+    def is_first(self) -> bool:
         """Whether this is the first process."""
         return self.rank == 0
 
-    def mine(self, n_shard: int) -> range:
+    def own_shards(self, n_shard: int) -> range:
         """The shards that this process computes.
 
         Raises
@@ -56,28 +56,28 @@ class ProcessGroup:
         TrainingError
             When the shards cannot be shared out evenly.
         """
-        if n_shard % self.world:
+        if n_shard % self.world_size:
             raise TrainingError(
-                f"{self.world} processes cannot share {n_shard} shards evenly; set shards in the config to a multiple of {self.world}, "
-                "or start fewer processes"
+                f"{self.world_size} processes cannot share {n_shard} shards evenly; set shards in the config to a multiple of "
+                f"{self.world_size}, or start fewer processes"
             )
-        share = n_shard // self.world
+        share = n_shard // self.world_size
         return range(self.rank * share, (self.rank + 1) * share)
 
-    def gathered(self, values: Sequence[T]) -> list[T]:
+    def all_gather(self, values: Sequence[T]) -> list[T]:
         """The values of all processes, in the order of their ranks, on all of them."""
-        if self.world == 1:
+        if self.world_size == 1:
             return list(values)
-        parts: list[Any] = [None] * self.world
+        parts: list[Any] = [None] * self.world_size
         dist.all_gather_object(parts, list(values))
         return [value for part in parts for value in part]
 
-    def first(self, function: Callable[[], T]) -> T:
+    def run_on_first(self, function: Callable[[], T]) -> T:
         """Call ``function`` on the first process; all get what it returns, or the MemlensError that it raises."""
-        if self.world == 1:
+        if self.world_size == 1:
             return function()
         box: list[Any] = [None, None]
-        if self.leads:
+        if self.is_first:
             try:
                 box[0] = function()
             except MemlensError as error:
@@ -87,15 +87,15 @@ class ProcessGroup:
             raise box[1]
         return box[0]
 
-    def copy_first(self, tensors: Sequence[Tensor]) -> None:
+    def broadcast(self, tensors: Sequence[Tensor]) -> None:
         """Overwrite the tensors of all processes with those of the first one."""
-        if self.world > 1:
+        if self.world_size > 1:
             for tensor in tensors:
                 dist.broadcast(tensor, src=0)
 
     def sum_gradients(self, parameters: Sequence[nn.Parameter]) -> None:
-        """Sum gradients over the processes, in one message. A parameter without a gradient on any process keeps none."""
-        if self.world == 1:
+        """Sum gradients over the processes, in one message. A parameter that has none on any process still has none afterwards."""
+        if self.world_size == 1:
             return
         there = torch.tensor([float(p.grad is not None) for p in parameters], device=self.device)
         grads = [torch.zeros_like(p) if p.grad is None else p.grad for p in parameters]
@@ -112,7 +112,7 @@ _JOINED = count()
 ALONE = ProcessGroup()
 
 
-def leads() -> bool:
+def is_first_process() -> bool:
     """Whether this process is the first, or the only one; works before it has joined the others."""
     return os.environ.get("RANK", "0") == "0"
 

@@ -8,7 +8,7 @@ import torch
 
 from memlens.calls import checked
 from memlens.config import TrainConfig
-from memlens.errors import TrainingError
+from memlens.errors import ConfigError, TrainingError
 from memlens.model.baseline import StreamReader
 from memlens.model.checkpoint import save_model
 from memlens.model.model import MemoryModel
@@ -42,9 +42,13 @@ def fit(
 
     Raises
     ------
-    TrainingError
-        When a value is not finite, or ``config`` is not a TrainConfig.
+    ConfigError, TrainingError
+        For something other than a TrainConfig; a value that is not finite.
     """
+    if not isinstance(config, TrainConfig):
+        raise ConfigError(
+            f"config is a {type(config).__name__}, expected a TrainConfig; TrainConfig.load(path) reads one"
+        )
     rows: list[Metrics] = []
     trainer = Trainer(config, ProcessGroup(device=find_device(config.device)))
     with _threads(config.threads):
@@ -79,31 +83,33 @@ def train(
     Raises
     ------
     ConfigError, TrainingError
-        For a bad config; a folder that holds a run already (without ``resume``) or none (with it); processes that cannot share the shards
-        evenly; a value that is not finite.
+        For a bad config; a folder that is a file, holds a run already (without ``resume``) or none (with it); processes that cannot
+        share the shards evenly; a value that is not finite.
     """
     config = TrainConfig.load(config_path)
+    if not isinstance(out, str | Path):
+        raise TrainingError(f"the folder of the run is {out!r}, expected a str or Path")
     out = Path(out)
     checkpoint, log = Checkpoint(out / "checkpoint"), MetricsLog(out / METRICS_FILE)
     with _threads(config.threads), join(config.device) as group:
         trainer = Trainer(config, group)
-        group.first(lambda: _check_folder(out, checkpoint, resume))
+        group.run_on_first(lambda: _check_folder(out, checkpoint, resume))
         if resume:
             tensors, values = checkpoint.load()
             trainer.restore(tensors, values)
-            group.first(lambda: log.cut(values["logged"]))
+            group.run_on_first(lambda: log.cut(values["logged"]))
 
         def keep(row: Metrics) -> None:
-            if group.leads:
+            if group.is_first:
                 log.append(row)
 
         def save() -> None:
             tensors, values = trainer.snapshot()
-            if group.leads:
+            if group.is_first:
                 checkpoint.save(tensors, {**values, "logged": log.size()})
 
-        trainer.run(keep, save, progress if group.leads else None)
-    if group.leads:
+        trainer.run(keep, save, progress if group.is_first else None)
+    if group.is_first:
         save_model(trainer.model, out)
         write_card(trainer.model, config, out, trainer.seconds, trainer.n_token, progress)
         checkpoint.remove()
@@ -111,6 +117,8 @@ def train(
 
 
 def _check_folder(out: Path, checkpoint: Checkpoint, resume: bool) -> None:
+    if out.exists() and not out.is_dir():
+        raise TrainingError(f"'{out}' is a file; give a folder for the run")
     if resume and not checkpoint.exists():
         raise TrainingError(
             f"nothing to resume in '{out}': no checkpoint there; train without --resume, or give the folder of a run that was cut off"

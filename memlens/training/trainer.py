@@ -59,7 +59,7 @@ class Trainer:
 
     def __init__(self, config: TrainConfig, group: ProcessGroup = ALONE):
         self.config, self.group = config, group
-        self.shards = group.mine(config.shards)
+        self.shards = group.own_shards(config.shards)
         self.tokenizer = default_tokenizer()
         self.episodes = EpisodePrefetcher(config)
         with torch.random.fork_rng(devices=[]):
@@ -104,7 +104,7 @@ class Trainer:
         share = self.rate_share()
         self.model.zero_grad()  # the controller's too: a Q phase leaves some
         self.episodes.prefetch(self.step, self.shards, self.curriculum)
-        results = self.group.gathered([self._shard_result(shard, batch, watched) for shard in self.shards])
+        results = self.group.all_gather([self._shard_result(shard, batch, watched) for shard in self.shards])
         for result in results:
             if result.error is not None:
                 raise result.error
@@ -223,8 +223,8 @@ class Trainer:
         model = self.model
         assert isinstance(model, MemoryModel)
         seed = control_seed(self.config.seed, self.alternation)
-        rows = self.group.first(lambda: learn_control(model, self.config.q, seed, progress))
-        self.group.copy_first(list(model.controller.state_dict().values()))
+        rows = self.group.run_on_first(lambda: learn_control(model, self.config.q, seed, progress))
+        self.group.broadcast(list(model.controller.state_dict().values()))
         model.controller.policy = "learned"
         return [{"alternation": self.alternation, **row} for row in rows]
 
@@ -235,7 +235,7 @@ class Trainer:
         tensors = {f"model.{k}": v for k, v in self.model.state_dict().items()}
         tensors |= {f"optimiser.{k}": v for k, v in self.optimiser.flat().items()}
         mine = [(shard, state.to("cpu").flat()) for shard, state in sorted(self.carried.items())]
-        for shard, flat in self.group.gathered(mine):
+        for shard, flat in self.group.all_gather(mine):
             tensors |= {f"carried.{shard}.{k}": v for k, v in flat.items()}
         c = self.curriculum
         return tensors, {

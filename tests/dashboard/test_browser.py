@@ -74,7 +74,7 @@ def page(tmp_path: Path) -> Iterator[Any]:
             tmp_path / "profile", executable_path=CHROMIUM, args=FLAGS, viewport={"width": 1400, "height": 1000}
         )
         page = browser.new_page()
-        page.set_default_timeout(30_000)
+        page.set_default_timeout(90_000)
         yield page
         browser.close()
 
@@ -103,3 +103,11 @@ def test_a_click_in_the_map_picks_a_slot(address: str, page: Any) -> None:
     segment = page.evaluate("new URLSearchParams(location.search).get('segment')")
     page.get_by_text(f"of segment {segment}, sequence").wait_for()
     assert foreign == []
+
+
+def test_an_analysis_is_chosen_by_its_question_and_drawn(address: str, page: Any) -> None:
+    page.goto(f"{address}/analyses")
+    page.get_by_role("combobox").click()
+    page.get_by_role("option", name="How full is the store").click()
+    page.locator(".main-svg").first.wait_for()
+    page.get_by_text("Level 0 ends with").wait_for()

@@ -8,7 +8,7 @@ from memlens.catalogue import CATALOGUE, run
 from memlens.errors import AnalysisError
 from memlens.figures import plot_slot_map
 from memlens.figures.plot_slot_map import _shown
-from memlens.figures.style import ACTION_COLOUR, p_text, plain, visible
+from memlens.figures.style import ACTION_COLOUR, matplotlib_text, p_text, plotly_text
 
 CHEAP = {"draws": 19, "shuffles": 19, "boots": 2}
 NAMES = [analysis.name for analysis in CATALOGUE]
@@ -95,9 +95,9 @@ def test_captions_say_when_an_effect_is_within_its_null(plant):
 
 
 def test_recorded_text_is_escaped_for_plotly_and_matplotlib(results):
-    assert plain("<a href='x'>") == "&lt;a href='x'&gt;"
-    assert plain("a\nb\x00") == "a⏎b\N{REPLACEMENT CHARACTER}"
-    assert visible("$x$") == r"\$x\$"
+    assert plotly_text("<a href='x'>") == "&lt;a href='x'&gt;"
+    assert plotly_text("a\nb\x00") == "a⏎b\N{REPLACEMENT CHARACTER}"
+    assert matplotlib_text("$x$") == r"\$x\$"
     text = figures.plot("slot_history", results["slot_history"]).to_json()
     assert "script>alert" not in text.replace("&lt;script&gt;alert", "")
 

@@ -50,7 +50,7 @@ def test_image_patches_are_row_major_and_scaled():
     image[8:, 8:16] = 255
     columns = encode_image(image)
     assert len(columns) == 6
-    np.testing.assert_allclose(columns.payload[:, :64].mean(axis=1), [-1, -1, -1, -1, 1, -1])
+    np.testing.assert_allclose(columns.payload[:, :64].mean(axis=1), [-1, -1, -1, -1, 1, -1], atol=1e-6)
     assert not columns.payload[:, 64:].any()
     assert len(encode_image(np.zeros((8, 8)))) == 1
 

@@ -32,7 +32,7 @@ def cut_off(folder: Path, config: TrainConfig, group: ProcessGroup) -> None:
     for _ in range(3):
         trainer.memory_step()
     tensors, values = trainer.snapshot()
-    if group.leads:
+    if group.is_first:
         Checkpoint(folder / "checkpoint").save(tensors, values)
 
 

@@ -79,6 +79,13 @@ def test_accuracy_and_f1_of_a_model_that_always_says_one_thing(forced: Evaluatio
     assert {row.predicted for row in forced.questions} == {"EcoRI"}
 
 
+def test_an_evaluation_fits_a_line(forced: Evaluation) -> None:
+    share = forced.results[0]["overall"]["accuracy"]
+    said = "2 streams of 3,000 positions, split test; "
+    said += "; ".join(f"{policy} {share:.3f} of 48 exact" for policy in ("learned", "fifo"))
+    assert repr(forced) == f"<Evaluation of 'forced' on 'needle': {said}>"
+
+
 def test_rows_and_slices(forced: Evaluation) -> None:
     assert [entry["policy"] for entry in forced.results] == ["learned", "fifo"]
     assert [row.policy for row in forced.questions] == ["learned"] * 48 + ["fifo"] * 48
@@ -213,8 +220,22 @@ def test_bad_wishes_change_nothing(model: MemoryModel) -> None:
         evaluate(model, seeds=())
     with pytest.raises(StreamError, match="no split 'tset'"):
         evaluate(model, "needle", split="tset")
-    with pytest.raises(ConfigError, match="policies are empty"):
+    with pytest.raises(StreamError, match="seeds are 3, expected a sequence"):
+        evaluate(model, seeds=3)  # pyright: ignore[reportArgumentType]
+    with pytest.raises(StreamError, match="seed is 'a', expected a whole number"):
+        evaluate(model, "needle", n_token=500, seeds=("a",))  # pyright: ignore[reportArgumentType]
+    with pytest.raises(StreamError, match="n_token is 'long', expected a whole number"):
+        evaluate(model, "needle", n_token="long")  # pyright: ignore[reportArgumentType]
+    with pytest.raises(StreamError, match=r"options are \['n_fact'\], expected a dict; names: n_fact"):
+        evaluate(model, "needle", options=["n_fact"])  # pyright: ignore[reportArgumentType]
+    with pytest.raises(StreamError, match="option 'n_fact' of task 'needle' is 'few', expected a whole number"):
+        evaluate(model, "needle", options={"n_fact": "few"})
+    with pytest.raises(ModelError, match="model is a int, expected a memory model, a baseline or the folder of one"):
+        evaluate(3)  # pyright: ignore[reportArgumentType]
+    with pytest.raises(ConfigError, match=r"policies are \(\), expected a sequence of at least one"):
         evaluate(model, policies=())
+    with pytest.raises(ConfigError, match="policies are 'lru', expected a sequence"):
+        evaluate(model, policies="lru")
     with pytest.raises(ConfigError, match="unknown policy 'lrn'"):
         evaluate(model, policies=("lru", "lrn"))
     with pytest.raises(StreamError, match="ask no questions and hold no text"):

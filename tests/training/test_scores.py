@@ -58,9 +58,11 @@ def test_behind_is_paired() -> None:
     # found in another order, and worse in every fourth question
     second = [row("a", "b" if i % 4 == 0 else "a", number=i, loss=1.5) for i in reversed(range(40))]
     lost = scores.behind(first, second)
-    assert (lost["accuracy"], lost["loss"], lost["loss_low"], lost["loss_high"]) == (0.25, 0.5, 0.5, 0.5)
+    assert [lost[name] for name in ("accuracy", "loss", "loss_low", "loss_high")] == pytest.approx(
+        [0.25, 0.5, 0.5, 0.5], abs=1e-6
+    )
     assert 0 < lost["low"] < 0.25 < lost["high"]
-    assert scores.behind(second, first)["accuracy"] == -0.25
+    assert scores.behind(second, first)["accuracy"] == pytest.approx(-0.25, abs=1e-6)
     assert scores.behind(first, first)["high"] == 0
 
 

@@ -116,7 +116,7 @@ def test_q_phases_leave_the_memory_and_its_rows_as_they_are(config: Path) -> Non
     assert phase_ends(cut) == [4, 8] and phase_ends(settings) == [8]
     seen = []
     plain, plain_rows = fit(settings)
-    model, rows = fit(cut, lambda done, total, what, figures={}: seen.append((what.split(":")[0], done, total)))
+    model, rows = fit(cut, lambda done, total, what, metrics={}: seen.append((what.split(":")[0], done, total)))
     memory = [row for row in rows if "step" in row]
     assert rounded(memory) == rounded(plain_rows)
     control = [row for row in rows if "q_round" in row]
@@ -141,7 +141,7 @@ def test_a_baseline_trains_resumes_and_is_saved(baseline_config: Path, tmp_path:
     class Stop(Exception):
         pass
 
-    def stop(done: int, total: int, what: str, figures: object = None) -> None:
+    def stop(done: int, total: int, what: str, metrics: object = None) -> None:
         if done == 4:
             raise Stop
 
@@ -188,6 +188,14 @@ def test_log_is_cut_where_it_was(tmp_path: Path) -> None:
 def test_bad_configs(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="no config file"):
         train(tmp_path / "none.toml", tmp_path / "o")
+    with pytest.raises(ConfigError, match="path of a config is 3, expected a str or Path"):
+        train(3, tmp_path / "o")  # pyright: ignore[reportArgumentType]
+    with pytest.raises(ConfigError, match="cannot be read: Is a directory"):
+        train(tmp_path, tmp_path / "o")
+    with pytest.raises(ConfigError, match=r"config is a dict, expected a TrainConfig; TrainConfig\.load"):
+        fit({"steps": 3})  # pyright: ignore[reportArgumentType]
+    with pytest.raises(ConfigError, match="'steps' is 'many'"):
+        TrainConfig.parse({"steps": "many"})
     (tmp_path / "bad.toml").write_text("stepz = 3")
     with pytest.raises(ConfigError, match="unknown key 'stepz'; closest: steps"):
         train(tmp_path / "bad.toml", tmp_path / "o")
@@ -202,6 +210,10 @@ def test_folders_that_will_not_do(config: Path, tmp_path: Path) -> None:
     with pytest.raises(TrainingError, match="nothing to resume"):
         train(config, out, resume=True)
     assert not out.exists()
+    with pytest.raises(TrainingError, match="folder of the run is 3, expected a str or Path"):
+        train(config, 3)  # pyright: ignore[reportArgumentType]
+    with pytest.raises(TrainingError, match="is a file; give a folder"):
+        train(config, config)
     out.mkdir()
     (out / "mine.txt").write_text("keep")
     with pytest.raises(TrainingError, match="not empty"):
