@@ -20,7 +20,7 @@ def test_hooks_page(tmp_path: Path) -> None:
     """As a user runs it: torch cannot compile the run-time checks of tensor shapes that tests install."""
     torch.manual_seed(0)
     model = MemoryModel(ModelConfig(**SIZES, segment_length=256, max_answer=4), default_tokenizer(), "nano")
-    save_model(model, tmp_path / "trained_models" / "nano")
+    save_model(model, tmp_path / "nano")
     blocks = re.findall(
         r"^```python\n(.*?)^```$", (ROOT / "docs" / "hooks.md").read_text(encoding="utf-8"), re.M | re.S
     )

@@ -5,7 +5,7 @@
 Fidelity
     Slots of built-in test streams, RMS-normed, in groups of g = 2^level; one vector of d numbers stands for a group: a rate of d / g
     numbers a slot. Groups are drawn at random, as training draws them, or of slots that are alike, as the store pairs them
-    (memlens/model/store.py), within its level-0 capacity. Codes: the compressor; the mean of the group; the d leading principal components
+    (store/pair.py), within its level-0 capacity. Codes: the compressor; the mean of the group; the d leading principal components
     of the g slots side by side, fitted to slots of training streams; and the same fitted to the very slots that are coded, which bounds
     every linear code of this rate (Eckart and Young 1936). ``explained`` is 1 - squared error / variance, ``cosine`` the mean over slots.
 Recall

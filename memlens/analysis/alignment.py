@@ -42,7 +42,7 @@ def alignment(
     recording, other : Recording
         Two runs over one stream.
     point : str
-        A recorded point over (sequence, segment, place, feature).
+        A recorded point over [sequence, segment, place, feature].
     segments : int
         Segments read, at most, evenly spaced.
     shuffles : int
@@ -77,7 +77,7 @@ def alignment(
 
 
 def _places(value: np.ndarray) -> np.ndarray:
-    """float [sequence, segment, place, feature] as [place, sequence and segment, feature]."""
+    """float (sequence, segment, place, feature) as [place, sequence and segment, feature]."""
     return value.transpose(2, 0, 1, 3).reshape(value.shape[2], -1, value.shape[3])
 
 

@@ -96,7 +96,7 @@ def answer_sources(recording: "RecordingLike", *, top: int = 8, shuffles: int = 
 
 
 def _positions(recording: "RecordingLike", tree: Ancestry) -> "tuple[np.ndarray, csr_array]":
-    """Part of each answer that was traced, and its attribution, sparse (question, position), rows summing to 1."""
+    """Part of each answer that was traced, and its attribution, sparse [question, position], rows summing to 1."""
     from scipy.sparse import csr_array, diags_array
 
     slots = tree.sources(tree.reads())

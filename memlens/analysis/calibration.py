@@ -113,7 +113,7 @@ def _kept(
 
 
 def _families(tree: Ancestry, rows: DecisionRows) -> np.ndarray:
-    """Number of the family, entries joined by merges, of each decision, (row,); an entry unknown to the table is its own."""
+    """Number of the family, entries joined by merges, of each decision, int [row]; an entry unknown to the table is its own."""
     from scipy.sparse.csgraph import connected_components
 
     family = connected_components(tree.shares(), directed=False)[1] if tree.n else np.zeros(0, int)

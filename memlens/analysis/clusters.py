@@ -47,7 +47,7 @@ def clusters(
     recording : Recording
         With the point.
     point : str
-        A recorded point over (sequence, segment, place, feature).
+        A recorded point over [sequence, segment, place, feature].
     method : str
         "kmeans", "minibatch" (k-means on batches), "agglomerative" (Ward), or "hdbscan", which finds the number of clusters itself
         and calls rows outside of them noise.

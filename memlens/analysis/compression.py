@@ -101,8 +101,7 @@ def compression(
         "n": int(data.known.sum()),
         "merges": 0,
     }
-    nothing = np.full((len(targets), len(PROBED)), np.nan)
-    probed = np.stack([nothing, *(part["probed"] for part in parts)], 1)
+    probed = np.stack([np.full((len(targets), len(PROBED)), np.nan), *(part["probed"] for part in parts)], 1)
     null = np.stack([np.full(shuffles, np.nan), *(part["null"] for part in parts)])
     return xr.Dataset(
         {

@@ -45,7 +45,7 @@ def dictionary(
     recording : Recording
         With the point.
     point : str
-        A recorded point over (sequence, segment, place, feature).
+        A recorded point over [sequence, segment, place, feature].
     atoms, active : int
         Directions, and how many of them make one vector.
     steps : int

@@ -39,7 +39,7 @@ def drift(
     recording : Recording
         With the point.
     point : str
-        A recorded point over (sequence, segment, place, feature).
+        A recorded point over [sequence, segment, place, feature].
     segments : int
         Segments read, at most, evenly spaced.
     lags : int
@@ -80,7 +80,7 @@ def drift(
 
 
 def _trend(means: np.ndarray, time: np.ndarray, block: np.ndarray, shuffles: int, seed: int) -> dict[str, object]:
-    """Whether means, float [sequence, segment, feature], are the further apart the more time lies between them."""
+    """Whether means, float (sequence, segment, feature), are the further apart the more time lies between them."""
     clock = signature(time[:, None], "rsa")
     signs = [signature(value, "rsa") for value in means]
     trend = float(np.mean([alike(clock, sign) for sign in signs]))
@@ -129,7 +129,7 @@ def _distances(means: np.ndarray, block: np.ndarray, lags: np.ndarray) -> dict[s
 
 
 def _slope(means: np.ndarray, time: np.ndarray) -> np.ndarray:
-    """Slope of the mean vector on time, sequences together, (feature,)."""
+    """Slope of the mean vector on time, sequences together [feature]."""
     centred = time - time.mean()
     return np.einsum("t,stf->f", centred, means) / (means.shape[0] * max((centred**2).sum(), 1e-300))
 

@@ -46,7 +46,7 @@ def probe(
     recording : Recording
         With the point.
     point : str
-        A recorded point over (sequence, segment, place, feature).
+        A recorded point over [sequence, segment, place, feature].
     target : str or xarray.DataArray
         What is read: see `memlens.analysis.support.targets.target_of`.
     kind : str

@@ -58,7 +58,7 @@ def probe_profile(
         NaN. "segment": one probe over all of ``points[0]``, judged apart in stretches of time. "distance": the target of a segment,
         read from all places of ``points[0]`` so many segments later; the target must then be one value a (sequence, segment).
     points : sequence of str
-        Recorded points over (sequence, segment, place, feature).
+        Recorded points over [sequence, segment, place, feature].
     target : str or xarray.DataArray
         What is read: see `memlens.analysis.support.targets.target_of`.
     kind : str

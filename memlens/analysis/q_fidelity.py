@@ -137,7 +137,7 @@ def _gain(recording: "RecordingLike", sweep: xr.Dataset, gamma: float) -> np.nda
     """Discounted loss saved by each target, nats; NaN where no question came after it."""
     length = int(recording.info.model_config.get("segment_length") or recording.info.segment_length)
     if length < 1:
-        raise AnalysisError("the recording does not say how long its segments are; record it anew")
+        raise AnalysisError("the recording does not say how long its segments are; record it again")
     change = np.asarray(sweep["loss_change"].transpose("target", "question").values, float)
     asked = np.maximum(-(-sweep["position"].values.astype(int) // length) - 1, 0)
     later = np.maximum(asked[None] - sweep["segment"].values.astype(int)[:, None], 0)

@@ -80,18 +80,10 @@ def q_network(
             f"folds, repeats, depth, grid, sample, shuffles are {folds}, {repeats}, {depth}, {grid}, {sample}, {shuffles}; "
             f"give at least 2, 1, 1, 2, {LEAST}, 1"
         )
-    rows = decision_rows(recording, LEAST)
-    total = rows.segment.size
-    if total > sample:
-        rows = rows.at(np.sort(np.random.default_rng(seed).choice(total, sample, replace=False)))
-    rows = rows.at(np.lexsort((rows.segment, rows.entry, rows.born(), rows.sequence)))
+    rows, total = _sampled(recording, sample, seed)
     target = rows.keep_advantage()
-    _usable(target)
     fold, block = rows.blocks(folds), rows.blocks(20)
-    if np.unique(fold).size < 2:
-        raise AnalysisError(
-            "all entries were born in one segment, so that none can be held out; record a longer stream"
-        )
+    _check(target, fold)
     with threadpool_limits(1, user_api="openmp"):  # at these sizes two threads wait for each other more than they work
         surrogates = _Surrogates(rows.control, target, fold, seed)
         variables = {
@@ -108,15 +100,29 @@ def q_network(
     )
 
 
-def _usable(target: np.ndarray) -> None:
+def _sampled(recording: "RecordingLike", sample: int, seed: int) -> tuple[DecisionRows, int]:
+    """Decisions in order of their entries' birth, at most so many; and how many there were."""
+    rows = decision_rows(recording, LEAST)
+    total = rows.segment.size
+    if total > sample:
+        rows = rows.at(np.sort(np.random.default_rng(seed).choice(total, sample, replace=False)))
+    return rows.at(np.lexsort((rows.segment, rows.entry, rows.born(), rows.sequence))), total
+
+
+def _check(target: np.ndarray, fold: np.ndarray) -> None:
+    """What a surrogate needs: finite values that differ, and two folds."""
     wrong = np.flatnonzero(~np.isfinite(target))
     if wrong.size:
         raise AnalysisError(
-            f"the advantage of keeping is not finite at decision {wrong[0]}: q is missing there; record the run anew"
+            f"the advantage of keeping is not finite at decision {wrong[0]}: q is missing there; record the run again"
         )
     if np.ptp(target) == 0:
         raise AnalysisError(
             f"the advantage of keeping is {target[0]:g} at every decision, so there is nothing to explain; record another policy"
+        )
+    if np.unique(fold).size < 2:
+        raise AnalysisError(
+            "all entries were born in one segment, so that none can be held out; record a longer stream"
         )
 
 

@@ -48,7 +48,7 @@ def similarity(
         one of the two in time. "segment": the items are the places of ``points[0]``; rows and columns are segments. The null permutes
         places, so it finds places that keep their relations.
     points : sequence of str
-        Recorded points over (sequence, segment, place, feature).
+        Recorded points over [sequence, segment, place, feature].
     segments : int
         Segments that are items, at most, evenly spaced.
     times : int

@@ -37,7 +37,7 @@ def slot_map(
     recording : Recording
         With the point.
     point : str
-        A recorded point over (sequence, segment, place, feature).
+        A recorded point over [sequence, segment, place, feature].
     method : str
         "pca" is linear and repeatable. "umap" (McInnes et al., 2018) keeps neighbourhoods and neither distances nor the sizes of gaps;
         its coordinates differ between machines, even seeded.

@@ -1,5 +1,6 @@
 """What all configurations share: frozen, unknown keys refused, errors in our own words."""
 
+import re
 import tomllib
 from pathlib import Path
 from typing import Any, Self, get_args

@@ -5,7 +5,6 @@ encode -> backbone -> importance -> context slots -> (questions read [M_ctx, M_{
 
 from collections.abc import Callable
 from dataclasses import replace
-from itertools import pairwise
 from typing import Any, cast
 
 import torch
@@ -61,9 +60,7 @@ class MemoryModel(StreamModel):
         self.decoder = Decoder(cfg)
         self.lm_head = LMHead(cfg)
         self.store = stores.Store()
-        starts = stores.level_starts(cfg)
-        level = torch.cat([torch.full((b - a,), i) for i, (a, b) in enumerate(pairwise(starts))])
-        self.register_buffer("entry_level", level, persistent=False)
+        self.register_buffer("entry_level", stores.entry_levels(cfg), persistent=False)
         #: ids that a segment can give: one a candidate, one a merge
         self._n_ids = cfg.n_slots + sum(stores.max_merges(cfg))
         self._axes = {point.name: point.dims for point in points(cfg)}

@@ -48,6 +48,7 @@ class Steps(Protocol[Outputs]):
         tuple of outputs and state
             What came out, and the state after the segment.
         """
+        ...
 
 
 @runtime_checkable
@@ -78,6 +79,7 @@ class Encoded(Protocol):
         mapping of str to array [token, ...]
             Columns by name.
         """
+        ...
 
     def questions_in(self, t: int, segment_length: int) -> list[Any]:
         """What is asked at the end of a segment.
@@ -94,6 +96,7 @@ class Encoded(Protocol):
         list
             Questions, in their order.
         """
+        ...
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,6 @@
 """The store keeps its books: capacities, identities, destinations, lineage."""
 
 import random
-from itertools import pairwise
 from typing import NamedTuple
 
 import pytest
@@ -13,7 +12,7 @@ from memlens.dims import Action
 from memlens.model.compressor import Compressor
 from memlens.model.controller import HEURISTICS
 from memlens.model.entries import Entries
-from memlens.model.store import Update, allowed_actions, level_starts, max_merges, pair_up, update
+from memlens.model.store import Update, allowed_actions, entry_levels, level_starts, max_merges, pair_up, update
 from memlens.model.store.absorb import CONSOLIDATE_ABOVE
 from tests.model.conftest import make_questions, make_segment
 
@@ -144,14 +143,7 @@ def make_case(seed: int) -> Case:
         keys[:, :n_slots] = keys[:, n_slots : n_slots + 1]
     keys = F.normalize(keys, dim=-1)
     match = keys @ keys.transpose(1, 2)
-    starts = level_starts(cfg)
-    level = torch.cat(
-        [
-            torch.zeros(n_slots),
-            *(torch.full((b - a,), i) for i, (a, b) in enumerate(pairwise(starts))),
-        ]
-    )
-    level = level.long().expand(shape)
+    level = torch.cat((torch.zeros(n_slots, dtype=torch.long), entry_levels(cfg))).expand(shape)
     allowed = allowed_actions(cfg, agents, match, level)
     policy = draw.choice(["rounded", "any", *["consolidate"] * 4, *HEURISTICS])
     if policy in HEURISTICS:
@@ -172,7 +164,7 @@ def test_whatever_the_decisions_the_store_keeps_its_books(seed: int) -> None:
     cfg, agents, done = case.cfg, case.agents, case.update()
     store, action, destination, n_slots = done.store, done.action, done.destination, case.cfg.n_slots
     starts, n_merges = level_starts(cfg), max_merges(cfg)
-    entry_level = torch.bucketize(torch.arange(starts[-1]), torch.tensor(starts[1:]), right=True)
+    entry_level = entry_levels(cfg)
     assert store.valid.shape[1] == starts[-1] and torch.equal(store.valid, store.entry >= 0)
     for b in range(len(action)):
         held = store.entry[b][store.valid[b]].tolist()

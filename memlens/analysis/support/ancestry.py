@@ -30,11 +30,11 @@ class Ancestry:
     columns
         Columns of ``/entries`` by name, int64, (birth,).
     parent
-        Row of each parent, (birth, side); -1 none.
+        int [birth, side]: row of each parent; -1 none.
     rows
         Finds rows by sequence and entry id, -1 where there is none: ``rows(sequence, entry)``.
     fresh
-        Whether an entry was written from a slot, bool, (birth,).
+        bool [birth]: whether an entry was written from a slot.
     """
 
     def __init__(self, recording: "RecordingLike"):
@@ -47,7 +47,7 @@ class Ancestry:
         self.fresh = self.columns["slot"] >= 0
 
     def shares(self) -> "csr_array":
-        """Part of a merge that came from each parent, (birth, birth), rows are merges; empty rows are fresh entries."""
+        """Part of a merge that came from each parent, sparse [birth, birth]: rows are merges; those of fresh entries are empty."""
         from scipy.sparse import csr_array
 
         child, side = np.nonzero((self.parent >= 0) & ~self.fresh[:, None])
@@ -55,7 +55,7 @@ class Ancestry:
         return csr_array((1 / count[child], (child, self.parent[child, side])), shape=(self.n, self.n))
 
     def sources(self, weight: "csr_array") -> "csr_array":
-        """Bring weights on entries, (question, birth), back to the fresh entries that these came from; sums are kept."""
+        """Bring weights on entries, sparse [question, birth], back to the fresh entries that these came from; sums stay."""
         from scipy.sparse import csr_array, diags_array
 
         back = self.shares()
@@ -68,7 +68,7 @@ class Ancestry:
         return csr_array(total)
 
     def reads(self) -> "csr_array":
-        """Weight of each entry in each answer's reads, (question, birth); working memory is in no row."""
+        """Weight of each entry in each answer's reads, sparse [question, birth]; working memory has no row."""
         from scipy.sparse import csr_array
 
         table = self.recording.tables.questions
@@ -79,7 +79,7 @@ class Ancestry:
         return csr_array((weight[question, read], (question, row[question, read])), shape=(sequence.size, self.n))
 
     def generation(self) -> np.ndarray:
-        """Merges between an entry and its oldest source, (birth,): 0 for a fresh one."""
+        """Merges between each entry and its oldest source, int [birth]: 0 for a fresh one."""
         out = np.zeros(self.n, int)
         known = np.where(self.fresh[:, None], -1, self.parent)
         while True:  # as many rounds as there are levels
@@ -89,7 +89,7 @@ class Ancestry:
             out = deeper
 
     def child(self) -> np.ndarray:
-        """Row of the merge that each entry went into, (birth,); -1 none."""
+        """Row of the merge that each entry went into, int [birth]; -1 none."""
         out = np.full(self.n, -1)
         row, side = np.nonzero((self.parent >= 0) & ~self.fresh[:, None])
         out[self.parent[row, side]] = row
@@ -100,7 +100,7 @@ class Ancestry:
         return np.flatnonzero((self.parent == row).any(1)).tolist()
 
     def writes(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Stream positions that fresh entries were written from, and the share of each: both (row, window); -1 and 0 outside.
+        """Stream positions that fresh entries were written from, and the share of each: both [row, window]; -1 and 0 outside.
 
         Shares are the write attention, mean over heads. RecordingError where it was not recorded.
         """

@@ -9,7 +9,26 @@ QUERY_BLOCK = 256
 
 
 def equal_attention(n_parameter: int, cfg: ModelConfig, layers: int) -> BaselineConfig:
-    """Plain attention of as many parameters, as baselines are trained: ``BaselineConfig.nearest``; AnalysisError when nothing is near."""
+    """Plain attention of as many parameters, as baselines are trained: ``BaselineConfig.nearest``.
+
+    Parameters
+    ----------
+    n_parameter : int
+        Of the memory model.
+    cfg : ModelConfig
+        Its sizes, of which vocabulary and segment length are kept.
+    layers : int
+        Of plain attention.
+
+    Returns
+    -------
+    BaselineConfig
+
+    Raises
+    ------
+    AnalysisError
+        When no width has about as many parameters.
+    """
     fixed = {"n_layers": layers, "vocab_size": cfg.vocab_size, "segment_length": cfg.segment_length}
     try:
         return BaselineConfig.nearest("attention", n_parameter, attention_parameters, **fixed)
@@ -27,7 +46,23 @@ def attention_parameters(cfg: BaselineConfig) -> int:
 def attention_segment_flops(
     cfg: BaselineConfig, before: int, others: Counts | None = None, *, predict: bool = True
 ) -> int:
-    """FLOPs of one segment that sees all ``before`` positions before it, of one sequence."""
+    """FLOPs of one segment of one sequence, which sees all positions before it.
+
+    Parameters
+    ----------
+    cfg : BaselineConfig
+        Sizes of plain attention.
+    before : int
+        Positions before the segment.
+    others : mapping of Modality to int, or None
+        Positions of each modality that is no text.
+    predict : bool
+        Whether the next tokens are predicted.
+
+    Returns
+    -------
+    int
+    """
     s = cfg.segment_length
     ends = [min(low + QUERY_BLOCK, s) for low in range(0, s, QUERY_BLOCK)]
     pairs = sum((end - low) * (before + end) for low, end in zip(range(0, s, QUERY_BLOCK), ends, strict=True))
@@ -36,7 +71,21 @@ def attention_segment_flops(
 
 
 def attention_question_flops(cfg: BaselineConfig, length: int, n_token: int, n_answer: int) -> int:
-    """FLOPs of one question, asked by itself after ``length`` positions, and one pass over its answer."""
+    """FLOPs of one question, asked by itself after ``length`` positions, and one pass over its answer.
+
+    Parameters
+    ----------
+    cfg : BaselineConfig
+        Sizes of plain attention.
+    length : int
+        Positions before the question.
+    n_token, n_answer : int
+        Tokens of the question and of its answer.
+
+    Returns
+    -------
+    int
+    """
     n = n_token + n_answer
     layers = cfg.n_layers * (_layer_flops(cfg, n) + 4 * cfg.d_model * n * (length + n))
     return layers + linear(n_answer, cfg.d_model, cfg.vocab_size)
@@ -49,16 +98,54 @@ def _layer_flops(cfg: BaselineConfig, n: int) -> int:
 
 
 def attention_read_bytes(cfg: BaselineConfig, length: int) -> int:
-    """Bytes that a question reads: keys and values of every position and layer."""
+    """Bytes that a question reads: keys and values of every position and layer.
+
+    Parameters
+    ----------
+    cfg : BaselineConfig
+        Sizes of plain attention.
+    length : int
+        Positions before the question.
+
+    Returns
+    -------
+    int
+    """
     return FLOAT * 2 * cfg.n_layers * cfg.d_model * length
 
 
 def attention_interactions(cfg: BaselineConfig, length: int) -> int:
-    """Of encoding a context."""
+    """Interactions of encoding a context (see `memlens.analysis.support.costs`).
+
+    Parameters
+    ----------
+    cfg : BaselineConfig
+        Sizes of plain attention.
+    length : int
+        Of the context.
+
+    Returns
+    -------
+    int
+    """
     return cfg.n_layers * length * (length + 1) // 2
 
 
 def attention_question_interactions(cfg: BaselineConfig, length: int, n_token: int, n_answer: int) -> int:
-    """Of one question and its answer."""
+    """Interactions of one question and its answer.
+
+    Parameters
+    ----------
+    cfg : BaselineConfig
+        Sizes of plain attention.
+    length : int
+        Positions before the question.
+    n_token, n_answer : int
+        Tokens of the question and of its answer.
+
+    Returns
+    -------
+    int
+    """
     n = n_token + n_answer
     return cfg.n_layers * (n * length + n * (n + 1) // 2)

@@ -19,6 +19,22 @@ def k_means(value: Rows, k: int, method: Literal["kmeans", "minibatch"], seed: i
     The first centres are those of scikit-learn's KMeans on a uniform sample. From there "kmeans" is Lloyd's algorithm (1982), its sums
     taken over blocks, which ends where the same centres would lead in memory; "minibatch" is one pass of MiniBatchKMeans.partial_fit
     (Sculley, 2010) over blocks and rows in a random order.
+
+    Parameters
+    ----------
+    value : float [row, feature]
+        In memory, or Dask blocks of rows.
+    k : int
+        Clusters.
+    method : str
+        "kmeans" or "minibatch".
+    seed : int
+        Of all random draws.
+
+    Returns
+    -------
+    int [row]
+        0 to k - 1.
     """
     from sklearn.cluster import KMeans, MiniBatchKMeans
     from sklearn.metrics import pairwise_distances_argmin

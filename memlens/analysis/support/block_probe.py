@@ -27,10 +27,29 @@ class Scaled:
 def logistic(
     value: Rows, code: np.ndarray, new: Rows, n_class: int, *, c: float, rounds: int, tolerance: float
 ) -> np.ndarray:
-    """Probabilities (row, class) of ``new``, by the classes of ``value``, 0 .. n_class - 1.
+    """Probabilities of the classes of new rows, by those of fitted ones.
 
     Minimises -1/n sum_i log p(y_i | x_i) + |W|^2 / (2 c n) by L-BFGS, which is what scikit-learn's LogisticRegression does: one logit for
     two classes, a softmax for more.
+
+    Parameters
+    ----------
+    value, new : float [row, feature]
+        Rows that are fitted, and those that are predicted.
+    code : int [row]
+        Classes of the fitted rows, 0 .. n_class - 1.
+    n_class : int
+        Classes there are.
+    c : float
+        Inverse of the penalty.
+    rounds : int
+        Of L-BFGS, at most.
+    tolerance : float
+        Done when no slope is larger.
+
+    Returns
+    -------
+    float [row, class]
     """
     from scipy.optimize import minimize
 
@@ -71,7 +90,21 @@ def _probabilities(block: np.ndarray, weight: np.ndarray) -> np.ndarray:
 
 
 def ridge(value: Rows, target: np.ndarray, new: Rows, *, alpha: float) -> np.ndarray:
-    """Numbers (row,) predicted for ``new`` by (X'X + alpha I) w = X'y, features scaled and the target centred (Hoerl and Kennard, 1970)."""
+    """Numbers of new rows by (X'X + alpha I) w = X'y, features scaled and the target centred (Hoerl and Kennard, 1970).
+
+    Parameters
+    ----------
+    value, new : float [row, feature]
+        Rows that are fitted, and those that are predicted.
+    target : float [row]
+        Of the fitted rows.
+    alpha : float
+        Penalty.
+
+    Returns
+    -------
+    float [row]
+    """
     scaled, shift = Scaled(value), float(target.mean())
     gram, moment = np.zeros((value.shape[1], value.shape[1])), np.zeros(value.shape[1])
     for rows, block in scaled(value):

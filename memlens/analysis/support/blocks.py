@@ -20,12 +20,40 @@ SHARE, LEAST, MOST = 16, 256, 65_536
 
 
 def fits(n: int, width: int, memory: int, itemsize: int = 4) -> bool:
-    """Whether n rows may be held in memory."""
+    """Whether n rows may be held in memory.
+
+    Parameters
+    ----------
+    n, width : int
+        Rows and features.
+    memory : int
+        Bytes that they may take.
+    itemsize : int
+        Bytes of a number.
+
+    Returns
+    -------
+    bool
+    """
     return n * width * itemsize <= memory
 
 
 def blocks(value: Rows, mixed: np.random.Generator | None = None) -> Iterator[tuple[slice, np.ndarray]]:
-    """Every block with the rows it holds, in order, or in a random one where a generator is given."""
+    """Every block with the rows it holds.
+
+    Parameters
+    ----------
+    value : float [row, feature]
+        In memory, or Dask blocks of rows.
+    mixed : numpy.random.Generator or None
+        Where given, blocks come in an order that it draws.
+
+    Yields
+    ------
+    rows : slice
+    block : float [row, feature]
+        In memory.
+    """
     in_memory = isinstance(value, np.ndarray)
     ends = (
         np.minimum(np.arange(BLOCK, value.shape[0] + BLOCK, BLOCK), value.shape[0])
@@ -40,7 +68,23 @@ def blocks(value: Rows, mixed: np.random.Generator | None = None) -> Iterator[tu
 
 
 def lazily(read: Callable[[slice], np.ndarray], n: int, width: int, dtype: Any, memory: int) -> Rows:
-    """A Dask array of ``n`` rows whose blocks are what ``read`` gives for their slices."""
+    """A Dask array of ``n`` rows whose blocks are what ``read`` gives for their slices.
+
+    Parameters
+    ----------
+    read : callable
+        Takes a slice of rows; gives float [row, feature].
+    n, width : int
+        Rows and features.
+    dtype : numpy dtype
+        Of the numbers.
+    memory : int
+        Bytes that the rows may take, of which a block takes a share.
+
+    Returns
+    -------
+    dask.array.Array [row, feature]
+    """
     import dask
     import dask.array as da
 
@@ -54,7 +98,24 @@ def lazily(read: Callable[[slice], np.ndarray], n: int, width: int, dtype: Any, 
 
 
 def mapped(value: Rows, change: Callable[[np.ndarray, slice], np.ndarray], width: int, memory: int) -> Rows:
-    """``change`` of every block: in memory where the rows were, or where the new ones fit, else by blocks again."""
+    """``change`` of every block: in memory where the rows were, or where the new ones fit, else by blocks again.
+
+    Parameters
+    ----------
+    value : float [row, feature]
+        In memory, or Dask blocks of rows.
+    change : callable
+        Takes a block and the slice of its rows; gives float [row, new feature].
+    width : int
+        New features.
+    memory : int
+        Bytes that the new rows may take in memory.
+
+    Returns
+    -------
+    float [row, new feature]
+        In memory, or Dask blocks.
+    """
     n = value.shape[0]
     if isinstance(value, np.ndarray) or fits(n, width, memory, value.dtype.itemsize):
         out = np.empty((n, width), value.dtype)
@@ -72,7 +133,19 @@ def mapped(value: Rows, change: Callable[[np.ndarray, slice], np.ndarray], width
 
 
 def few(value: Rows, rows: np.ndarray) -> np.ndarray:
-    """Some rows, in memory."""
+    """Some rows, in memory.
+
+    Parameters
+    ----------
+    value : float [row, feature]
+        In memory, or Dask blocks of rows.
+    rows : int [chosen]
+        Which rows.
+
+    Returns
+    -------
+    float [chosen, feature]
+    """
     return value[rows] if isinstance(value, np.ndarray) else np.asarray(value[rows].compute(scheduler="synchronous"))
 
 

@@ -14,19 +14,23 @@ def class_tfidf(
 
     Parameters
     ----------
-    token
-        Codes, (sample, window); -1 is ignored.
-    weight
-        Write attention, (sample, window).
-    label
+    token : int [sample, window]
+        Codes; -1 is ignored.
+    weight : float [sample, window]
+        Write attention.
+    label : int [sample]
         Cluster of each row.
-    least
+    k : int
+        Clusters.
+    least : int
         A token must occur in this many slots of a cluster to mark it.
 
     Returns
     -------
-    codes, weights
-        The distinct codes, and W as (cluster, code).
+    codes : int [code]
+        The distinct ones.
+    weights : float [cluster, code]
+        W.
     """
     flat = token.ravel()
     codes, index = np.unique(flat, return_inverse=True)

@@ -31,10 +31,25 @@ def principal(value: Rows, components: int = 32, memory: int = MEMORY) -> tuple[
     Blocks are multiplied in the dtype of the rows and summed in float64; the projection has the dtype of the rows. Of Dask blocks the
     projection is in memory where it takes at most ``memory`` bytes, else Dask blocks again.
 
+    Parameters
+    ----------
+    value : float [row, feature]
+        In memory, or Dask blocks of rows.
+    components : int
+        Axes, at most.
+    memory : int
+        Bytes that the projection may take in memory.
+
     Returns
     -------
-    projected, share
-        (sample, component), and the share of all variance that each component holds.
+    projected : float [row, component]
+    share : float [component]
+        Of all variance.
+
+    Raises
+    ------
+    AnalysisError
+        When all rows are equal.
     """
     mean, scatter = moments(value)
     total = float(np.trace(scatter))
@@ -50,7 +65,23 @@ def principal(value: Rows, components: int = 32, memory: int = MEMORY) -> tuple[
 
 
 def cluster(value: Rows, k: int, method: Method, seed: int) -> np.ndarray:
-    """Label of each row, -1 for noise (hdbscan only, which finds its own number of clusters).
+    """Label of each row.
+
+    Parameters
+    ----------
+    value : float [row, feature]
+        In memory, or Dask blocks of rows.
+    k : int
+        Clusters; hdbscan finds its own number.
+    method : str
+        One of METHODS.
+    seed : int
+        Of all random draws.
+
+    Returns
+    -------
+    int [row]
+        -1 for noise (hdbscan only).
 
     Raises
     ------
@@ -82,6 +113,28 @@ def partition(value: Rows, ks: Sequence[int], method: Method, seed: int, judged:
 
     The silhouette (Rousseeuw, 1987) is (b - a) / max(a, b), a the mean distance of a row to its own cluster, b to the
     nearest other one; it is averaged over at most ``judged`` rows that are not noise.
+
+    Parameters
+    ----------
+    value : float [row, feature]
+        In memory, or Dask blocks of rows.
+    ks : sequence of int
+        Numbers of clusters to choose from.
+    method : str
+        One of METHODS.
+    seed : int
+        Of all random draws.
+    judged : int
+        Rows that the silhouette is averaged over, at most.
+
+    Returns
+    -------
+    Partition
+
+    Raises
+    ------
+    AnalysisError
+        When there is no number to choose from.
     """
     from sklearn.metrics import silhouette_score
 
@@ -104,7 +157,24 @@ def partition(value: Rows, ks: Sequence[int], method: Method, seed: int, judged:
 
 
 def candidates(k: int | None, n: int) -> tuple[int, ...]:
-    """Numbers of clusters to try on ``n`` rows: ``k`` alone, or CANDIDATES that leave 5 rows a cluster."""
+    """Numbers of clusters to try: the one that is given, or those CANDIDATES that leave 5 rows a cluster.
+
+    Parameters
+    ----------
+    k : int or None
+        The given one.
+    n : int
+        Rows.
+
+    Returns
+    -------
+    tuple of int
+
+    Raises
+    ------
+    AnalysisError
+        When the given one is out of range.
+    """
     if k is None:
         return tuple(value for value in CANDIDATES if 5 * value <= n) or (2,)
     if not 2 <= k <= n // 2:

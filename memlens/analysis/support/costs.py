@@ -52,7 +52,19 @@ def n_readable(cfg: ModelConfig) -> int:
 
 
 def linear(n: int, n_in: int, n_out: int) -> int:
-    """FLOPs of n vectors through a matrix."""
+    """FLOPs of n vectors through a matrix.
+
+    Parameters
+    ----------
+    n : int
+        Vectors.
+    n_in, n_out : int
+        Their widths before and after.
+
+    Returns
+    -------
+    int
+    """
     return 2 * n * n_in * n_out
 
 
@@ -66,14 +78,20 @@ def segment_flops(
 
     Parameters
     ----------
-    others
+    cfg : ModelConfig
+        Sizes of the model.
+    others : mapping of Modality to int, or None
         Positions of each modality that is no text; text is looked up and costs nothing.
-    recalls
+    recalls : bool
         Whether entries come back into working memory: counted as if all that can were of the last level, which is the most there can be.
-    learned
+    learned : bool
         Whether the Q-network decides; a heuristic multiplies nothing.
-    predict
+    predict : bool
         Whether the next tokens are predicted, as in every recording.
+
+    Returns
+    -------
+    dict of str to int
     """
     s, d, slots, working = cfg.segment_length, cfg.d_model, cfg.n_slots, cfg.working_slots
     agents, incoming = slots + n_entry(cfg), slots + cfg.recalls
@@ -123,14 +141,38 @@ def _pairs(cfg: ModelConfig) -> list[int]:
 
 
 def encoder_flops(width: int, others: Counts) -> int:
-    """FLOPs of encoding so many positions of each modality that is no text."""
+    """FLOPs of encoding the positions of modalities that are no text.
+
+    Parameters
+    ----------
+    width : int
+        Features of the model.
+    others : mapping of Modality to int
+        Positions of each modality.
+
+    Returns
+    -------
+    int
+    """
     return sum(
         linear(n, PAYLOAD[kind], ENCODER_WIDTH) + linear(n, ENCODER_WIDTH, width) for kind, n in others.items() if n
     )
 
 
 def expansion_flops(cfg: ModelConfig, level: int) -> int:
-    """FLOPs of reconstructing one entry of a level, down to the vectors it was made of."""
+    """FLOPs of reconstructing one entry of a level, down to the vectors it was made of.
+
+    Parameters
+    ----------
+    cfg : ModelConfig
+        Sizes of the model.
+    level : int
+        Of the entry.
+
+    Returns
+    -------
+    int
+    """
     rounds = sum(cfg.merge**done for done in range(level))
     return rounds * linear(1, COMPRESSOR_RATIO * cfg.d_model, (1 + cfg.merge) * cfg.d_model)
 
@@ -147,8 +189,16 @@ def question_flops(cfg: ModelConfig, n_token: int, n_answer: int, n_read: int) -
 
     Parameters
     ----------
-    n_read
+    cfg : ModelConfig
+        Sizes of the model.
+    n_token, n_answer : int
+        Tokens of the question and of its answer.
+    n_read : int
         Vectors that it read, parts of compressed entries counted apart; `most_read` is the most there can be.
+
+    Returns
+    -------
+    dict of str to int
     """
     d, heads = cfg.d_model, cfg.slot_heads * cfg.slot_head_dim
     places = n_readable(cfg) * cfg.merge ** (len(cfg.capacities) - 1)
@@ -203,12 +253,32 @@ def parameters(cfg: ModelConfig) -> Parts:
 
 
 def mlp(n_in: int, n_hidden: int, n_out: int) -> int:
-    """Parameters of two linear maps with their biases."""
+    """Parameters of two linear maps with their biases.
+
+    Parameters
+    ----------
+    n_in, n_hidden, n_out : int
+        Widths.
+
+    Returns
+    -------
+    int
+    """
     return (n_in + 1) * n_hidden + (n_hidden + 1) * n_out
 
 
 def encoder_parameters(vocab_size: int, width: int) -> int:
-    """Parameters of the token embedding and of the encoders of the other modalities."""
+    """Parameters of the token embedding and of the encoders of the other modalities.
+
+    Parameters
+    ----------
+    vocab_size, width : int
+        Tokens, and features of the model.
+
+    Returns
+    -------
+    int
+    """
     tables = (vocab_size + len(Modality)) * width
     return tables + sum(mlp(n, ENCODER_WIDTH, width) for n in PAYLOAD.values())
 
@@ -235,7 +305,19 @@ def read_bytes(cfg: ModelConfig) -> int:
 
 
 def memory_interactions(cfg: ModelConfig, length: int) -> int:
-    """Of encoding a context of whole segments."""
+    """Interactions of encoding a context of whole segments.
+
+    Parameters
+    ----------
+    cfg : ModelConfig
+        Sizes of the model.
+    length : int
+        Positions of the context.
+
+    Returns
+    -------
+    int
+    """
     n_agent = cfg.n_slots + n_entry(cfg)
     scan = cfg.n_layers * cfg.segment_length * (cfg.chunk + 1) // 2
     written = cfg.n_slots * cfg.slot_window + cfg.working_slots * (cfg.n_slots + cfg.recalls)
@@ -244,7 +326,19 @@ def memory_interactions(cfg: ModelConfig, length: int) -> int:
 
 
 def memory_question_interactions(cfg: ModelConfig, n_token: int, n_answer: int) -> int:
-    """Of one question and its answer, where every vector that is read is of the last level: the most there can be."""
+    """Interactions of one question and its answer, where every vector that is read is of the last level: the most there can be.
+
+    Parameters
+    ----------
+    cfg : ModelConfig
+        Sizes of the model.
+    n_token, n_answer : int
+        Tokens of the question and of its answer.
+
+    Returns
+    -------
+    int
+    """
     n_read = most_read(cfg)
     asked = n_token * (n_token + 1) + n_readable(cfg)
     filled = cfg.question_layers * n_token * (n_token + n_read)

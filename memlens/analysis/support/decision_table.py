@@ -24,13 +24,13 @@ class DecisionRows:
     Attributes
     ----------
     control
-        float64, (row, feature), finite.
+        float64 [row, feature], finite.
     feature
         Names of the features.
     q
-        Nats, (row, action), NaN where an action was not allowed.
+        Nats [row, action], NaN where an action was not allowed.
     sequence, segment, entry, agent, kind, level, wanted, executed
-        int64, (row,).
+        int64 [row].
     """
 
     control: np.ndarray
@@ -58,22 +58,22 @@ class DecisionRows:
 
     @property
     def owner(self) -> np.ndarray:
-        """Number of the entry that each row is about, 0 and up, (row,)."""
+        """Number of the entry that each row is about, int [row], from 0."""
         return group_numbers(self.sequence, self.entry)
 
     def born(self) -> np.ndarray:
-        """Segment of the first decision on each row's entry, (row,)."""
+        """Segment of the first decision on each row's entry, int [row]."""
         owner = self.owner
         first = np.full(int(owner.max(initial=-1)) + 1, np.iinfo(np.int64).max)
         np.minimum.at(first, owner, self.segment)
         return first[owner]
 
     def blocks(self, blocks: int) -> np.ndarray:
-        """Stretches of time that entries were born in, (row,): all decisions on one entry are in one block."""
+        """Stretch of time that each row's entry was born in, int [row]: all decisions on one entry are in one."""
         return time_blocks(self.sequence, self.born(), blocks)
 
     def keep_advantage(self) -> np.ndarray:
-        """What the store ranks entries by, nats, (row,): the better of STORE and RETRIEVE over the better of COMPRESS and DISCARD."""
+        """What the store ranks entries by, float [row], nats: the better of STORE and RETRIEVE over the better of COMPRESS and DISCARD."""
         q = np.where(np.isnan(self.q), -np.inf, self.q)
         keep, release = ([int(Action.STORE), int(Action.RETRIEVE)], [int(Action.COMPRESS), int(Action.DISCARD)])
         return q[:, keep].max(1) - q[:, release].max(1)
@@ -82,10 +82,21 @@ class DecisionRows:
 def decision_rows(recording: "RecordingLike", least: int) -> DecisionRows:
     """Read the decisions.
 
+    Parameters
+    ----------
+    recording : Recording
+        With decisions.
+    least : int
+        Decisions that are needed.
+
+    Returns
+    -------
+    DecisionRows
+
     Raises
     ------
     AnalysisError
-        With fewer than ``least`` decisions, Q-values that are all missing, or a feature that is not finite (which, and where).
+        With fewer decisions, Q-values that are all missing, or a feature that is not finite (which, and where).
     """
     table = recording.tables.decisions
     n = len(table)
@@ -96,7 +107,7 @@ def decision_rows(recording: "RecordingLike", least: int) -> DecisionRows:
     if wrong.size:
         row, feature = wrong[0]
         raise AnalysisError(
-            f"control[{row}, {feature}] is {control[row, feature]}, expected a finite number; record the run anew"
+            f"control[{row}, {feature}] is {control[row, feature]}, expected a finite number; record the run again"
         )
     if not np.isfinite(q).any():
         raise AnalysisError(

@@ -20,9 +20,9 @@ class EntryVectors:
     Attributes
     ----------
     value
-        float32, (birth, feature): what the store held of an entry when it first held it, else the slot it came from.
+        float32 [birth, feature]: what the store held of an entry when it first held it, else the slot it came from.
     known
-        Whether there is a vector, (birth,).
+        bool [birth]: whether there is a vector.
     """
 
     value: np.ndarray
@@ -31,6 +31,17 @@ class EntryVectors:
 
 def entry_vectors(recording: "RecordingLike", store: str, slot: str) -> EntryVectors:
     """Vectors of all entries that were ever held or came from a recorded slot.
+
+    Parameters
+    ----------
+    recording : Recording
+        With both points.
+    store, slot : str
+        Recorded points of the store's entries and of the fresh slots.
+
+    Returns
+    -------
+    EntryVectors
 
     Raises
     ------
@@ -70,7 +81,7 @@ def leaves(recording: "RecordingLike") -> tuple[np.ndarray, np.ndarray]:
     Returns
     -------
     merge, leaf
-        Rows of the entries table, (pair,), in order of the merges' birth. A slot merged with itself counts once.
+        Rows of the entries table [pair], in order of the merges' birth. A slot merged with itself counts once.
     """
     from scipy.sparse import csr_array
 

@@ -14,7 +14,7 @@ LOST, CONTEXT = -2, -1
 
 
 def fact_locations(recording: "RecordingLike") -> np.ndarray:
-    """Level at which the fact of each question was held, (question,): LOST, CONTEXT or the level; of several, the lowest.
+    """Where the fact of each question was held, int [question]: LOST, CONTEXT or the level; of several, the lowest.
 
     A fact is held by the slots whose window it ends in and by what these were merged into. A question of segment t reads the slots
     of t and the store as t - 1 left it.
@@ -44,7 +44,7 @@ def fact_locations(recording: "RecordingLike") -> np.ndarray:
 
 
 def facts_before(recording: "RecordingLike") -> np.ndarray:
-    """Facts stated in the stream before each question was asked, (question,)."""
+    """Facts stated in the stream before each question was asked, int [question]."""
     table = recording.tables.questions
     sequence, position = table.sequence, table.position
     label = recording.tables.positions.fact

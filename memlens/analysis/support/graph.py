@@ -21,9 +21,11 @@ def lineage_graph(recording: "RecordingLike", *, sequence: int = 0, tokens: bool
 
     Parameters
     ----------
-    sequence
+    recording : Recording
+        With entries and questions.
+    sequence : int
         Which stream.
-    tokens
+    tokens : bool
         Also give a node to each stream position that a slot was written from; needs ``context.hook_pattern``.
 
     Returns

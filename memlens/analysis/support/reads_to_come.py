@@ -21,7 +21,26 @@ if TYPE_CHECKING:
 def reads_to_come(
     recording: "RecordingLike", rows: DecisionRows, tree: Ancestry, gamma: float, horizon: int
 ) -> np.ndarray:
-    """Discounted read weight of what each decision left, over the ``horizon`` segments after it, (row,); 0 where it left nothing."""
+    """Discounted read weight of what each decision left, over the segments after it.
+
+    Parameters
+    ----------
+    recording : Recording
+        With questions.
+    rows : DecisionRows
+        Decisions.
+    tree : Ancestry
+        Of the recording.
+    gamma : float
+        Discount a segment.
+    horizon : int
+        Segments that count.
+
+    Returns
+    -------
+    float [row]
+        0 where a decision left nothing.
+    """
     birth = tree.rows(rows.sequence, rows.entry)
     child = tree.child()
     merged = rows.executed == int(Action.COMPRESS)
@@ -47,7 +66,7 @@ def _key(birth: np.ndarray, segment: np.ndarray) -> np.ndarray:
 
 
 def _read(recording: "RecordingLike", tree: Ancestry, key: np.ndarray, order: np.ndarray) -> np.ndarray:
-    """Weight with which the answers of a decision's segment read its entry in the store, (row,)."""
+    """Weight with which the answers of a decision's segment read its entry in the store, float [row]."""
     table = recording.tables.questions
     sequence, segment = table.sequence, table.segment
     weight, kind = np.nan_to_num(table.read_weight), table.read_kind

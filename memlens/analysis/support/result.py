@@ -29,12 +29,23 @@ def finish(
 
     Parameters
     ----------
-    n
+    dataset : xarray.Dataset
+        The result; its attributes are changed.
+    name : str
+        Of the analysis.
+    recording : Recording
+        What it was made from.
+    n : int
         Number of independent things the result rests on (rows, questions, decisions; ``notes`` says which).
-    params
+    params : mapping
         The parameters the analysis ran with, kept as JSON.
-    notes
-        Further attributes: numbers and strings.
+    **notes : int, float or str
+        Further attributes.
+
+    Returns
+    -------
+    xarray.Dataset
+        The same one.
     """
     dataset.attrs |= {
         "analysis": name,
@@ -63,10 +74,26 @@ def n_segments(recording: "RecordingLike") -> int:
 def time_bins(recording: "RecordingLike", max_bins: int) -> tuple[np.ndarray, int, int]:
     """Cut the recorded segments into at most ``max_bins`` bins of equal length.
 
+    Parameters
+    ----------
+    recording : Recording
+        With segments.
+    max_bins : int
+        At most so many.
+
     Returns
     -------
-    starts, width, first
-        First segment of each bin, segments per bin, first recorded segment.
+    starts : int [bin]
+        First segment of each bin.
+    width : int
+        Segments a bin.
+    first : int
+        First recorded segment.
+
+    Raises
+    ------
+    AnalysisError
+        With no segment, or no bin.
     """
     if max_bins < 1:
         raise AnalysisError(f"max_bins is {max_bins}; give 1 or more")
@@ -76,14 +103,37 @@ def time_bins(recording: "RecordingLike", max_bins: int) -> tuple[np.ndarray, in
 
 
 def names(codes: Sequence[int] | np.ndarray, allowed: Sequence[str]) -> list[str]:
-    """Turn codes into names; a code outside the list is "none"."""
+    """Turn codes into names; a code outside the list is "none".
+
+    Parameters
+    ----------
+    codes : int [row]
+        What is named.
+    allowed : sequence of str
+        Names by code.
+
+    Returns
+    -------
+    list of str
+        "none" for a code outside the list.
+    """
     return [allowed[int(code)] if 0 <= code < len(allowed) else "none" for code in codes]
 
 
 def same_stream(one: "RecordingLike", other: "RecordingLike") -> None:
-    """Check that two recordings read the same stream in the same segments; AnalysisError says what differs.
+    """Check that two recordings read the same stream in the same segments.
 
     Without this, whatever is compared segment by segment is compared across different things.
+
+    Parameters
+    ----------
+    one, other : Recording
+        Two runs.
+
+    Raises
+    ------
+    AnalysisError
+        When they did not; says what differs.
     """
     differs = []
     for what in ("sequence", "segment"):

@@ -27,13 +27,13 @@ class Run:
     Attributes
     ----------
     others
-        Positions of each modality that is no text, (sequence, segment) each.
+        int [sequence, segment] each: positions of each modality that is no text.
     before
         Stream position of each segment's first token.
     recalls
-        Whether entries came back into working memory, (sequence, segment).
+        bool [sequence, segment]: whether entries came back into working memory.
     asked
-        Questions, (sequence, segment).
+        int [sequence, segment]: questions.
     question_segment, question_reads
         Of each question: its segment, counted from the first recorded one, and the vectors it read, at most.
     """
@@ -59,7 +59,19 @@ def config_of(recording: "RecordingLike") -> ModelConfig:
 
 
 def run_of(recording: "RecordingLike", cfg: ModelConfig) -> Run:
-    """What of a run its cost depends on."""
+    """What of a run its cost depends on.
+
+    Parameters
+    ----------
+    recording : Recording
+        Of the memory model.
+    cfg : ModelConfig
+        Its sizes.
+
+    Returns
+    -------
+    Run
+    """
     n, s = n_segments(recording), cfg.segment_length
     segments, asked = recording.tables.segments, recording.tables.questions
     first = segments.first
@@ -106,7 +118,23 @@ def _of_entry(
 
 
 def memory_flops(cfg: ModelConfig, run: Run, learned: bool, n_token: int, n_answer: int) -> np.ndarray:
-    """FLOPs of the run, (part, segment), all sequences."""
+    """FLOPs of the run by part, all sequences.
+
+    Parameters
+    ----------
+    cfg : ModelConfig
+        Sizes of the model.
+    run : Run
+        What was done.
+    learned : bool
+        Whether the Q-network decides.
+    n_token, n_answer : int
+        Tokens of a question and of its answer.
+
+    Returns
+    -------
+    float [part, segment]
+    """
     base = costs.segment_flops(cfg, learned=learned)
     recall = costs.segment_flops(cfg, recalls=True, learned=learned)["store"] - base["store"]
     at = {name: i for i, name in enumerate(costs.PARTS)}
@@ -126,7 +154,21 @@ def memory_flops(cfg: ModelConfig, run: Run, learned: bool, n_token: int, n_answ
 
 
 def attention_flops(plain: BaselineConfig, run: Run, n_token: int, n_answer: int) -> np.ndarray:
-    """FLOPs of plain attention on the same stream, (segment,), all sequences; each question is asked by itself."""
+    """FLOPs of plain attention on the same stream, all sequences; each question is asked by itself.
+
+    Parameters
+    ----------
+    plain : BaselineConfig
+        Sizes of plain attention.
+    run : Run
+        What was done.
+    n_token, n_answer : int
+        Tokens of a question and of its answer.
+
+    Returns
+    -------
+    float [segment]
+    """
     total = np.array(
         [run.asked.shape[0] * attention_costs.attention_segment_flops(plain, int(n)) for n in run.before], float
     )
@@ -140,7 +182,23 @@ def attention_flops(plain: BaselineConfig, run: Run, n_token: int, n_answer: int
 
 
 def interactions(cfg: ModelConfig, plain: BaselineConfig, run: Run, n_token: int, n_answer: int) -> tuple[float, float]:
-    """Pairs of query and key of the run, memory's and attention's, all sequences."""
+    """Pairs of query and key of the run, memory's and attention's, all sequences.
+
+    Parameters
+    ----------
+    cfg : ModelConfig
+        Sizes of the model.
+    plain : BaselineConfig
+        Sizes of plain attention.
+    run : Run
+        What was done.
+    n_token, n_answer : int
+        Tokens of a question and of its answer.
+
+    Returns
+    -------
+    memory, attention : float
+    """
     sequences, length = run.asked.shape[0], int(run.before[-1]) + cfg.segment_length
     start = int(run.before[0])
     memory = sequences * costs.memory_interactions(cfg, length - start)

@@ -26,9 +26,9 @@ class SegmentVectors:
     Attributes
     ----------
     value
-        float32, (sequence, segment, place, feature); 0 where nothing is held.
+        float32 [sequence, segment, place, feature]; 0 where nothing is held.
     held
-        bool, (sequence, segment, place): whether there is a vector at all.
+        bool [sequence, segment, place]: whether there is a vector at all.
     segment
         Index of each segment in the stream.
     place
@@ -42,7 +42,20 @@ class SegmentVectors:
 
 
 def segment_vectors(recording: "RecordingLike", point: str, most: int = 512) -> SegmentVectors:
-    """Read a point over at most ``most`` segments, evenly spaced.
+    """Read a point over time, at most so many segments.
+
+    Parameters
+    ----------
+    recording : Recording
+        With the point.
+    point : str
+        A recorded point over [sequence, segment, place, feature].
+    most : int
+        Segments read, at most, evenly spaced.
+
+    Returns
+    -------
+    SegmentVectors
 
     Raises
     ------
@@ -63,7 +76,21 @@ def segment_vectors(recording: "RecordingLike", point: str, most: int = 512) -> 
 
 
 def segment_means(recording: "RecordingLike", point: str, most: int = 512) -> np.ndarray:
-    """The mean over the held places of a point in each segment, (sequence, segment, feature); never all places at once."""
+    """Mean over the held places of a point in each segment, never with all places in memory at once.
+
+    Parameters
+    ----------
+    recording : Recording
+        With the point.
+    point : str
+        A recorded point over [sequence, segment, place, feature].
+    most : int
+        Segments read, at most, evenly spaced.
+
+    Returns
+    -------
+    float [sequence, segment, feature]
+    """
     array = featured(recording, point)
     at = chosen_segments(recording, most)
     held = occupied(recording, str(array.dims[2]), array.shape)[:, at]
@@ -80,7 +107,25 @@ def segment_means(recording: "RecordingLike", point: str, most: int = 512) -> np
 
 
 def chosen_segments(recording: "RecordingLike", most: int) -> np.ndarray:
-    """Which segments are read, counted from the first recorded one; AnalysisError with fewer than 8."""
+    """Which segments are read.
+
+    Parameters
+    ----------
+    recording : Recording
+        With segments.
+    most : int
+        Segments read, at most, evenly spaced.
+
+    Returns
+    -------
+    int [segment]
+        Counted from the first recorded one.
+
+    Raises
+    ------
+    AnalysisError
+        With fewer than 8.
+    """
     total = n_segments(recording)
     if min(total, most) < 8:
         raise AnalysisError(f"{min(total, most)} segments, expected 8 or more; record a longer stream")
@@ -88,7 +133,21 @@ def chosen_segments(recording: "RecordingLike", most: int) -> np.ndarray:
 
 
 def occupied(recording: "RecordingLike", place: str, shape: tuple[int, ...]) -> np.ndarray:
-    """Where a point with this axis of places holds a vector, bool (sequence, segment, place)."""
+    """Where a point holds a vector.
+
+    Parameters
+    ----------
+    recording : Recording
+        With entries.
+    place : str
+        The point's axis of places.
+    shape : tuple of int
+        That of the point.
+
+    Returns
+    -------
+    bool [sequence, segment, place]
+    """
     if place == "entry":
         return recording.tables.segments.entry_id >= 0
     if place == "token":
@@ -105,7 +164,22 @@ def occupied(recording: "RecordingLike", place: str, shape: tuple[int, ...]) -> 
 
 
 def slot_labels(recording: "RecordingLike", name: str, shape: tuple[int, ...]) -> np.ndarray:
-    """A column of the entries table at the slot each entry came from, int (sequence, segment, slot); -1 where none."""
+    """A column of the entries table at the slot each entry came from.
+
+    Parameters
+    ----------
+    recording : Recording
+        With entries.
+    name : str
+        Of the column.
+    shape : tuple of int
+        Sequences, segments and slots.
+
+    Returns
+    -------
+    int [sequence, segment, slot]
+        -1 where there is none.
+    """
     table = recording.tables.entries
     sequence, segment, slot = table.sequence, table.segment, table.slot
     segment = segment - first_segment(recording)

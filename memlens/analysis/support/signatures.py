@@ -1,6 +1,6 @@
 """What two sets of vectors say about the same things, whatever their axes: CKA and RSA as one inner product.
 
-A signature is a matrix (item, item) of how alike the items are, centred and of unit length. The similarity of two
+A signature is a matrix [item, item] of how alike the items are, centred and of unit length. The similarity of two
 sets is the inner product of their signatures, and permuting items permutes rows and columns of a signature, so a
 null costs no more than a sum.
 """
@@ -15,17 +15,22 @@ MEASURES: tuple[Measure, ...] = ("cka", "rsa")
 
 
 def signature(value: np.ndarray, measure: Measure) -> np.ndarray:
-    """How alike items are, (item, item), float32 of unit length; all 0 where the items do not differ.
+    """How alike items are.
 
     Parameters
     ----------
-    value
-        (item, feature), at least 4 items.
-    measure
+    value : float [item, feature]
+        At least 4 items.
+    measure : str
         "cka": linear kernel, U-centred, so that the product is the debiased HSIC of Song et al. (2012, equation 5)
         and, of unit length, the centred kernel alignment of Kornblith et al. (2019) without its bias for few items.
         "rsa": ranks of Euclidean distances, so that the product is Spearman's correlation of the two dissimilarity
         matrices (Kriegeskorte et al., 2008).
+
+    Returns
+    -------
+    float32 [item, item]
+        Of unit length; all 0 where the items do not differ.
     """
     value = np.asarray(value, np.float64) - np.mean(value, axis=0, dtype=np.float64)
     gram = value @ value.T
@@ -59,10 +64,33 @@ def _u_centred(gram: np.ndarray) -> np.ndarray:
 
 
 def alike(one: np.ndarray, other: np.ndarray) -> float:
-    """Similarity of two signatures, -1 to 1."""
+    """Similarity of two signatures.
+
+    Parameters
+    ----------
+    one, other : float [item, item]
+        Of the same items.
+
+    Returns
+    -------
+    float
+        -1 to 1.
+    """
     return float(np.vdot(one, other))
 
 
 def alike_null(one: np.ndarray, other: np.ndarray, orders: Iterable[np.ndarray]) -> np.ndarray:
-    """Similarities after the items of ``other`` take each of ``orders``."""
+    """Similarities after the items of one signature take other orders.
+
+    Parameters
+    ----------
+    one, other : float [item, item]
+        Signatures; the second is reordered.
+    orders : iterable of int [item]
+        Which item takes the place of each.
+
+    Returns
+    -------
+    float [order]
+    """
     return np.array([alike(one, other[np.ix_(order, order)]) for order in orders])

@@ -16,11 +16,11 @@ class Autoencoder:
     Attributes
     ----------
     atom
-        Directions d, (atom, feature), of unit length.
+        Directions d [atom, feature], of unit length.
     encoder, threshold
-        W (atom, feature) and c (atom,).
+        W [atom, feature] and c [atom].
     mean
-        b, (feature,).
+        b [feature].
     active
         k.
     """
@@ -32,7 +32,7 @@ class Autoencoder:
     active: int
 
     def encode(self, value: np.ndarray) -> np.ndarray:
-        """Activations, (row, atom), at most k of a row above 0."""
+        """Activations [row, atom], at most k of a row above 0."""
         return _top(np.maximum((value - self.mean) @ self.encoder.T + self.threshold, 0), self.active)
 
     def explained(self, value: np.ndarray) -> float:
@@ -55,8 +55,25 @@ def fit_autoencoder(
 ) -> Autoencoder:
     """Fit by Adam on the squared error, directions held at unit length.
 
-    An atom that no row of the last eighth of the steps used is dead: it starts anew as the residual of a row that is badly explained
+    An atom that no row of the last eighth of the steps used is dead: it restarts as the residual of a row that is badly explained
     (Bricken et al., 2023, "Towards monosemanticity", resampling), until the last quarter of the steps.
+
+    Parameters
+    ----------
+    value : float [row, feature]
+        What is explained.
+    atoms, active : int
+        Directions, and how many of them make one row.
+    steps, batch : int
+        Of training, and rows in each.
+    seed : int
+        Of all random draws.
+    rate : float
+        Learning rate.
+
+    Returns
+    -------
+    Autoencoder
     """
     rng = np.random.default_rng(seed)
     value = value.astype(np.float32)

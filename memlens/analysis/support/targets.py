@@ -13,7 +13,7 @@ from memlens.errors import AnalysisError, closest
 if TYPE_CHECKING:
     from memlens.recording.protocol import RecordingLike
 
-#: Targets that are known by name, beside any recorded variable over (sequence, segment) or (sequence, segment, place).
+#: Targets that are known by name, beside any recorded variable over [sequence, segment] or [sequence, segment, place].
 NAMED = ("modality", "is_fact", "level", "time")
 
 
@@ -45,11 +45,19 @@ def target_of(recording: "RecordingLike", target: str | xr.DataArray, rows: Vect
 
     Parameters
     ----------
-    target
+    recording : Recording
+        Where the rows come from.
+    target : str or xarray.DataArray
         "modality" and "is_fact" (of slots, entries and tokens, from the recording's labels), "level" (of store entries),
         "time" (segment of the stream, a number), a recorded variable such as "context.hook_prior" (a number), or an
         array with dims out of ``sequence, segment`` and the point's place: integers, bools and strings are classes, floats
         are numbers; -1 and NaN are unknown.
+    rows : Vectors
+        What the target is of.
+
+    Returns
+    -------
+    Target
 
     Raises
     ------

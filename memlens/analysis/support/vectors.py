@@ -35,7 +35,7 @@ class Vectors:
     Attributes
     ----------
     value
-        float32, (sample, feature), finite; Dask blocks of rows where they take more memory than was given.
+        float32 [sample, feature], finite; Dask blocks of rows where they take more memory than was given.
     labels
         One array (sample,) for each of LABELS. ``place`` is the slot, token or store index; ``entry``, ``modality``
         and ``fact`` are -1 where unknown; ``importance`` is the log-prior of being read in nats (NaN where unknown).
@@ -57,9 +57,21 @@ class Vectors:
 def gather(
     array: xr.DataArray, sequence: np.ndarray, segment: np.ndarray, place: np.ndarray, block: int = 64
 ) -> np.ndarray:
-    """Read ``array[sequence[i], segment[i], place[i]]`` for all i, a block of segments at a time; floats as float32.
+    """Read ``array[sequence[i], segment[i], place[i]]`` for all i, a block of segments at a time.
 
-    ``segment`` counts from the first recorded segment. The third dimension of ``array`` is the place.
+    Parameters
+    ----------
+    array : xarray.DataArray [sequence, segment, place, ...]
+        Lazy.
+    sequence, segment, place : int [row]
+        Which rows; segments count from the first recorded one.
+    block : int
+        Segments that are read at once.
+
+    Returns
+    -------
+    [row, ...]
+        Floats as float32.
     """
     out = np.zeros((sequence.size, *array.shape[3:]), np.float32 if array.dtype.kind == "f" else array.dtype)
     for low in range(0, array.sizes["segment"], block):
@@ -71,14 +83,23 @@ def gather(
 
 
 def refuse_nonfinite(value: Rows, name: str, dims: Sequence[str], where: Sequence[np.ndarray] = ()) -> None:
-    """AnalysisError with the first index of ``value`` that is NaN or infinite.
+    """Raise for the first value that is NaN or infinite.
 
     Parameters
     ----------
-    dims
+    value : float [row, ...]
+        In memory, or Dask blocks of rows.
+    name : str
+        Of the point.
+    dims : sequence of str
         Names of the axes of the recorded array.
-    where
+    where : sequence of int [row]
         For gathered rows: index of each row along the leading axes of ``dims``; empty where ``value`` is the array itself.
+
+    Raises
+    ------
+    AnalysisError
+        With the index of the first such value, and how many there are.
     """
     count, found, first = 0, 0.0, [0] * value.ndim
     for rows, block in blocks(value):
@@ -98,7 +119,24 @@ def refuse_nonfinite(value: Rows, name: str, dims: Sequence[str], where: Sequenc
 
 
 def featured(recording: "RecordingLike", point: str) -> xr.DataArray:
-    """A recorded point with the axes (sequence, segment, place, feature); AnalysisError for one that has others."""
+    """A recorded point that holds vectors.
+
+    Parameters
+    ----------
+    recording : Recording
+        With the point.
+    point : str
+        Its name.
+
+    Returns
+    -------
+    xarray.DataArray [sequence, segment, place, feature]
+
+    Raises
+    ------
+    AnalysisError
+        When it has other axes.
+    """
     array = recording[point]
     if array.dims[:2] != ("sequence", "segment") or len(array.dims) != 4 or array.dims[3] != "feature":
         raise AnalysisError(
@@ -111,9 +149,24 @@ def featured(recording: "RecordingLike", point: str) -> xr.DataArray:
 def vectors(
     recording: "RecordingLike", point: str, sample: int | None, seed: int, memory: int | None = None
 ) -> Vectors:
-    """Sample at most ``sample`` rows of ``point`` uniformly, in order of time; all of them where it is None.
+    """Sample rows of a point uniformly, in order of time.
 
-    Where they would take more than ``memory`` bytes, they are Dask blocks, read when they are needed; None holds them in any case.
+    Parameters
+    ----------
+    recording : Recording
+        With the point.
+    point : str
+        A recorded point over [sequence, segment, place, feature].
+    sample : int or None
+        Rows, at most; None takes all.
+    seed : int
+        Of the sample.
+    memory : int or None
+        Bytes that the rows may take. What is larger are Dask blocks, read when they are needed; None holds them in any case.
+
+    Returns
+    -------
+    Vectors
 
     Raises
     ------

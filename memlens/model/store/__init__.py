@@ -5,7 +5,7 @@
 
 from memlens.model.store.absorb import allowed_actions
 from memlens.model.store.algorithm import Update, update
-from memlens.model.store.levels import Store, empty_entries, level_starts, max_merges
+from memlens.model.store.levels import Store, empty_entries, entry_levels, level_starts, max_merges
 from memlens.model.store.pair import pair_up
 
 __all__ = [
@@ -13,6 +13,7 @@ __all__ = [
     "Update",
     "allowed_actions",
     "empty_entries",
+    "entry_levels",
     "level_starts",
     "max_merges",
     "pair_up",

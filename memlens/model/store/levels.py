@@ -3,7 +3,8 @@
 from itertools import accumulate
 
 import torch
-from torch import nn
+from jaxtyping import Int
+from torch import Tensor, nn
 
 from memlens.config import ModelConfig
 from memlens.model.entries import Entries
@@ -47,6 +48,11 @@ def empty_entries(n_sequence: int, n: int, width: int, device: torch.device) -> 
 def level_starts(cfg: ModelConfig) -> list[int]:
     """Where each level begins in the entry axis; the last number is the size of the axis."""
     return list(accumulate(cfg.capacities, initial=0))
+
+
+def entry_levels(cfg: ModelConfig) -> Int[Tensor, "entry"]:
+    """The level of each place of the entry axis."""
+    return torch.cat([torch.full((capacity,), level) for level, capacity in enumerate(cfg.capacities)])
 
 
 def max_merges(cfg: ModelConfig) -> list[int]:
