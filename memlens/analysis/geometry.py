@@ -180,7 +180,7 @@ def _redundancy(data: "SegmentVectors", mean: np.ndarray, shuffles: int, seed: i
 def _specialisation(value: np.ndarray, where: Where, block: np.ndarray, shuffles: int, seed: int) -> Part:
     """Share of the variance that the place explains (eta squared).
 
-    Null: places change with each other, anew in every stretch of time long enough to forget the last (`_exchanged`).
+    Null: places trade names, in a new order in every stretch of time long enough to forget the last (`_exchanged`).
     """
     value, place = value - value.mean(0), where[2]
     total = (value**2).sum(1)
@@ -199,7 +199,7 @@ def _specialisation(value: np.ndarray, where: Where, block: np.ndarray, shuffles
 
 
 def _exchanged(value: np.ndarray, where: Where, shuffles: int, seed: int) -> Iterator[np.ndarray]:
-    """Places that changed with each other, anew in each stretch that is longer than a place's memory of itself.
+    """Places that traded names, in a new order in each stretch that is longer than a place remembers itself.
 
     With a correlation r of a place's neighbouring segments, its mean taken off, a stretch has 1 + 16 r / (1 - r)
     segments, a third of the stream at most.

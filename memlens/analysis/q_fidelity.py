@@ -5,11 +5,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 import xarray as xr
 
-from memlens.analysis.calibration import centred_ranks
 from memlens.analysis.support.decision_table import DecisionRows, decision_rows
 from memlens.analysis.support.measure import measure
 from memlens.analysis.support.result import ACTIONS
 from memlens.errors import AnalysisError
+from memlens.stats.correlation import centred_ranks
 from memlens.stats.hypothesis_tests import sign_flip_p
 from memlens.stats.jackknife import jackknife
 from memlens.stats.proportions import wilson
@@ -137,7 +137,7 @@ def _gain(recording: "RecordingLike", sweep: xr.Dataset, gamma: float) -> np.nda
     """Discounted loss saved by each target, nats; NaN where no question came after it."""
     length = int(recording.info.model_config.get("segment_length") or recording.info.segment_length)
     if length < 1:
-        raise AnalysisError("the recording does not say how long its segments are; record it anew")
+        raise AnalysisError("the recording does not say how long its segments are; record it again")
     change = np.asarray(sweep["loss_change"].transpose("target", "question").values, float)
     asked = np.maximum(-(-sweep["position"].values.astype(int) // length) - 1, 0)
     later = np.maximum(asked[None] - sweep["segment"].values.astype(int)[:, None], 0)

@@ -114,7 +114,7 @@ def _check(target: np.ndarray, fold: np.ndarray) -> None:
     wrong = np.flatnonzero(~np.isfinite(target))
     if wrong.size:
         raise AnalysisError(
-            f"the advantage of keeping is not finite at decision {wrong[0]}: q is missing there; record the run anew"
+            f"the advantage of keeping is not finite at decision {wrong[0]}: q is missing there; record the run again"
         )
     if np.ptp(target) == 0:
         raise AnalysisError(

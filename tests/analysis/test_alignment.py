@@ -6,7 +6,7 @@ from memlens.errors import AnalysisError
 from memlens.testing import structure, write_recording
 from memlens.testing.structure import Shape
 
-from .chance import assert_rate
+from .chance import SEEDS, assert_rate
 
 POINT = "working.hook_slot"
 
@@ -34,10 +34,11 @@ def test_fewer_places_leave_some_unmatched():
     np.testing.assert_array_equal(found["match"], expected)
 
 
-def test_unrelated_runs_are_not_aligned():
+@SEEDS
+def test_unrelated_runs_are_not_aligned(seeds: int):
     shape = Shape(segment=96, place=3, feature=6)
     p = []
-    for seed in range(200):
+    for seed in range(seeds):
         one, two = (
             write_recording(
                 None, points={POINT: structure.noise(shape, seed=2 * seed + at, memory=(0.0, 0.5)[seed % 2])}

@@ -8,7 +8,7 @@ from memlens.errors import AnalysisError, RecordingError
 from memlens.testing import write_recording
 from memlens.testing.dynamics import planted_attention
 
-from .chance import assert_rate
+from .chance import SEEDS, assert_rate
 
 
 def test_planted_heads_and_flow_are_found() -> None:
@@ -34,10 +34,11 @@ def test_heads_by_hand() -> None:
     assert float(found["read_entropy_null"]) == pytest.approx(1)
 
 
-def test_nothing_planted_is_found_at_the_stated_rate() -> None:
+@SEEDS
+def test_nothing_planted_is_found_at_the_stated_rate(seeds: int) -> None:
     found = [
         attention(planted_attention(None, specialised=0, matched=0, n_segment=20, seed=seed), shuffles=99)
-        for seed in range(200)
+        for seed in range(seeds)
     ]
     assert_rate([float(each["specialisation_p"]) for each in found])
     assert_rate([float(each["matched_p"]) for each in found])

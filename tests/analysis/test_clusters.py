@@ -9,7 +9,7 @@ from memlens.testing import information, structure, write_recording
 from memlens.testing.information import target
 from memlens.testing.structure import Shape
 
-from .chance import assert_rate
+from .chance import SEEDS, assert_rate
 
 
 def test_planted_clusters_are_found(recording):
@@ -76,11 +76,12 @@ def test_every_method_finds_planted_clusters(method):
     assert float(found["stability"].mean()) > 0.9 > float(found["stability_null"].mean())
 
 
-def test_noise_has_no_clusters():
-    """Fifty seeds a method."""
+@SEEDS
+def test_noise_has_no_clusters(seeds: int):
+    """The seeds are shared by the methods."""
     shape = Shape(segment=30, place=2, feature=3)
     p = []
-    for seed in range(200):
+    for seed in range(seeds):
         recording = write_recording(None, points={"context.hook_slot": structure.noise(shape, seed=seed)})
         label = target(information.labels(shape, whole=True, memory=0.5, seed=seed))
         found = clusters(

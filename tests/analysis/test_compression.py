@@ -7,7 +7,7 @@ from memlens.errors import AnalysisError
 from memlens.testing import structure, write_recording
 from memlens.testing.merges import merges
 
-from .chance import assert_rate
+from .chance import SEEDS, assert_rate
 
 
 def recorded(path, **plant):
@@ -51,9 +51,10 @@ def test_a_slot_that_consolidated_is_no_merge():
         np.testing.assert_array_equal(found[0][name], found[1][name])
 
 
-def test_merges_that_hold_nothing():
+@SEEDS
+def test_merges_that_hold_nothing(seeds: int):
     p = []
-    for seed in range(200):
+    for seed in range(seeds):
         recording = recorded(None, n_segment=60, feature=3, related=False, seed=seed)
         found = compression(recording, shuffles=19, folds=3, targets=())
         p.append([float(found["p"].sel(level=1)), float(found["p"].sel(level=2))])

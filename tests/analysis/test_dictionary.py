@@ -7,7 +7,7 @@ from memlens.errors import AnalysisError
 from memlens.testing import structure, write_recording
 from memlens.testing.structure import Shape
 
-from .chance import assert_rate
+from .chance import SEEDS, assert_rate
 
 POINT = "context.hook_slot"
 SHAPE = Shape(segment=200, place=10, feature=20)
@@ -32,7 +32,7 @@ def test_planted_atoms_are_found():
     assert row["example_token"].item() != ""
 
 
-def test_dead_atoms_start_anew():
+def test_dead_atoms_restart():
     rng = np.random.default_rng(0)
     value = np.abs(rng.normal(size=(500, 1))) * np.eye(8)[rng.integers(8, size=500)]
     model = fit_autoencoder(value, 16, 1, 400, 0)
@@ -40,10 +40,11 @@ def test_dead_atoms_start_anew():
     assert model.explained(value) > 0.95
 
 
-def test_noise_has_no_dictionary():
+@SEEDS
+def test_noise_has_no_dictionary(seeds: int):
     shape = Shape(segment=60, place=2, feature=5)
     p = []
-    for seed in range(200):
+    for seed in range(seeds):
         recording = write_recording(None, points={POINT: structure.noise(shape, seed=seed)})
         p.append(float(dictionary(recording, atoms=8, active=1, steps=40, draws=9, seed=seed)["p"]))
     assert_rate(p, 0.1)

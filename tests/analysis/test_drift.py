@@ -5,7 +5,7 @@ from memlens.analysis import drift
 from memlens.testing import structure, write_recording
 from memlens.testing.structure import Shape
 
-from .chance import assert_rate
+from .chance import SEEDS, assert_rate
 
 POINT = "working.hook_slot"
 
@@ -21,9 +21,10 @@ def test_planted_rate_is_found():
     assert (found["distance_low"].values <= distance).all()
 
 
-def test_noise_does_not_drift():
+@SEEDS
+def test_noise_does_not_drift(seeds: int):
     shape = Shape(segment=48, place=3, feature=6)
-    noise = (write_recording(None, points={POINT: structure.noise(shape, seed=seed)}) for seed in range(200))
+    noise = (write_recording(None, points={POINT: structure.noise(shape, seed=seed)}) for seed in range(seeds))
     found = [drift(recording, shuffles=99) for recording in noise]
     assert_rate([float(each["trend_p"]) for each in found])
     assert np.median([float(each["rate"]) for each in found]) < 0.005

@@ -6,7 +6,7 @@ from memlens.errors import AnalysisError
 from memlens.testing import structure, write_recording
 from memlens.testing.structure import Shape
 
-from .chance import assert_rate
+from .chance import SEEDS, assert_rate
 
 POINT = "working.hook_slot"
 
@@ -55,10 +55,11 @@ def test_usage_counts_what_changes():
     assert 7 < float(found["effective_places"]) < 8
 
 
-def test_noise_has_no_geometry():
+@SEEDS
+def test_noise_has_no_geometry(seeds: int):
     shape = Shape(segment=96, place=4, feature=6)
     p = []
-    for seed in range(200):
+    for seed in range(seeds):
         noise = write_recording(None, points={POINT: structure.noise(shape, seed=seed, memory=(0.0, 0.5)[seed % 2])})
         p.append(geometry(noise, point=POINT, shuffles=19, seed=seed)["p"].values)
     for at in range(3):

@@ -10,7 +10,7 @@ from memlens.errors import AnalysisError, RecordingError
 from memlens.testing import write_recording
 from memlens.testing.dynamics import planted_lineage
 
-from .chance import assert_rate
+from .chance import SEEDS, assert_rate
 
 
 @pytest.fixture(scope="module")
@@ -81,8 +81,9 @@ def test_attribution_is_the_planted_one(planted, truth) -> None:
     assert (np.diff(found["source_share"].values, axis=1) <= 0).all()
 
 
-def test_nothing_planted_is_found_at_the_stated_rate() -> None:
-    recordings = [planted_lineage(None, prefers_facts=False, knows=False, n_segment=20, seed=s) for s in range(200)]
+@SEEDS
+def test_nothing_planted_is_found_at_the_stated_rate(seeds: int) -> None:
+    recordings = [planted_lineage(None, prefers_facts=False, knows=False, n_segment=20, seed=s) for s in range(seeds)]
     assert_rate([float(lineage(each, shuffles=39)["held_gap_p"]) for each in recordings])
     assert_rate([float(answer_sources(each, shuffles=39)["mean_p"]) for each in recordings])
 

@@ -10,7 +10,7 @@ from memlens.testing import information, structure, write_recording
 from memlens.testing.information import target
 from memlens.testing.structure import Shape
 
-from .chance import assert_rate
+from .chance import SEEDS, assert_rate
 
 SLOT, WORKING = "context.hook_slot", "working.hook_slot"
 LONG = Shape(segment=100)
@@ -90,11 +90,12 @@ def test_folds_hold_whole_blocks_of_time():
         assert np.unique(fold[block == each]).size == 1
 
 
-def test_absent_targets_are_not_read():
+@SEEDS
+def test_absent_targets_are_not_read(seeds: int):
     """Also where vectors and labels both change slowly, and all rows of a segment share their label and much of their vector."""
     shape = Shape(segment=96, place=2, feature=4)
     p = []
-    for seed in range(200):
+    for seed in range(seeds):
         whole, memory = ((False, 0.0), (True, 0.5))[seed % 2]
         value = structure.noise(shape, seed=seed, memory=memory, shared=0.7 * whole)
         wanted = target(information.labels(shape, whole=whole, memory=memory, seed=seed))
@@ -104,10 +105,11 @@ def test_absent_targets_are_not_read():
     assert_rate(p, 0.1)
 
 
-def test_absent_numbers_are_not_read():
+@SEEDS
+def test_absent_numbers_are_not_read(seeds: int):
     shape = Shape(segment=60, place=2, feature=4)
     p = []
-    for seed in range(200):
+    for seed in range(seeds):
         value, number = information.number(shape, r2=0.0, seed=seed)
         p.append(
             float(

@@ -7,7 +7,7 @@ from memlens.testing import information, structure, write_recording
 from memlens.testing.information import target
 from memlens.testing.structure import Shape
 
-from .chance import assert_rate
+from .chance import SEEDS, assert_rate
 
 WORKING = "working.hook_slot"
 LONG = Shape(segment=160, place=3, feature=16)
@@ -44,10 +44,11 @@ def test_which_point():
     assert (found["low"] <= found["score"]).all()
 
 
-def test_nothing_is_found_anywhere():
+@SEEDS
+def test_nothing_is_found_anywhere(seeds: int):
     shape = Shape(segment=60, place=2, feature=4)
     p = []
-    for seed in range(200):
+    for seed in range(seeds):
         recording = write_recording(None, points={WORKING: structure.noise(shape, seed=seed)})
         _, number = information.number(shape, r2=0.0, seed=seed)
         found = probe_profile(

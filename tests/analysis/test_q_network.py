@@ -8,7 +8,7 @@ from memlens.errors import AnalysisError
 from memlens.testing import write_recording
 from memlens.testing.control import planted_q
 
-from .chance import assert_rate
+from .chance import SEEDS, assert_rate
 
 
 @pytest.fixture(scope="module")
@@ -49,12 +49,13 @@ def test_the_tree_acts_like_the_controller(found) -> None:
     assert all(str(rule).startswith(("importance", "novelty")) for rule in found["rule"].values)
 
 
-def test_nothing_planted_is_found_at_the_stated_rate() -> None:
+@SEEDS
+def test_nothing_planted_is_found_at_the_stated_rate(seeds: int) -> None:
     """Q belongs to the entries and to nothing the controller sees: an entry's features name it, and must not explain it."""
     few = {"folds": 2, "repeats": 1, "shuffles": 39, "grid": 2}
     results = [
         q_network(planted_q(None, uses={}, noise=1.0, n_segment=12, new_entries=4, seed=seed), **few)
-        for seed in range(200)
+        for seed in range(seeds)
     ]
     assert_rate([float(each["explained_p"]) for each in results])
     assert_rate([float(each["p_adjusted"].min()) for each in results])

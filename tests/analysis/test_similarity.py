@@ -7,7 +7,7 @@ from memlens.errors import AnalysisError, RecordingError
 from memlens.testing import structure, write_recording
 from memlens.testing.structure import Shape
 
-from .chance import assert_rate
+from .chance import SEEDS, assert_rate
 
 BOTH = ("context.hook_slot", "working.hook_slot")
 
@@ -69,10 +69,11 @@ def test_segments_are_alike_where_places_keep_their_relations():
     assert (found["p"].values[:, off] <= 0.05).mean() > 0.95
 
 
-def test_unrelated_points_are_not_alike():
+@SEEDS
+def test_unrelated_points_are_not_alike(seeds: int):
     shape = Shape(segment=96, place=3, feature=6)
     p = []
-    for seed in range(200):
+    for seed in range(seeds):
         points = {
             name: structure.noise(shape, seed=2 * seed + at, memory=(0.0, 0.5)[seed % 2])
             for at, name in enumerate(BOTH)

@@ -8,7 +8,7 @@ from memlens.errors import AnalysisError
 from memlens.testing import write_recording
 from memlens.testing.dynamics import planted_lifetimes
 
-from .chance import assert_rate
+from .chance import SEEDS, assert_rate
 
 
 @pytest.fixture(scope="module")
@@ -31,22 +31,24 @@ def test_planted_rates_are_found(planted) -> None:
     assert float(found["p_adjusted"].sel(tested="modality")) > 0.01
 
 
-def test_nothing_planted_is_found_at_the_stated_rate() -> None:
-    results = [survival(planted_lifetimes(None, rate=(0.2, 0.2), new_entries=5, seed=seed)) for seed in range(200)]
+@SEEDS
+def test_nothing_planted_is_found_at_the_stated_rate(seeds: int) -> None:
+    results = [survival(planted_lifetimes(None, rate=(0.2, 0.2), new_entries=5, seed=seed)) for seed in range(seeds)]
     for factor in ("level", "modality", "fact"):
         assert_rate([float(found["p"].sel(tested=factor)) for found in results])
 
 
-def test_a_full_store_that_drops_at_random_is_no_difference() -> None:
+@SEEDS
+def test_a_full_store_that_drops_at_random_is_no_difference(seeds: int) -> None:
     """Entries compete for places, so that their deaths depend on each other; groups are still alike."""
     p = []
-    for seed in range(200):
+    for seed in range(seeds):
         random = np.random.default_rng(seed)
         segment, died = np.repeat(np.arange(40), 5), np.full(200, -1)
         for t in range(40):
             held = np.flatnonzero((segment <= t) & (died < 0))
             died[random.permutation(held)[: max(held.size - 20, 0)]] = t
-        columns = {"segment": segment, "died": died, "entry": np.arange(200), "modality": random.integers(0, 4, 200)}
+        columns = {"segment": segment, "died": died, "entry": np.arange(seeds), "modality": random.integers(0, 4, 200)}
         p.append(float(survival(write_recording(None, entries=columns, capacities=(25,)), by=["modality"])["p"][0]))
     assert_rate(p)
 

@@ -107,7 +107,7 @@ def decision_rows(recording: "RecordingLike", least: int) -> DecisionRows:
     if wrong.size:
         row, feature = wrong[0]
         raise AnalysisError(
-            f"control[{row}, {feature}] is {control[row, feature]}, expected a finite number; record the run anew"
+            f"control[{row}, {feature}] is {control[row, feature]}, expected a finite number; record the run again"
         )
     if not np.isfinite(q).any():
         raise AnalysisError(
