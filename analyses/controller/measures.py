@@ -29,8 +29,8 @@ from memlens.training.q_phase import collect, learn_control, with_capacities
 
 Say = Callable[[str], None]
 Recall = dict[str, list[float]]
-#: Worth below this counts as none, nats: what is left of an entry that was hardly read.
-LEAST_WORTH = 0.01
+#: Entry values below this count as none, nats: what is left of an entry that was hardly read.
+LEAST_VALUE = 0.01
 #: Decisions of a log that a correlation rests on.
 MOST_DECISIONS = 20_000
 
@@ -72,7 +72,7 @@ class Alone:
             gain = played.q[..., Action.STORE] - played.q[..., Action.DISCARD]
             found = {
                 "learning": told, "recall": recall, "actions": actions(played.log),
-                "worth": worth_correlation(gain.flatten(), test.relevant.float().flatten()),
+                "worth": value_correlation(gain.flatten(), test.relevant.float().flatten()),
                 "returns": return_correlation(played.log, controller.q_network, c.gamma),
             }  # fmt: skip
             longer = bandit_budget.draw_candidates(self.n_test, 2 * n, self.n_relevant, other, generator)
@@ -103,7 +103,7 @@ class Inside:
     def __init__(self, model: MemoryModel, quick: bool):
         self.model = model
         self.n_fact, self.n_token = (128, 4096)
-        self.n_test, self.n_worth = (3, 2) if quick else (32, 16)
+        self.n_test, self.n_valued = (3, 2) if quick else (32, 16)
         self.learning = QConfig(
             rounds=2 if quick else 6, monte_carlo=1 if quick else 3, n_stream=6 if quick else 64, n_token=self.n_token,
             n_validation=2 if quick else 16, room=16, n_step=4, epsilon=0.2, epsilon_last=0.05, batch=1024,
@@ -116,7 +116,7 @@ class Inside:
     def config(self) -> dict[str, Any]:
         """What the rows depend on."""
         return {
-            "candidates": self.n_fact, "capacities": self.capacities, "test": self.n_test, "of_worth": self.n_worth,
+            "candidates": self.n_fact, "capacities": self.capacities, "test": self.n_test, "of_worth": self.n_valued,
             "learning": self.learning.model_dump(mode="json"), "again": self.again.model_dump(mode="json"),
             "model": self.model.cfg.model_dump(mode="json"),
         }  # fmt: skip
@@ -148,7 +148,7 @@ class Inside:
         recall = self.recall(model, test)
         log = collect(model, test, c, 0.0, torch.Generator().manual_seed(seed))
         found = {
-            "learning": told, "recall": recall, "actions": actions(log), "worth": self.worth(model, test[: self.n_worth]),
+            "learning": told, "recall": recall, "actions": actions(log), "worth": self.entry_value(model, test[: self.n_valued]),
             "returns": return_correlation(log, model.controller.q_network, c.gamma),
         }  # fmt: skip
         longer = self.streams(model, seed, self.n_test, other, 2 * self.n_token)
@@ -172,7 +172,7 @@ class Inside:
         }  # fmt: skip
         return {**found, **{name: recalled(reader, streams) for name, reader in readers.items()}}
 
-    def worth(self, model: MemoryModel, streams: list[EncodedStream]) -> dict[str, Any]:
+    def entry_value(self, model: MemoryModel, streams: list[EncodedStream]) -> dict[str, Any]:
         """Q's advantage of entries before anything was asked, and what leaving them out costs then.
 
         In a store with room for all, under the policy "importance": there what is worthless is held too. Of the entries of level 0 that
@@ -180,7 +180,7 @@ class Inside:
         """
         wide = with_capacities(model, tuple(self.learning.room * capacity for capacity in self.capacities))
         wide.controller.policy = "importance"
-        gain, worth = [], []
+        gain, value = [], []
         latest, state = None, wide.initial_state(len(streams))
         spans = torch.tensor([[stream.facts[i][1:] for i in range(self.n_fact)] for stream in streams])
         for result in run(wide, streams, predict=False):
@@ -188,12 +188,12 @@ class Inside:
             answers, decisions = result.outputs.answers, result.outputs.decisions
             if answers is not None and latest is not None:
                 with torch.no_grad():
-                    found = asked_worth(wide, result, before)
+                    found = entry_values(wide, result, before)
                 held = before.store
                 whole = (held.start[..., None] <= spans[:, None, :, 0]) & (held.end[..., None] >= spans[:, None, :, 1])
                 candidate = whole.any(-1) & held.valid & (wide.entry_level == 0)
                 gain.append(latest[candidate])
-                worth.append(found[candidate])
+                value.append(found[candidate])
             with torch.no_grad():
                 q = wide.controller.q_network(
                     decisions.control, torch.cat((result.outputs.slot, before.store.content), 1)
@@ -201,11 +201,11 @@ class Inside:
             advantage = q[..., Action.STORE] - q[..., [Action.COMPRESS, Action.DISCARD]].amax(-1)
             landed = torch.where(decisions.destination >= 0, decisions.destination, len(wide.entry_level))
             latest = torch.zeros(len(streams), len(wide.entry_level) + 1).scatter(1, landed, advantage)[:, :-1]
-        return worth_correlation(torch.cat(gain), torch.cat(worth))
+        return value_correlation(torch.cat(gain), torch.cat(value))
 
 
-def asked_worth(model: MemoryModel, result: Any, before: Any) -> Tensor:
-    """Leave-one-out worth of the store's entries at the questions of a segment that is run again from the state ``before``, (B, E)."""
+def entry_values(model: MemoryModel, result: Any, before: Any) -> Tensor:
+    """Leave-one-out value of the store's entries at the questions of a segment that is run again from ``before``, [sequence, entry]."""
     questions = encode_questions(model, result.asked)
     assert questions is not None
     _, context, _ = model.perceive(Segment.stack(result.rows), before)
@@ -240,19 +240,28 @@ def actions(log: QLog) -> dict[str, Any]:
     return found
 
 
-def worth_correlation(gain: Tensor, worth: Tensor) -> dict[str, float]:
-    """Spearman's correlation of advantage and worth, and the highest that any score without ties could have.
+def value_correlation(gain: Tensor, value: Tensor) -> dict[str, float]:
+    """Spearman's correlation of the advantage of keeping entries with their value, and the highest that any score without ties could have.
 
-    Most candidates are worth exactly nothing: in what order a score puts those, its ranks differ where those of worth do not.
+    Most candidates have no value at all: however a score orders those, its ranks differ where those of the value do not.
+
+    Parameters
+    ----------
+    gain, value : float [entry]
+        Of the same entries; nats.
+
+    Returns
+    -------
+    ``spearman``, its ``ceiling``, ``n`` entries, and the share that is ``worthless``.
     """
-    worth = torch.where(worth.abs() < LEAST_WORTH, 0.0, worth)
-    best = rank_correlation(rankdata(worth.numpy(), method="ordinal"), worth.numpy())
-    found = rank_correlation(gain.numpy(), worth.numpy())
+    value = torch.where(value.abs() < LEAST_VALUE, 0.0, value)
+    best = rank_correlation(rankdata(value.numpy(), method="ordinal"), value.numpy())
+    found = rank_correlation(gain.numpy(), value.numpy())
     return {
         "spearman": found,
         "ceiling": best,
-        "n": len(worth),
-        "worthless": float((worth == 0).double().mean()),
+        "n": len(value),
+        "worthless": float((value == 0).double().mean()),
     }
 
 

@@ -68,7 +68,11 @@ def measure(run: Run) -> Mapping[str, Any]:
             row = run.row(lambda c=sized, s=seed: one(c, s, n_stream), slots=slots, width=width, seed=seed)
             rows.append(row)
             run.say(f"seed {seed}, {slots} slots, width {width}: loss {row['loss']:.3f}, {row['seconds']:.0f} s")
-    n_slots, width = config.model.n_slots, config.model.d_model
+    return summarise(rows, config.model.n_slots, config.model.d_model)
+
+
+def summarise(rows: Sequence[Mapping[str, Any]], n_slots: int, width: int) -> dict[str, Any]:
+    """The laws of both sweeps, which cross at ``n_slots`` and ``width``, and recall over slots and pairs."""
     return {
         "slots": law("slots", [row for row in rows if row["width"] == width]),
         "parameters": law("parameters", [row for row in rows if row["slots"] == n_slots]),

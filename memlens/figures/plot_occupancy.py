@@ -55,7 +55,7 @@ def plot_occupancy(dataset: "xr.Dataset", backend: Backend = "plotly") -> AnyFig
     AnalysisError
         For another backend.
     """
-    return draw_panels(_panels(dataset), f"The long-term store (n = {dataset.attrs['n']:,} births)", backend)
+    return draw_panels(_panels(dataset), f"The long-term store (n = {dataset.attrs['n']:,} entries)", backend)
 
 
 def caption(dataset: "xr.Dataset") -> str:

@@ -117,7 +117,7 @@ class InMemory(Recording):
     def __init__(self, groups: Mapping[str, xr.Dataset], attrs: Mapping[str, Any]):
         self.path = Path("in memory")
         self.attrs = {k: json.dumps(v) if isinstance(v, dict | list | tuple) else v for k, v in attrs.items()}
-        self.tree = xr.DataTree.from_dict(
+        vars(self)["tree"] = xr.DataTree.from_dict(
             {"/": xr.Dataset(attrs=self.attrs), **{f"/{k}": v for k, v in groups.items()}}
         )
 

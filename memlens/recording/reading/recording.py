@@ -1,6 +1,5 @@
 """Open a recording: labelled, lazy arrays and tables. Nothing here needs torch."""
 
-from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +25,11 @@ from memlens.recording.reading.tables import RecordedTables
 if TYPE_CHECKING:
     from memlens.streams.encoded import EncodedStream
 
+    # a type checker takes a cached property for another kind of attribute than the properties of `RecordingLike`
+    cached_property = property
+else:
+    from functools import cached_property
+
 
 @checked()
 def open(path: str | Path, *, snapshot: str = "") -> "Recording":
@@ -46,7 +50,7 @@ def open(path: str | Path, *, snapshot: str = "") -> "Recording":
     Raises
     ------
     RecordingError
-        When the folder is missing, is no recording, or is damaged.
+        When the folder is missing, is not a recording, or is damaged.
     """
     path = Path(path)
     try:
