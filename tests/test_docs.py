@@ -165,7 +165,7 @@ def test_readme_examples(model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     """With a small untrained model in the place of the trained one."""
     from memlens.model import save_model
 
-    save_model(model, tmp_path / "trained_models" / "nano")
+    save_model(model, tmp_path / "nano")
     run_page("README.md", tmp_path, monkeypatch)
     manifest = json.loads((tmp_path / "runs" / "first-report" / "manifest.json").read_text(encoding="utf-8"))
     notes = {analysis["analysis"]: analysis["note"] for analysis in manifest["analyses"] if not analysis["ran"]}

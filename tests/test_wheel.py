@@ -87,7 +87,7 @@ def test_the_dashboard_answers(installed: Installed, run: Path) -> None:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     command = [str(installed.bin / "memlens"), "open", "run", "--headless", "--port", str(port)]
-    with subprocess.Popen(command, cwd=installed.cwd, env=installed.environment, stdout=subprocess.PIPE) as server:
+    with subprocess.Popen(command, cwd=installed.cwd, env=installed.environment, stdout=subprocess.DEVNULL) as server:
         try:
             assert fetched(f"http://127.0.0.1:{port}/_stcore/health", 120) == b"ok"
             assert b"<title>Streamlit</title>" in fetched(f"http://127.0.0.1:{port}/", 10)

@@ -33,7 +33,7 @@ NAMES: dict[Kind, str] = {"memory": "memory", "attention": "attention", "ssm": "
 COLOUR: dict[Kind, str] = dict(zip(KINDS, (ACTION_COLOUR[a] for a in ("STORE", "DISCARD", "RETRIEVE")), strict=True))
 CONFIGS = ROOT / "analyses" / "configs"
 #: Parts of the package that a trained model follows from.
-TRAINS = ("model", "streams", "training")
+TRAINS = ("config", "model", "streams", "training")
 #: Layers of the rivals.
 N_LAYERS = 2
 #: Streams that are asked side by side: long ones fill attention's cache.
@@ -109,7 +109,7 @@ def begin(run: Run, config: Mapping[str, Any]) -> None:
     trains = [path for part in TRAINS for path in (package / part).rglob("*.py")]
     source = [
         *trains,
-        *(package / f"{name}.py" for name in ("config", "dims")),
+        package / "dims.py",
         ROOT / "analyses" / "common" / "small_models.py",
         *sources(run.study),
     ]
