@@ -1,5 +1,6 @@
 """Open a recording: labelled, lazy arrays and tables. Nothing here needs torch."""
 
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,11 +25,6 @@ from memlens.recording.reading.tables import RecordedTables
 
 if TYPE_CHECKING:
     from memlens.streams.encoded import EncodedStream
-
-    # a type checker takes a cached property for another kind of attribute than the properties of `RecordingLike`
-    cached_property = property
-else:
-    from functools import cached_property
 
 
 @checked()
