@@ -1,4 +1,4 @@
-"""Processes that work beside this one. They are spawned: a process that has a GPU, or a recording open, must not be forked."""
+"""Worker processes. They are spawned: a process that uses a GPU, or has a recording open, must not be forked."""
 
 import os
 import signal

@@ -10,6 +10,7 @@ from memlens.analysis.support.decision_table import DecisionRows, decision_rows
 from memlens.analysis.support.measure import measure
 from memlens.analysis.support.result import ACTIONS, KINDS, MODALITIES
 from memlens.errors import AnalysisError, closest
+from memlens.recording.reading.entry_index import group_numbers
 from memlens.stats.comparisons import holm
 from memlens.stats.hypothesis_tests import p_value
 from memlens.stats.information import mutual_information
@@ -131,7 +132,7 @@ def _tested(
     group, action = code[own], rows.executed[own]
     if own.sum() < LEAST or np.unique(group).size < 2 or np.unique(action).size < 2:
         return np.nan, np.nan, np.nan
-    _, unit = np.unique(np.stack([rows.sequence[own], rows.segment[own]], 1), axis=0, return_inverse=True)
+    unit = group_numbers(rows.sequence[own], rows.segment[own])
     value = _information(group, action)
     null = np.array([_information(group[taken], action) for taken in shuffles_within(unit, shuffles, [seed, 2])])
     return value, float(null.mean()), p_value(value, null)

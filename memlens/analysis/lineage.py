@@ -10,6 +10,7 @@ from memlens.analysis.support.measure import measure
 from memlens.analysis.support.result import first_segment, n_segments
 from memlens.dims import Action
 from memlens.errors import AnalysisError
+from memlens.recording.reading.entry_index import group_numbers
 from memlens.stats.hypothesis_tests import two_sided_p
 from memlens.stats.jackknife import jackknife
 from memlens.stats.nulls import shuffles_within
@@ -128,7 +129,7 @@ def _held_gap(tree: Ancestry, held: np.ndarray, shuffles: int, seed: int) -> dic
     rows = np.flatnonzero(tree.fresh)
     fact, held = tree.columns["fact"][rows] >= 0, held[rows]
     sequence, segment = tree.columns["sequence"][rows], tree.columns["segment"][rows]
-    _, unit = np.unique(np.stack([sequence, segment], 1), axis=0, return_inverse=True)
+    unit = group_numbers(sequence, segment)
 
     def gap(fact: np.ndarray, held: np.ndarray) -> float:
         return float(held[fact].mean() - held[~fact].mean()) if fact.any() and not fact.all() else np.nan

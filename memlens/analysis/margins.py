@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 LEAST = 20
 #: Quantiles of the margin that are given.
-QUANTILES = np.linspace(0, 1, 21)
+MARGIN_QUANTILES = np.linspace(0, 1, 21)
 
 
 @measure
@@ -79,7 +79,7 @@ def margins(
     return xr.Dataset(
         _near_misses(rows, margin, limits, shuffles, seed)
         | {name: ("miss", values[nearest]) for name, values in listed.items()},
-        coords={"kind": KINDS, "threshold": limits, "quantile": QUANTILES},
+        coords={"kind": KINDS, "threshold": limits, "quantile": MARGIN_QUANTILES},
         attrs={"n": margin.size},
     )
 
@@ -90,14 +90,14 @@ def _near_misses(
     """Shares of near misses by kind, beside their null, and the quantiles of the margin; NaN of a kind with few decisions."""
     names = ("share", "low", "high", "null", "null_low", "null_high")
     columns = {name: np.full((len(KINDS), limits.size), np.nan) for name in names}
-    quantiles = np.full((len(KINDS), QUANTILES.size), np.nan)
+    quantiles = np.full((len(KINDS), MARGIN_QUANTILES.size), np.nan)
     rng = np.random.default_rng(seed)
     for kind in range(len(KINDS)):
         own = np.flatnonzero(rows.kind == kind)
         if own.size < LEAST:
             continue
         near = margin[own][:, None] < limits
-        quantiles[kind] = np.quantile(margin[own], QUANTILES)
+        quantiles[kind] = np.quantile(margin[own], MARGIN_QUANTILES)
         block = time_blocks(rows.sequence[own], rows.segment[own])
         bounds = jackknife(lambda kept, near=near: near[kept].mean(0), block)
         draws = np.array([(_margin(_shuffled(rows.q[own], rng))[0][:, None] < limits).mean(0) for _ in range(shuffles)])

@@ -5,11 +5,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 import xarray as xr
 
-from memlens.analysis.calibration import centred_ranks
 from memlens.analysis.support.decision_table import DecisionRows, decision_rows
 from memlens.analysis.support.measure import measure
 from memlens.analysis.support.result import ACTIONS
 from memlens.errors import AnalysisError
+from memlens.stats.correlation import centred_ranks
 from memlens.stats.hypothesis_tests import sign_flip_p
 from memlens.stats.jackknife import jackknife
 from memlens.stats.proportions import wilson

@@ -8,6 +8,7 @@ import xarray as xr
 
 from memlens.analysis.support.measure import measure
 from memlens.errors import AnalysisError
+from memlens.recording.reading.entry_index import group_numbers
 from memlens.stats.comparisons import holm
 from memlens.stats.hypothesis_tests import two_sided_sign_flip_p
 from memlens.stats.jackknife import jackknife
@@ -63,7 +64,7 @@ def regret(recording: "RecordingLike", *, others: "Sequence[RecordingLike]", see
         _comparable(recording, other)
     names = _names([recording, *others])
     where = table.sequence, table.segment
-    block, unit = time_blocks(*where), np.unique(np.stack(where), axis=1, return_inverse=True)[1]
+    block, unit = time_blocks(*where), group_numbers(*where)
     correct = np.stack([each.tables.questions.correct.astype(float) for each in (recording, *others)])
     loss = np.stack([each.tables.questions.loss for each in (recording, *others)])
     wrong = np.argwhere(~np.isfinite(loss))

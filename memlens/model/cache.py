@@ -38,15 +38,14 @@ class Moment:
 class TemporalCache(Mapping[str, Tensor]):
     """What points held, segment by segment; gradients under the name of the point and ``_grad``. All are copies.
 
-    - ``cache[name]``: (segment, sequence, ...), all segments in which the point fired; ``segments(name)`` says which;
-    - ``cache[name, t]``: (sequence, ...), segment t of the stream;
+    - ``cache[name]``: [segment, sequence, ...], all segments in which the point fired; ``segments(name)`` says which;
+    - ``cache[name, t]``: [sequence, ...], segment t of the stream;
     - ``cache[name, t, slot]``: the same at one place of the slots' axis (of a store point: the entries' axis).
 
-    A point of the decoder fires more than once a segment: ``firings(name, t)`` has all of it, and the others raise. Where all is of one
-    segment that was read alone, there is no time to keep apart: ``cache[name]`` is then as TransformerLens has it, (sequence, ...), and of
-    several firings the first.
+    A point of the decoder fires more than once a segment: ``firings(name, t)`` has them all, and indexing raises. After a single segment
+    that was read alone, ``cache[name]`` is as in TransformerLens: [sequence, ...], and of several firings the first.
 
-    A model that goes back in time, as when it reads another stream, takes the place of what was kept from there on.
+    When the model goes back in time, as it does when it reads another stream, what was kept from that segment on is dropped.
     """
 
     def __init__(self, axes: Axes):

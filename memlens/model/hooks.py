@@ -121,12 +121,12 @@ def at(name: str, *, segment: int | range | slice | Sequence[int] | None = None,
         if get_close_matches(axis, ("segment",), cutoff=0.8):
             raise PointError(f"at() got '{axis}', which is no axis; closest: segment")
     address = At(name)
-    address.segments = None if segment is None else _segments(segment)
+    address.segments = None if segment is None else _addressed_segments(segment)
     address.places = {axis: _index(axis, i) for axis, i in places.items()}
     return address
 
 
-def _segments(given: Any) -> range | frozenset[int]:
+def _addressed_segments(given: Any) -> range | frozenset[int]:
     try:
         if isinstance(given, slice):
             # without an end: to that of any stream

@@ -47,18 +47,18 @@ class Point:
 def points(config: ModelConfig) -> tuple[Point, ...]:
     """All points of a model of this configuration, in the order of a step; those of questions last."""
     return (
-        *_backbone(config),
-        *_slots(),
-        *_decisions(),
-        *_store(config),
-        *_prediction(),
-        *_retrieval(),
-        *_question_memory(config),
-        *_decoder(config),
+        *_backbone_points(config),
+        *_slots_points(),
+        *_decisions_points(),
+        *_store_points(config),
+        *_prediction_points(),
+        *_retrieval_points(),
+        *_question_memory_points(config),
+        *_decoder_points(config),
     )
 
 
-def _backbone(config: ModelConfig) -> tuple[Point, ...]:
+def _backbone_points(config: ModelConfig) -> tuple[Point, ...]:
     """Encoders, then the state-space blocks."""
     token = ("token", "feature")
     blocks = [
@@ -84,7 +84,7 @@ def _backbone(config: ModelConfig) -> tuple[Point, ...]:
     )
 
 
-def _slots() -> tuple[Point, ...]:
+def _slots_points() -> tuple[Point, ...]:
     """Importance, the context slots that it allocates, working memory."""
     wrote_from = "what a slot wrote from, back from its position"
     takes_from = "which context slots, then recalled entries, a working slot takes from"
@@ -103,7 +103,7 @@ def _slots() -> tuple[Point, ...]:
     )  # fmt: skip
 
 
-def _decisions() -> tuple[Point, ...]:
+def _decisions_points() -> tuple[Point, ...]:
     """What the controller sees of every agent, and what it decides."""
     ids = "ids of candidates, then residents; -1 none"
     return (
@@ -114,7 +114,7 @@ def _decisions() -> tuple[Point, ...]:
     )
 
 
-def _store(config: ModelConfig) -> tuple[Point, ...]:
+def _store_points(config: ModelConfig) -> tuple[Point, ...]:
     """Merges, by the level that they leave, and what is held afterwards."""
     merged = ("merge", "feature")
     return (
@@ -127,7 +127,7 @@ def _store(config: ModelConfig) -> tuple[Point, ...]:
     )
 
 
-def _prediction() -> tuple[Point, ...]:
+def _prediction_points() -> tuple[Point, ...]:
     """The next token of the stream."""
     pattern, reads = ("head", "token", "working"), "what prediction reads from M_{t-1}"
     return (
@@ -137,7 +137,7 @@ def _prediction() -> tuple[Point, ...]:
     )
 
 
-def _retrieval() -> tuple[Point, ...]:
+def _retrieval_points() -> tuple[Point, ...]:
     """The encoded question, and what it retrieves."""
     query, read = ("question", "query", "feature"), ("question", "read", "feature")
     ids, chosen = "ids of all that can be read; -1 no entry", "the chosen, reconstructed where compressed"
@@ -151,7 +151,7 @@ def _retrieval() -> tuple[Point, ...]:
     )
 
 
-def _question_memory(config: ModelConfig) -> tuple[Point, ...]:
+def _question_memory_points(config: ModelConfig) -> tuple[Point, ...]:
     """Rounds of reading what was retrieved, and M_q."""
     pattern, query = ("question", "head", "query", "read"), ("question", "query", "feature")
     attention = "attention of question tokens over what was retrieved"
@@ -168,7 +168,7 @@ def _question_memory(config: ModelConfig) -> tuple[Point, ...]:
     )
 
 
-def _decoder(config: ModelConfig) -> tuple[Point, ...]:
+def _decoder_points(config: ModelConfig) -> tuple[Point, ...]:
     """The answer, token by token."""
     pattern, answer = ("question", "head", "answer", "source"), ("question", "answer", "feature")
     attention = "attention of answer tokens over M_q and what was retrieved"

@@ -16,7 +16,7 @@ from memlens.model.run import Change, Encoded, Result, encode_questions, run, se
 from memlens.model.segment import Segment
 
 #: A segment and what is asked at its end.
-Piece = tuple[Segment, Questions | None]
+SegmentInput = tuple[Segment, Questions | None]
 
 
 def _text_segment(token: Tensor) -> Segment:
@@ -46,7 +46,7 @@ def _to_tokens(tokenizer: Any, text: str | Sequence[str], device: torch.device) 
     return torch.tensor(rows, device=device)
 
 
-def _pieces(model: Any, given: Any, questions: Questions | None) -> list[Piece]:
+def _segment_inputs(model: Any, given: Any, questions: Questions | None) -> list[SegmentInput]:
     """What is read, segment by segment; ``questions`` are asked at the end of the last one.
 
     Raises
@@ -56,22 +56,22 @@ def _pieces(model: Any, given: Any, questions: Questions | None) -> list[Piece]:
     """
     if isinstance(given, str) or (isinstance(given, list | tuple) and given and isinstance(given[0], str)):
         given = _to_tokens(model.tokenizer, given, model.device)
-    found: list[Piece]
+    found: list[SegmentInput]
     if isinstance(given, Segment):
         found = [(given, None)]
     elif isinstance(given, Tensor) and given.dim() in (1, 2) and given.numel() and not given.is_floating_point():
         token = (given if given.dim() == 2 else given[None]).long().to(model.device)
         found = [(_text_segment(part), None) for part in token.split(model.cfg.segment_length, dim=1)]
     elif isinstance(given, Encoded):
-        found = _read(model, [given])
+        found = _stream_inputs(model, [given])
     elif isinstance(given, list | tuple) and given and all(isinstance(each, Segment) for each in given):
         found = [(each, None) for each in given]
     elif isinstance(given, list | tuple) and given and all(isinstance(each, Encoded) for each in given):
-        found = _read(model, given)
+        found = _stream_inputs(model, given)
     else:
         shape = f" {tuple(given.shape)} of {given.dtype}" if isinstance(given, Tensor) else ""
         raise ModelError(
-            f"got a {type(given).__name__}{shape} to read; expected token ids (sequence, position), text, a Segment, an encoded stream, "
+            f"got a {type(given).__name__}{shape} to read; expected token ids [sequence, token], text, a Segment, an encoded stream, "
             "or a list of segments or streams"
         )
     if questions is not None:
@@ -79,9 +79,9 @@ def _pieces(model: Any, given: Any, questions: Questions | None) -> list[Piece]:
     return found
 
 
-def _read(model: Any, streams: Sequence[Any]) -> list[Piece]:
+def _stream_inputs(model: Any, streams: Sequence[Any]) -> list[SegmentInput]:
     length = model.cfg.segment_length
-    found: list[Piece] = []
+    found: list[SegmentInput] = []
     for t in range(max(stream.n_segment(length) for stream in streams)):
         rows, asked = map(list, zip(*(segment_of(stream, t, length) for stream in streams), strict=True))
         found.append((Segment.stack(rows, model.device), encode_questions(model, asked)))
@@ -199,7 +199,7 @@ class StreamModel(HookedModule):
         ModelError
             When ``given`` or ``return_type`` is none of these.
         """
-        read = _pieces(self, given, questions)
+        read = _segment_inputs(self, given, questions)
         wanted = return_type or ("logits" if _is_text(given) else "outputs")
         if wanted not in ("outputs", "logits", "loss"):
             raise ModelError(f"return_type is {wanted!r}, expected 'outputs', 'logits' or 'loss'")

@@ -1,5 +1,6 @@
 """What a recording offers. Analyses, reports, export and summary know this and nothing else of recordings."""
 
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
@@ -13,52 +14,47 @@ from memlens.recording.reading.tables import RecordedTables
 class RecordingLike(Protocol):
     """A recording: opened from disk (``memlens.open``), or planted in memory (``memlens.testing.write_recording``)."""
 
-    @property
-    def path(self) -> Path:
-        """Its folder."""
-        ...
+    #: Its folder.
+    path: Path
+    #: Root attributes as stored; lists and dicts are JSON text.
+    attrs: dict[str, Any]
 
     @property
     def id(self) -> str:
         """uuid4."""
         ...
 
-    @property
-    def attrs(self) -> dict[str, Any]:
-        """Root attributes as stored; lists and dicts are JSON text."""
-        ...
-
-    @property
+    @cached_property
     def info(self) -> RecordingInfo:
         """Root attributes, parsed."""
         ...
 
-    @property
+    @cached_property
     def tables(self) -> RecordedTables:
         """Tables as typed columns."""
         ...
 
-    @property
+    @cached_property
     def segments(self) -> xr.Dataset:
         """Dense arrays, dims (sequence, segment, ...), lazy."""
         ...
 
-    @property
+    @cached_property
     def positions(self) -> xr.Dataset:
         """The streams, dims (sequence, position), lazy."""
         ...
 
-    @property
+    @cached_property
     def questions(self) -> xr.Dataset:
         """One row a question."""
         ...
 
-    @property
+    @cached_property
     def decisions(self) -> xr.Dataset:
         """One row a live agent and segment."""
         ...
 
-    @property
+    @cached_property
     def entries(self) -> xr.Dataset:
         """One row an entry that ever was."""
         ...

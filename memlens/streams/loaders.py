@@ -7,7 +7,7 @@ from typing import Any
 
 from memlens.calls import checked
 from memlens.errors import StreamError, closest
-from memlens.streams.files import as_path, existing, read_fasta, read_text
+from memlens.streams.files import existing, read_fasta, read_text
 from memlens.streams.stream import Stream
 
 
@@ -149,7 +149,7 @@ def load_stream(path: str | Path) -> Stream:
     StreamError
         When something is missing, of the wrong kind or damaged; for a ``.jsonl`` with the number of the line.
     """
-    path = as_path(path, "stream")
+    path = Path(path)
     stream = Stream(path.stem or "stream", config={"loaded_from": path.name})
     try:
         if path.is_dir():

@@ -85,7 +85,7 @@ def parse(name: str, texts: Sequence[str]) -> dict[str, Any]:
     for text in texts:
         key, sign, value = text.partition("=")
         if not sign:
-            raise StreamError(f"'{text}' sets nothing; give key=value; keys: {', '.join(known)}")
+            raise StreamError(f"'{text}' sets nothing; give key=value, with a key of {', '.join(known)}")
         default = _default(name, key, known)
         if key in parsed:
             raise StreamError(f"option '{key}' is given twice; give it once")

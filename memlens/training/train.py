@@ -8,7 +8,7 @@ import torch
 
 from memlens.calls import checked
 from memlens.config import TrainConfig
-from memlens.errors import ConfigError, TrainingError
+from memlens.errors import TrainingError
 from memlens.model.baseline import StreamReader
 from memlens.model.checkpoint import save_model
 from memlens.model.model import MemoryModel
@@ -22,6 +22,7 @@ from memlens.training.trainer import Trainer
 METRICS_FILE = "metrics.jsonl"
 
 
+@checked(config=TrainConfig)
 def fit(
     config: TrainConfig, progress: TrainingProgress | None = None
 ) -> tuple[MemoryModel | StreamReader, list[Metrics]]:
@@ -42,13 +43,9 @@ def fit(
 
     Raises
     ------
-    ConfigError, TrainingError
-        For something other than a TrainConfig; a value that is not finite.
+    TrainingError
+        When a value is not finite.
     """
-    if not isinstance(config, TrainConfig):
-        raise ConfigError(
-            f"config is a {type(config).__name__}, expected a TrainConfig; TrainConfig.load(path) reads one"
-        )
     rows: list[Metrics] = []
     trainer = Trainer(config, ProcessGroup(device=find_device(config.device)))
     with _threads(config.threads):
@@ -87,8 +84,6 @@ def train(
         share the shards evenly; a value that is not finite.
     """
     config = TrainConfig.load(config_path)
-    if not isinstance(out, str | Path):
-        raise TrainingError(f"the folder of the run is {out!r}, expected a str or Path")
     out = Path(out)
     checkpoint, log = Checkpoint(out / "checkpoint"), MetricsLog(out / METRICS_FILE)
     with _threads(config.threads), join(config.device) as group:

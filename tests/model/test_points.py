@@ -5,7 +5,7 @@ import torch
 
 from memlens.errors import PointError
 from memlens.model import points, select
-from tests.model.conftest import SMALL, make_questions, make_segment
+from tests.model.conftest import SMALL, make_model, make_questions, make_segment
 
 NAMES = [p.name for p in points(SMALL)]
 
@@ -25,13 +25,18 @@ def same(a: torch.Tensor, b: torch.Tensor) -> bool:
     return a.shape == b.shape and torch.equal(torch.nan_to_num(a, 7.0), torch.nan_to_num(b, 7.0))
 
 
+@pytest.fixture(scope="module")
+def plain() -> dict[str, torch.Tensor]:
+    """What ``fold`` gives without hooks, of the same model."""
+    return fold(make_model(SMALL))
+
+
 def test_points_are_the_hooks(model) -> None:
     assert set(NAMES) == set(model.hook_dict)
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_edit_reaches_output(model, name: str) -> None:
-    plain = fold(model)
+def test_edit_reaches_output(model, plain: dict[str, torch.Tensor], name: str) -> None:
     g = torch.Generator().manual_seed(0)
     fired = 0
 
@@ -76,8 +81,7 @@ def test_select() -> None:
         select(SMALL, "context.hook_slots")
 
 
-def test_hooks_that_only_look_change_nothing(model) -> None:
-    plain = fold(model)
+def test_hooks_that_only_look_change_nothing(model, plain: dict[str, torch.Tensor]) -> None:
     with model.hooks(fwd_hooks=[(n, lambda x, hook: None) for n in NAMES]):
         watched = fold(model)
     assert all(same(plain[k], watched[k]) for k in plain)

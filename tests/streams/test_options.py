@@ -41,7 +41,7 @@ def test_text_becomes_a_value_of_the_options_kind() -> None:
     [
         ("nedle", [], "no built-in stream or task 'nedle'; closest: needle"),
         ("needle", ["naer=1"], "task 'needle' has no option 'naer'; closest: near"),
-        ("needle", ["near"], "'near' sets nothing; give key=value; keys: n_fact, "),
+        ("needle", ["near"], "'near' sets nothing; give key=value, with a key of n_fact, "),
         ("needle", ["near=much"], "option 'near' of task 'needle' is 'much', expected a number, such as 0.0"),
         ("needle", ["n_fact=1.5"], "is '1.5', expected a whole number"),
         ("needle", ["held=yes"], "is 'yes', expected true or false"),

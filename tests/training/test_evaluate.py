@@ -10,7 +10,7 @@ import torch
 
 from memlens.config import BaselineConfig, ModelConfig
 from memlens.dims import Action
-from memlens.errors import ConfigError, ModelError, StreamError
+from memlens.errors import ArgumentError, ConfigError, ModelError, StreamError
 from memlens.model import MemoryModel, StreamReader, run
 from memlens.streams import builtin_stream, default_tokenizer, find_task
 from memlens.streams.tokenizer import decode_answer, encode_answer
@@ -224,7 +224,7 @@ def test_bad_wishes_change_nothing(model: MemoryModel) -> None:
         evaluate(model, seeds=3)  # pyright: ignore[reportArgumentType]
     with pytest.raises(StreamError, match="seed is 'a', expected a whole number"):
         evaluate(model, "needle", n_token=500, seeds=("a",))  # pyright: ignore[reportArgumentType]
-    with pytest.raises(StreamError, match="n_token is 'long', expected a whole number"):
+    with pytest.raises(ArgumentError, match=r"n_token is 'long' \(str\), expected a whole number"):
         evaluate(model, "needle", n_token="long")  # pyright: ignore[reportArgumentType]
     with pytest.raises(StreamError, match=r"options are \['n_fact'\], expected a dict; names: n_fact"):
         evaluate(model, "needle", options=["n_fact"])  # pyright: ignore[reportArgumentType]

@@ -16,13 +16,13 @@ import torch
 from safetensors.torch import load_file
 
 from memlens.config import TrainConfig
-from memlens.errors import ConfigError, TrainingError
-from memlens.model import StreamReader, load_model
+from memlens.errors import ArgumentError, ConfigError, TrainingError
+from memlens.model import MemoryModel, StreamReader, load_model
 from memlens.training import fit, train
 from memlens.training.checkpoint import Checkpoint, MetricsLog
 from memlens.training.trainer import Trainer, phase_ends
 
-from .conftest import Q_PHASE
+from .conftest import MODEL, Q_PHASE, TINY
 
 ROOT = Path(__file__).resolve().parents[2]
 #: Updates of the slow test, and the share answered exactly that it must come to.
@@ -30,6 +30,12 @@ SLOW_STEPS, SLOW_EXACT = 480, 0.6
 FILES = {
     "model.safetensors", "config.json", "tokenizer.json", "train.json", "metrics.json", "metrics.jsonl", "README.md",
 }  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def plain() -> tuple[MemoryModel | StreamReader, list[dict[str, float]]]:
+    """What ``fit`` makes of the fixture ``config``; not to be changed."""
+    return fit(TrainConfig.parse(tomllib.loads(TINY + MODEL)))
 
 
 def rows_of(folder: Path) -> list[dict[str, float]]:
@@ -108,14 +114,16 @@ def test_the_global_random_state_is_left_alone(config: Path) -> None:
     assert torch.equal(torch.get_rng_state(), before)
 
 
-def test_q_phases_leave_the_memory_and_its_rows_as_they_are(config: Path) -> None:
+def test_q_phases_leave_the_memory_and_its_rows_as_they_are(
+    config: Path, plain: tuple[MemoryModel | StreamReader, list[dict[str, float]]]
+) -> None:
     """The same memory phases, cut by a Q phase or not; only the controller differs, and decides in the end."""
     settings = TrainConfig.load(config)
     config.write_text(config.read_text().replace("alternations = 0", "alternations = 2\nlast_share = 0.5") + Q_PHASE)
     cut = TrainConfig.load(config)
     assert phase_ends(cut) == [4, 8] and phase_ends(settings) == [8]
     seen = []
-    plain, plain_rows = fit(settings)
+    plain_model, plain_rows = plain
     model, rows = fit(cut, lambda done, total, what, metrics={}: seen.append((what.split(":")[0], done, total)))
     memory = [row for row in rows if "step" in row]
     assert rounded(memory) == rounded(plain_rows)
@@ -125,7 +133,7 @@ def test_q_phases_leave_the_memory_and_its_rows_as_they_are(config: Path) -> Non
         shares = [value for name, value in row.items() if name.startswith("share_")]
         assert len(shares) == 4 and sum(shares) == pytest.approx(1)
         assert row["action_entropy"] == pytest.approx(-sum(x * math.log(x) for x in shares if x), abs=1e-6)
-    changed = {name for name, x in plain.state_dict().items() if not torch.equal(x, model.state_dict()[name])}
+    changed = {name for name, x in plain_model.state_dict().items() if not torch.equal(x, model.state_dict()[name])}
     assert changed and all(name.startswith("controller.") for name in changed)
     assert model.policy_name == "learned" and not model.training
     assert ("memory phase", 8, 8) in seen and any(what.startswith("Q phase") for what, _, _ in seen)
@@ -188,11 +196,13 @@ def test_log_is_cut_where_it_was(tmp_path: Path) -> None:
 def test_bad_configs(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="no config file"):
         train(tmp_path / "none.toml", tmp_path / "o")
-    with pytest.raises(ConfigError, match="path of a config is 3, expected a str or Path"):
+    with pytest.raises(ArgumentError, match=r"train\(\): config_path is 3 \(int\), expected a text or a path"):
         train(3, tmp_path / "o")  # pyright: ignore[reportArgumentType]
     with pytest.raises(ConfigError, match="cannot be read: Is a directory"):
         train(tmp_path, tmp_path / "o")
-    with pytest.raises(ConfigError, match=r"config is a dict, expected a TrainConfig; TrainConfig\.load"):
+    with pytest.raises(ConfigError, match="path of a config is 3, expected a str or Path"):
+        TrainConfig.load(3)  # pyright: ignore[reportArgumentType]
+    with pytest.raises(ArgumentError, match=r"fit\(\): config is \{'steps': 3\} \(dict\), expected a TrainConfig"):
         fit({"steps": 3})  # pyright: ignore[reportArgumentType]
     with pytest.raises(ConfigError, match="'steps' is 'many'"):
         TrainConfig.parse({"steps": "many"})
@@ -210,7 +220,7 @@ def test_folders_that_will_not_do(config: Path, tmp_path: Path) -> None:
     with pytest.raises(TrainingError, match="nothing to resume"):
         train(config, out, resume=True)
     assert not out.exists()
-    with pytest.raises(TrainingError, match="folder of the run is 3, expected a str or Path"):
+    with pytest.raises(ArgumentError, match=r"train\(\): out is 3 \(int\), expected a text or a path"):
         train(config, 3)  # pyright: ignore[reportArgumentType]
     with pytest.raises(TrainingError, match="is a file; give a folder"):
         train(config, config)
@@ -229,11 +239,12 @@ def test_folders_that_will_not_do(config: Path, tmp_path: Path) -> None:
     assert {path.name for path in out.iterdir()} == {"mine.txt", "checkpoint"}
 
 
-def test_workers_make_the_same_rows_and_a_run_may_go_on_with_others(config: Path) -> None:
+def test_workers_make_the_same_rows_and_a_run_may_go_on_with_others(
+    config: Path, plain: tuple[MemoryModel | StreamReader, list[dict[str, float]]]
+) -> None:
     alone = TrainConfig.load(config)
     helped = alone.model_copy(update={"workers": 2})
-    models = [fit(c)[0] for c in (alone, helped)]
-    assert_equal(models[0].state_dict(), models[1].state_dict())
+    assert_equal(plain[0].state_dict(), fit(helped)[0].state_dict())
     Trainer(helped).restore(*Trainer(alone).snapshot())
 
 

@@ -61,10 +61,7 @@ def entry_vectors(recording: "RecordingLike", store: str, slot: str) -> EntryVec
     ids = recording.tables.segments.entry_id.transpose(1, 0, 2)
     at, held_sequence, held_place = np.nonzero(ids >= 0)
     held = ids[at, held_sequence, held_place]
-    span = int(max(entry.max(initial=0), held.max(initial=0))) + 1
-    key, index = np.unique(held_sequence * span + held, return_index=True)
-    order = np.argsort(sequence * span + entry)
-    row = order[np.searchsorted((sequence * span + entry)[order], key)]
+    row, index = np.unique(table.index.rows(held_sequence, held), return_index=True)  # when it was first held
     where = held_sequence[index], at[index], held_place[index]
     value[row] = gather(array, *where)
     refuse_nonfinite(value[row], store, [str(dim) for dim in array.dims], where)

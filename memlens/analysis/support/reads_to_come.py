@@ -13,6 +13,7 @@ import numpy as np
 from memlens.analysis.support.ancestry import Ancestry
 from memlens.analysis.support.decision_table import DecisionRows
 from memlens.dims import Action
+from memlens.recording.reading.entry_index import EntryIndex
 
 if TYPE_CHECKING:
     from memlens.recording.protocol import RecordingLike
@@ -49,30 +50,22 @@ def reads_to_come(
     gone = (birth < 0) | (left < 0) | (~merged & (died == rows.segment))
     parents = np.maximum((tree.parent >= 0).sum(1), 1)
     share = np.where(merged & ~gone, 1 / parents[left], 1.0)
-    key = _key(birth, rows.segment)
-    order = np.argsort(key, kind="stable")
-    wanted = _key(left, rows.segment + 1)
-    at = order[np.minimum(np.searchsorted(key, wanted, sorter=order), key.size - 1)]
-    after = np.where(~gone & (key[at] == wanted), at, -1)
-    read = _read(recording, tree, key, order)
-    value = np.zeros(key.size)
+    index = EntryIndex(birth, rows.segment)  # decisions by the row of their entry and their segment
+    after = np.where(gone, -1, index.rows(left, rows.segment + 1))
+    read = _read(recording, tree, index, birth.size)
+    value = np.zeros(birth.size)
     for _ in range(horizon):
         value = np.where(after >= 0, gamma * share * (read[after] + value[after]), 0.0)
     return value
 
 
-def _key(birth: np.ndarray, segment: np.ndarray) -> np.ndarray:
-    return np.maximum(birth, 0).astype(np.int64) << 32 | segment
-
-
-def _read(recording: "RecordingLike", tree: Ancestry, key: np.ndarray, order: np.ndarray) -> np.ndarray:
+def _read(recording: "RecordingLike", tree: Ancestry, index: EntryIndex, n: int) -> np.ndarray:
     """Weight with which the answers of a decision's segment read its entry in the store, float [row]."""
     table = recording.tables.questions
     sequence, segment = table.sequence, table.segment
     weight, kind = np.nan_to_num(table.read_weight), table.read_kind
     birth = tree.rows(sequence[:, None], table.read_entry)
     question, read = np.nonzero((birth >= 0) & (kind == 2) & (weight > 0))
-    wanted = _key(birth[question, read], segment[question])
-    at = order[np.minimum(np.searchsorted(key, wanted, sorter=order), key.size - 1)]
-    found = key[at] == wanted
-    return np.bincount(at[found], weight[question, read][found], minlength=key.size)
+    at = index.rows(birth[question, read], segment[question])
+    found = at >= 0
+    return np.bincount(at[found], weight[question, read][found], minlength=n)

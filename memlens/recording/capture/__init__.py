@@ -1,1 +1,1 @@
-"""Make a recording: run a model over streams, copy what is kept, write it; go on, and go back."""
+"""Make a recording: run a model over streams, copy tensors, write them; resume and replay."""

@@ -42,7 +42,7 @@ class Appender:
     path
         Folder of the recording. It appears, by rename, with the first commit.
     groups
-        What is kept, with stored dtypes.
+        What is stored, with stored dtypes.
     sizes
         Sizes of dims that the first rows need not show.
     coordinates

@@ -1,7 +1,7 @@
-"""Record many streams: each a recording of its own, made by a task that can be done again.
+"""Record many streams, each into a recording of its own, by tasks that can be repeated.
 
-A task finds its recording complete and is done, or cut off and goes on, or not there and starts. So nothing is lost with
-a worker that dies, and the whole can be started again at any time.
+A task starts its recording where there is none, resumes one that was cut off, and leaves a complete one as it is. So nothing is lost when
+a worker dies, and the whole can be started again at any time.
 """
 
 import fcntl
@@ -19,12 +19,12 @@ from memlens.recording.capture.options import RecordOptions
 
 @dataclass(frozen=True)
 class Recorded:
-    """What became of one stream.
+    """The outcome for one stream.
 
     Attributes
     ----------
     name : str
-        Of the stream's file, without its ending; the recording is called so.
+        Of the stream's file, without its ending, and of the recording.
     path : str
         The recording.
     n_segment : int
@@ -53,7 +53,7 @@ def stream_files(folder: str | Path) -> dict[str, Path]:
     Raises
     ------
     StreamError
-        When there is none, or two would have recordings of one name.
+        When the folder is missing or empty, or two streams would have recordings of one name.
     """
     folder = Path(folder)
     if not folder.is_dir():
@@ -218,7 +218,7 @@ def failed(results: Sequence[Recorded]) -> None:
     lost = [one.name for one in results if one.error]
     if lost:
         raise RecordingError(
-            f"{len(lost)} of {len(results)} streams were not recorded: {', '.join(lost)}; the same command goes on with them"
+            f"{len(lost)} of {len(results)} streams were not recorded: {', '.join(lost)}; run the same command again to go on with them"
         )
 
 

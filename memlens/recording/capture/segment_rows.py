@@ -273,7 +273,7 @@ def _payload_rows(results: Sequence[Result]) -> RowColumns:
 
 
 def _state_rows(parts: Sequence[SegmentPart]) -> RowColumns | None:
-    """One row a state that is kept."""
+    """One row a state to save."""
     states = {before: state for part in parts for before, state in part.states.items()}
     if not states:
         return None

@@ -242,7 +242,7 @@ class RecordingWriter:
 
 
 def check_dtype(dtype: str) -> None:
-    """RecordingError for a dtype that points cannot be kept as."""
+    """RecordingError for a dtype that points cannot be stored as."""
     if dtype not in DTYPES:
         raise RecordingError(f"dtype is '{dtype}', expected one of {', '.join(DTYPES)}")
 

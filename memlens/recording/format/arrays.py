@@ -1,7 +1,7 @@
 """Arrays that grow along one axis, as the keys and bytes of Zarr v3.
 
 What is written is the format itself and not calls of a library, so a commit costs little more than its data: one
-chunk and one small document an array. Rows gather until a chunk is full; what is left of a chunk is kept, and written
+chunk and one small document an array. Rows gather until a chunk is full; a chunk that is not full at a commit is written, and written
 again with the next rows.
 """
 
@@ -111,7 +111,7 @@ class GrowingArray:
         }
 
     def chunks(self, n: int) -> Iterator[tuple[str, bytes]]:
-        """Keys and bytes of the chunks that rows were put into, up to row ``n``; a last one that is not full is kept."""
+        """Keys and bytes of the chunks that rows were put into, up to row ``n``; a last one that is not full stays in memory too."""
         self._seek(n)
         full, self._full = self._full, []
         yield from full

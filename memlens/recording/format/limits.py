@@ -33,7 +33,7 @@ def check_sizes(attrs: Mapping[str, Any], found: Documents, path: Path) -> None:
         When a group or variable is missing, sizes within a group differ, or an array is larger than any recording.
     """
     if "memlens_version" not in attrs:
-        raise RecordingError(f"'{path}' is an Icechunk repository but no recording of memlens")
+        raise RecordingError(f"'{path}' is an Icechunk repository but not a recording of memlens")
     schema_found = int(attrs.get("schema", 0))
     if schema_found != schema.SCHEMA_VERSION:
         raise RecordingError(f"'{path}' has schema {schema_found}, expected {schema.SCHEMA_VERSION}; record it anew")
@@ -62,5 +62,5 @@ def _check_group(path: Path, group: schema.Group, arrays: Documents) -> None:
         if n_chunks > MAX_CHUNKS or n_bytes > MAX_CHUNK_BYTES:
             raise RecordingError(
                 f"'{path}': /{group.name}/{name} claims {n_chunks:,} chunks of {n_bytes:,} bytes, expected at most "
-                f"{MAX_CHUNKS:,} of {MAX_CHUNK_BYTES:,}; it is damaged or no recording"
+                f"{MAX_CHUNKS:,} of {MAX_CHUNK_BYTES:,}; it is damaged or not a recording"
             )

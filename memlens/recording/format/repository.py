@@ -90,7 +90,7 @@ def damaged(path: Path, error: Exception) -> RecordingError:
     -------
     RecordingError
     """
-    return RecordingError(f"'{path}' is no recording, or is damaged: {reason(error)}; record it anew")
+    return RecordingError(f"'{path}' is not a recording, or is damaged: {reason(error)}; record it anew")
 
 
 def reason(error: BaseException) -> str:

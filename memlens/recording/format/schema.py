@@ -55,7 +55,7 @@ class Variable:
     unit: str = ""
     symbol: str = ""
     group: str = ""
-    #: Segments it is kept in, "" for all.
+    #: Segments it is recorded in, "" for all.
     at: str = ""
 
     @property

@@ -1,4 +1,4 @@
-"""Whether what a recording says holds together: lengths, lineage, values in range. Reads arrays that are whole.
+"""Whether the arrays of a recording agree with each other: lengths, lineage, values in range. Reads arrays that are intact.
 
 Axes of what is read: segment, sequence, entry (a place of the store), birth and death (rows of the tables).
 """
@@ -56,7 +56,7 @@ def _segments(shot: Snapshot) -> Iterator[Finding]:
     counted = (padding >= 0).reshape(n_valid.shape[0], -1, shot.length).sum(2)
     wrong = (counted != n_valid).any(0)
     if wrong.any():
-        yield "/segments/n_valid", "positions that are no padding are not as many", wrong
+        yield "/segments/n_valid", "does not count the positions that are not padding", wrong
     entry_id, level = shot.arrays["/segments/entry_id"], shot.arrays["/segments/entry_level"][:]
     occupancy, step = shot.arrays["/segments/occupancy"], entry_id.chunks[1]
     for first in range(0, len(segment), step):
@@ -99,7 +99,7 @@ def _ranges(shot: Snapshot) -> Iterator[Finding]:
     kind, weight = (shot.arrays[f"/questions/{name}"][:] for name in ("read_kind", "read_weight"))
     total = np.where(kind >= 0, weight, 0).sum(1)
     if ((kind >= 0).any(1) & (abs(total - 1) > 1e-2)).any():
-        yield "/questions/read_weight", "weights of what a question read do not sum to 1", None
+        yield "/questions/read_weight", "the weights of a question do not sum to 1", None
 
 
 def _lineage(shot: Snapshot) -> Iterator[Finding]:
@@ -161,7 +161,7 @@ def _held(shot: Snapshot, index: EntryIndex, born: dict[str, np.ndarray], died: 
         n_held = (held >= 0).sum(2)
         wrong[first : first + step] |= (n_held != alive[:, first : first + n_held.shape[1]]).any(0)
     if wrong.any():
-        yield "/segments/entry_id", "entries held are not those that were born and are alive", wrong
+        yield "/segments/entry_id", "does not hold the entries that were born and are alive", wrong
 
 
 def _asked(shot: Snapshot) -> Iterator[Finding]:
@@ -177,7 +177,7 @@ def _asked(shot: Snapshot) -> Iterator[Finding]:
         found = index.rows(sequence[:, None], entry)
         wrong = (entry >= 0) & ((found < 0) | (segment[found] > at[:, None] if len(segment) else True))
         if wrong.any():
-            yield f"/{group}/{name}", "names entries that were not born by then", _mask(shot, at[wrong.any(1)])
+            yield f"/{group}/{name}", "names entries that were not born yet", _mask(shot, at[wrong.any(1)])
 
 
 def _mask(shot: Snapshot, segments: Any) -> np.ndarray:

@@ -89,7 +89,7 @@ def damaged_seals(path: Path, seals: Seals) -> Iterator[Damage]:
     Damage
     """
     if not (path / SEALS).exists():
-        yield Damage("seals", SEALS, "is missing: nothing says what the files were")
+        yield Damage("seals", SEALS, "is missing, so the files cannot be compared with what was written")
     if seals.problem:
         yield Damage("seals", SEALS, seals.problem)
     if seals.n_torn:
@@ -107,7 +107,7 @@ def unsealed(path: Path, seals: Seals, files: SealedFiles, complete: bool, notes
     complete : bool
         Whether the run came to its end.
     notes : list of str
-        What is no damage is added here.
+        Remarks that are not damage are added here.
 
     Yields
     ------

@@ -136,7 +136,7 @@ def _contents(shot: Snapshot, notes: list[str]) -> Iterator[Damage]:
             for where, what, mask in check.find(shot):
                 yield Damage(check.name, where, what, () if mask is None else ranges(mask, shot.first))
         except (*STORAGE_ERRORS, IndexError) as error:
-            yield Damage(check.name, "/", f"does not hold together: {error}")
+            yield Damage(check.name, "/", f"cannot be checked, its arrays do not agree: {error}")
 
 
 def _decoded(shot: Snapshot, name: str) -> Iterator[Damage]:

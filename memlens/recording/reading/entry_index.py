@@ -1,5 +1,7 @@
 """Find entries by their id: rows of a table whose rows are entries of several sequences."""
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 
@@ -18,7 +20,7 @@ class EntryIndex:
         #: Mask of the rows whose entry was in an earlier row already, bool [row].
         self.repeated = np.asarray(index.duplicated())
         self._row = np.flatnonzero(~self.repeated)
-        self._index = index[self._row] if self.repeated.any() else index
+        self._index: Any = index[self._row] if self.repeated.any() else index
 
     def rows(self, sequence: np.ndarray | int, entry: np.ndarray | int) -> np.ndarray:
         """Find entries.

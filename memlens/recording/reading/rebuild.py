@@ -8,11 +8,11 @@ from memlens.dims import PAYLOAD_WIDTH, Modality
 from memlens.errors import RecordingError
 
 if TYPE_CHECKING:
-    from memlens.recording.protocol import RecordingLike
+    from memlens.recording.reading.recording import Recording
     from memlens.streams.encoded import AskedQuestion, EncodedStream, FactSpan
 
 
-def rebuild(recording: "RecordingLike") -> "list[EncodedStream]":
+def rebuild(recording: "Recording") -> "list[EncodedStream]":
     """One stream a sequence; of a recording that is not complete, as much as it has.
 
     Raises
@@ -48,7 +48,7 @@ def rebuild(recording: "RecordingLike") -> "list[EncodedStream]":
     return streams
 
 
-def _questions(recording: "RecordingLike", sequence: int) -> "tuple[AskedQuestion, ...]":
+def _questions(recording: "Recording", sequence: int) -> "tuple[AskedQuestion, ...]":
     from memlens.streams.encoded import AskedQuestion
 
     rows = recording.questions.isel(question=recording.questions["sequence"].values == sequence)

@@ -50,7 +50,7 @@ def open(path: str | Path, *, snapshot: str = "") -> "Recording":
     Raises
     ------
     RecordingError
-        When the folder is missing, is no recording, or is damaged.
+        When the folder is missing, is not a recording, or is damaged.
     """
     path = Path(path)
     try:

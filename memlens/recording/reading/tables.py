@@ -23,15 +23,15 @@ from memlens.recording.reading.entry_index import EntryIndex
 class HasTables(Protocol):
     """What tables are read from: a recording."""
 
-    @property
+    @cached_property
     def segments(self) -> xr.Dataset: ...
-    @property
+    @cached_property
     def positions(self) -> xr.Dataset: ...
-    @property
+    @cached_property
     def questions(self) -> xr.Dataset: ...
-    @property
+    @cached_property
     def decisions(self) -> xr.Dataset: ...
-    @property
+    @cached_property
     def entries(self) -> xr.Dataset: ...
 
 

@@ -42,7 +42,7 @@ _GROUPS = {1: "1 hop", 2: "2 hops", 3: "3 hops"}
 
 @dataclass
 class _Thing:
-    """An object: who has it, and where it has been, as (place, statements that say so)."""
+    """An object: who holds it, and where it has been, as (place, statements that say so)."""
 
     name: str
     holder: int | None = None
@@ -61,7 +61,7 @@ class _Actor:
 
 
 def _act(rng: np.random.Generator, actors: list[_Actor], things: list[_Thing], places: list[str], now: int) -> str:
-    """Let something happen as statement number ``now``; give its sentence."""
+    """Let something happen as statement number ``now``; return its sentence."""
     i = int(rng.integers(len(actors)))
     actor = actors[i]
     near = [
@@ -94,7 +94,7 @@ def _act(rng: np.random.Generator, actors: list[_Actor], things: list[_Thing], p
 def _queries(
     rng: np.random.Generator, actors: list[_Actor], things: list[_Thing], hops: tuple[int, ...]
 ) -> list[Query]:
-    """Everything that the story decides."""
+    """All questions whose answers follow from the story."""
     found: list[tuple[int, dict[str, str], str, tuple[int, ...]]] = []
     for actor in actors:
         if actor.place:
