@@ -16,40 +16,40 @@ def count(text: str) -> int:
     try:
         value = float(number) * unit if unit > 1 else int(number)
     except ValueError:
-        raise argparse.ArgumentTypeError(f"'{text}' is no number; give one such as 100000, 100K or 1M") from None
+        raise argparse.ArgumentTypeError(f"'{text}' is not a number; give one such as 100000, 100K or 1M") from None
     if not 0 < value < 1e15 or value != int(value):
         raise argparse.ArgumentTypeError(f"'{text}' must be a whole number above 0")
     return int(value)
 
 
 def length(text: str) -> int:
-    """A number of positions: as ``count``, or 0 for no more than what has to be said."""
+    """A number of positions: as ``count``, or 0 for facts and questions alone."""
     return 0 if text == "0" else count(text)
 
 
 def index(text: str) -> int:
     """A whole number from 0."""
     if not text.isdecimal():
-        raise argparse.ArgumentTypeError(f"'{text}' is no place to begin; give a whole number from 0")
+        raise argparse.ArgumentTypeError(f"'{text}' is not a segment; give a whole number from 0")
     return int(text)
 
 
 def seed(text: str) -> int:
     """A whole number from 0 to 2^32 - 1."""
     if not text.isdecimal() or int(text) >= 2**32:
-        raise argparse.ArgumentTypeError(f"'{text}' is no seed; give a whole number from 0 to {2**32 - 1}")
+        raise argparse.ArgumentTypeError(f"'{text}' is not a seed; give a whole number from 0 to {2**32 - 1}")
     return int(text)
 
 
 def port(text: str) -> int:
     """A port that a program without privileges may listen on."""
     if not text.isdecimal() or not 1024 <= int(text) <= 65535:
-        raise argparse.ArgumentTypeError(f"'{text}' is no port; give a whole number from 1024 to 65535")
+        raise argparse.ArgumentTypeError(f"'{text}' is not a port; give a whole number from 1024 to 65535")
     return int(text)
 
 
 def add_model(parser: argparse.ArgumentParser) -> None:
-    """Add ``--model``, for analyses that run the model again; ``places.model_of`` finds it where it is not given."""
+    """Add ``--model``, for analyses that run the model again; ``locate.model_of`` finds it where it is not given."""
     parser.add_argument(
         "--model", metavar="MODEL", help="the model that the recording was made with, where it is not found by itself"
     )
@@ -86,7 +86,7 @@ def use_threads(args: argparse.Namespace) -> None:
 
 @contextmanager
 def warnings_in_one_line() -> Iterator[None]:
-    """Print what is warned of as one line each, without its place in the code."""
+    """Print each warning as one line, without the place in the code that it comes from."""
 
     def show(message: Warning | str, *_: object, **__: object) -> None:
         print(f"memlens: warning: {message}", file=sys.stderr)

@@ -20,17 +20,29 @@ def model(name: str) -> Path:
 
 
 def model_of(opened: "Recording", given: str | None, analyses: Iterable[str] | None = None) -> "MemoryModel | None":
-    """The model that a recording was made with, loaded; None where none of the analyses runs it, or it is not found.
+    """Load the model that a recording was made with.
 
-    Without ``given``, folders are tried that the recording command names and that come with memlens: one whose weights have the recorded
-    digest is the one.
+    Parameters
+    ----------
+    opened : Recording
+        Says the digest of its model's weights.
+    given : str or None
+        The model's folder or name. Without it, the folders that the recording command names and the models that come with memlens are
+        searched for weights of that digest.
+    analyses : names, optional
+        Analyses to run; None stands for all.
+
+    Returns
+    -------
+    MemoryModel or None
+        None where none of the analyses runs the model, or it is not found.
 
     Raises
     ------
     ModelError
-        When what is given is no memory model.
+        When what is given is not a memory model.
     RecordingError
-        When it is another than the recording was made with.
+        When it is not the model that the recording was made with.
     """
     from memlens.catalogue import find
 
@@ -68,7 +80,27 @@ def opened(run: str) -> "Recording":
 
 
 def stream(name: str, n_token: int | None, seed: int | None) -> "Stream":
-    """A built-in stream by its name, or one read from a file or folder (``./name`` where the two are called alike)."""
+    """Find a stream.
+
+    Parameters
+    ----------
+    name : str
+        Of a built-in stream or a task, or the path of a file or folder; ``./name`` is a path in any case.
+    n_token : int or None
+        Length of a built-in stream, in positions; None for its own.
+    seed : int or None
+        Of a built-in stream; None for its own.
+
+    Returns
+    -------
+    Stream
+        Made or read.
+
+    Raises
+    ------
+    StreamError
+        When there is none, or a length or a seed is given for a file.
+    """
     from memlens import streams
     from memlens.streams.registry import BUILTIN_STREAMS
 

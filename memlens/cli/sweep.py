@@ -47,7 +47,7 @@ def run(args: Namespace) -> None:
     drawn = kind == "random" and colon
     if drawn and not (number.isdecimal() and int(number)):
         raise InterventionError(f"--targets is '{args.targets}'; give random:N, N a whole number above 0, or a file")
-    chosen = (
+    chosen: Any = (
         interventions.random_targets(opened, int(number), seed=args.seed)
         if drawn
         else interventions.load_targets(args.targets)

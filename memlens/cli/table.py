@@ -9,7 +9,15 @@ MAX_WIDTH = 110
 
 
 def show(head: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
-    """Print rows under a head; numbers are right-aligned, control characters are shown, not sent."""
+    """Print a table; numbers are right-aligned, control characters are shown, not sent.
+
+    Parameters
+    ----------
+    head : list of str
+        Names of the columns.
+    rows : list of tuples
+        Values, one for each column.
+    """
     cells = [[_cell(value) for value in row] for row in rows]
     right = [bool(rows) and all(isinstance(row[i], int | float) for row in rows) for i in range(len(head))]
     width = [max(len(line[i]) for line in [list(head), *cells]) for i in range(len(head))]

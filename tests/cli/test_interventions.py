@@ -70,7 +70,7 @@ def test_sweep(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
 
 BAD = {
     "no such segment": (["replay", "run", "--model", "model", "--from-segment", "99", "-o", "x"], "has no segment 99"),
-    "negative": (["replay", "run", "--model", "model", "--from-segment", "-1", "-o", "x"], "'-1' is no place to begin"),
+    "negative": (["replay", "run", "--model", "model", "--from-segment", "-1", "-o", "x"], "'-1' is not a segment"),
     "exists": (["replay", "run", "--model", "model", "--from-segment", "1", "-o", "run"], "exists"),
     "no file": (
         ["replay", "run", "--model", "model", "--from-segment", "1", "-o", "x", "--interventions", "none.json"],
