@@ -1,7 +1,7 @@
 """How much room the vectors of a point take, and whether its places do different things."""
 
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import xarray as xr
@@ -106,7 +106,7 @@ def _measured(statistic: Callable[[np.ndarray], float], block: np.ndarray, null:
     return statistic(np.ones(block.size, bool)), float(low), float(high), null
 
 
-def _table(parts: list[Part]) -> dict[str, object]:
+def _table(parts: list[Part]) -> dict[str, Any]:
     """All measures side by side, with the p of each in its own direction."""
     p = [
         p_value(sign * value, sign * null) if np.isfinite(value) else np.nan

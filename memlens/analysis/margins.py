@@ -1,7 +1,7 @@
 """How close the calls were: the margin of the best action over the next, and the nearest misses."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import xarray as xr
@@ -86,7 +86,7 @@ def margins(
 
 def _near_misses(
     rows: DecisionRows, margin: np.ndarray, limits: np.ndarray, shuffles: int, seed: int
-) -> dict[str, object]:
+) -> dict[str, Any]:
     """Shares of near misses by kind, beside their null, and the quantiles of the margin; NaN of a kind with few decisions."""
     names = ("share", "low", "high", "null", "null_low", "null_high")
     columns = {name: np.full((len(KINDS), limits.size), np.nan) for name in names}

@@ -20,7 +20,7 @@ def rank_correlation(one: np.ndarray, other: np.ndarray) -> float:
 
     if np.ptp(one) == 0 or np.ptp(other) == 0:
         return np.nan
-    return float(spearmanr(one, other).statistic)
+    return float(spearmanr(one, other)[0])  # pyright: ignore[reportArgumentType]
 
 
 def centred_ranks(values: np.ndarray, group: np.ndarray) -> np.ndarray:

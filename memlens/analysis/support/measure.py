@@ -53,6 +53,8 @@ def _plain(name: str, value: Any) -> Any:
         return str(value.name or name)
     if isinstance(value, np.ndarray | np.generic):
         return value.tolist()
-    if isinstance(value, Sequence) and not isinstance(value, str):
+    if isinstance(value, str):
+        return value
+    if isinstance(value, Sequence):
         return [_plain(name, each) for each in value]
     return value.id if hasattr(value, "segments") else value
