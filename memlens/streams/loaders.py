@@ -7,7 +7,7 @@ from typing import Any
 
 from memlens.calls import checked
 from memlens.errors import StreamError, closest
-from memlens.streams.files import existing, read_fasta, read_text
+from memlens.streams.files import existing, read_fasta, read_text, without_blanks
 from memlens.streams.stream import Stream
 
 
@@ -80,7 +80,7 @@ def _line(stream: Stream, value: Any, folder: Path) -> None:
         for _, letters in read_fasta(folder / content):
             stream.dna(letters, fact=fact)
     else:
-        stream.dna("".join(read_text(folder / content).split()), fact=fact)
+        stream.dna(without_blanks(read_text(folder / content)), fact=fact)
 
 
 def _jsonl(stream: Stream, path: Path) -> None:

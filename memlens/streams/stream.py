@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from tokenizers import Tokenizer
@@ -18,9 +18,13 @@ from memlens.errors import StreamError
 from memlens.streams.codecs import check_dna, encode_audio, encode_image
 from memlens.streams.encode import encode_parts
 from memlens.streams.encoded import EncodedStream
-from memlens.streams.files import as_path, existing, read_audio, read_image
+from memlens.streams.files import as_path, existing, read_audio
+from memlens.streams.images import pixels_of
 from memlens.streams.parts import KINDS, StreamPart
 from memlens.streams.samples import SPEECH_RATE
+
+if TYPE_CHECKING:
+    import PIL.Image
 
 _FORMAT = "memlens-stream-2"
 #: What numpy, zipfile and json raise on damaged files.
@@ -102,13 +106,13 @@ class Stream:
             raise StreamError(f"text is {text!r}, expected a text of at least one character")
         return self._add(StreamPart("text", text=text, fact=_fact_id(fact)))
 
-    def image(self, image: np.ndarray | str | Path, fact: int | None = None) -> Self:
+    def image(self, image: "np.ndarray | str | Path | PIL.Image.Image", fact: int | None = None) -> Self:
         """Add an image.
 
         Parameters
         ----------
-        image : uint8 or float [row, column] or [row, column, 3], or str or Path
-            The image (see ``encode_image``), or the path of a PNG or JPEG.
+        image : uint8 or float [row, column] or [row, column, 3], str or Path, or one of Pillow's images
+            The image (see ``encode_image``), or the path of a PNG or JPEG (see ``read_image``).
         fact : int, optional
             Id of the fact that it states.
 
@@ -122,8 +126,8 @@ class Stream:
         StreamError
             For another shape, dtype or range, or a file that cannot be read.
         """
-        array = read_image(image) if isinstance(image, str | Path) else image
-        return self._add(StreamPart("image", payload=encode_image(array).payload, fact=_fact_id(fact)))
+        payload = encode_image(pixels_of(image)).payload
+        return self._add(StreamPart("image", payload=payload, fact=_fact_id(fact)))
 
     def audio(self, wave: np.ndarray | str | Path, rate: int | None = None, fact: int | None = None) -> Self:
         """Add a sound.
