@@ -9,17 +9,19 @@ import re
 import tomllib
 from typing import Any
 
-#: Brackets inside brackets, and parts of a dotted key.
+#: Brackets inside brackets.
 DEEPEST = 64
+#: Parts of a dotted key of TOML.
+MOST_PARTS = 16
 #: Characters of a number or a bare word.
 LONGEST_WORD = 400
 #: Characters of a TOML file.
-LONGEST_TOML = 2**20
+LONGEST_TOML = 2**18
 _JSON_STRINGS = re.compile(r'"(?:\\.|[^"\\])*+"', re.DOTALL)
 _TOML_STRINGS = re.compile(
     r'"""(?:\\.|[^\\])*?"""|\'\'\'.*?\'\'\'|"(?:\\.|[^"\\\n])*+"|\'[^\'\n]*\'|#[^\n]*', re.DOTALL
 )
-_LONG_WORD = re.compile(rf"[\w.+-]{{{LONGEST_WORD + 1}}}")
+_LONG_WORD = re.compile(rf"[\w+-]{{{LONGEST_WORD + 1}}}")
 
 
 def check_unicode(text: str, what: str) -> None:
@@ -47,7 +49,7 @@ def check_unicode(text: str, what: str) -> None:
 
 
 def parse_json(text: str) -> Any:
-    """Parse JSON of at most 64 levels, without duplicate keys, NaN, or numbers that a float or an int64 cannot hold.
+    """Parse JSON of at most 64 levels, without duplicate keys, NaN, or numbers that a float or 64 bits cannot hold.
 
     Raises
     ------
@@ -65,7 +67,7 @@ def parse_json(text: str) -> Any:
 
 
 def parse_toml(text: str) -> dict[str, Any]:
-    """Parse TOML of at most 64 levels and 1 MiB, without nan, inf, or numbers that a float or an int64 cannot hold.
+    """Parse TOML of at most 64 levels and 256 KiB, without nan, inf, or numbers that a float or 64 bits cannot hold.
 
     Raises
     ------
@@ -78,8 +80,8 @@ def parse_toml(text: str) -> dict[str, Any]:
     _check_nesting(bare)
     for number, line in enumerate(bare.split("\n"), start=1):
         deepest = max(key.count(".") for key in re.split(r"[=,\[\]{}]", line))
-        if deepest >= DEEPEST:
-            raise ValueError(f"line {number}: a key has {deepest + 1:,} parts, at most {DEEPEST}")
+        if deepest >= MOST_PARTS:
+            raise ValueError(f"line {number}: a key has {deepest + 1:,} parts, at most {MOST_PARTS}")
     values = tomllib.loads(text.replace("\r\n", "\n"))
     _check_numbers(values, "")
     return values
@@ -129,13 +131,13 @@ def _finite(word: str) -> float:
 
 def _small(word: str) -> int:
     value = int(word)
-    if not -(2**63) <= value < 2**63:
+    if not -(2**63) <= value < 2**64:
         raise ValueError(f"the number {word[:40]} has more than 64 bits; give a smaller one")
     return value
 
 
 def _check_numbers(value: Any, key: str) -> None:
-    """Refuse numbers in parsed TOML that a float or an int64 cannot hold."""
+    """Refuse numbers in parsed TOML that a float or 64 bits cannot hold."""
     if isinstance(value, dict):
         for name, inner in value.items():
             _check_numbers(inner, f"{key}.{name}" if key else name)
@@ -144,5 +146,5 @@ def _check_numbers(value: Any, key: str) -> None:
             _check_numbers(inner, f"{key}[{i}]")
     elif isinstance(value, float) and not math.isfinite(value):
         raise ValueError(f"'{key}' is {value}; give a finite number that a float can hold")
-    elif isinstance(value, int) and not -(2**63) <= value < 2**63:
+    elif isinstance(value, int) and not -(2**63) <= value < 2**64:
         raise ValueError(f"'{key}' is a number of more than 64 bits; give a smaller one")

@@ -13,7 +13,7 @@ from tokenizers import Tokenizer
 
 from memlens.dims import PAYLOAD, PAYLOAD_WIDTH, Modality
 from memlens.errors import StreamError
-from memlens.user_input import check_unicode
+from memlens.streams.parts import refuse_surrogates
 
 PATCH = 8
 LARGEST_IMAGE = 64
@@ -91,10 +91,7 @@ def text_ids(tokenizer: Tokenizer, text: str) -> np.ndarray:
     """
     if not isinstance(text, str):
         raise StreamError(f"text is a {type(text).__name__}, expected a str")
-    try:
-        check_unicode(text, "text")
-    except ValueError as error:
-        raise StreamError(str(error)) from None
+    refuse_surrogates(text, "text")
     return np.array(tokenizer.encode(text, add_special_tokens=False).ids, dtype=np.int32)
 
 

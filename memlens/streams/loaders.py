@@ -1,6 +1,5 @@
 """Users' own data as streams: a file by its suffix, a ``.jsonl`` stream file, or a folder of files in sorted order."""
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -9,6 +8,7 @@ from memlens.calls import checked
 from memlens.errors import StreamError, closest
 from memlens.streams.files import existing, read_fasta, read_text, without_blanks
 from memlens.streams.stream import Stream
+from memlens.user_input import parse_json
 
 
 def _text(stream: Stream, path: Path) -> None:
@@ -83,6 +83,13 @@ def _line(stream: Stream, value: Any, folder: Path) -> None:
         stream.dna(without_blanks(read_text(folder / content)), fact=fact)
 
 
+def _object(line: str) -> Any:
+    try:
+        return parse_json(line)
+    except ValueError as error:
+        raise StreamError(f"not valid JSON: {str(error).removeprefix('line 1: ')}") from None
+
+
 def _jsonl(stream: Stream, path: Path) -> None:
     inner = Stream()
     # not splitlines(): JSON text may hold U+2028 and its like inside a line
@@ -90,9 +97,7 @@ def _jsonl(stream: Stream, path: Path) -> None:
         if not line.strip():
             continue
         try:
-            _line(inner, json.loads(line), path.parent)
-        except (json.JSONDecodeError, RecursionError) as error:
-            raise StreamError(f"'{path}' line {number}: not valid JSON: {error}") from None
+            _line(inner, _object(line), path.parent)
         except StreamError as error:
             raise StreamError(f"'{path}' line {number}: {error}") from None
     stream.extend(inner)

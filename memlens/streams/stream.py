@@ -20,8 +20,9 @@ from memlens.streams.encode import encode_parts
 from memlens.streams.encoded import EncodedStream
 from memlens.streams.files import as_path, existing, read_audio
 from memlens.streams.images import pixels_of
-from memlens.streams.parts import KINDS, StreamPart
+from memlens.streams.parts import KINDS, StreamPart, refuse_surrogates
 from memlens.streams.samples import SPEECH_RATE
+from memlens.user_input import parse_json
 
 if TYPE_CHECKING:
     import PIL.Image
@@ -32,6 +33,14 @@ _UNREADABLE = (
     OSError, ValueError, KeyError, TypeError, AttributeError, EOFError, RuntimeError, MemoryError, zlib.error,
     zipfile.BadZipFile, zipfile.LargeZipFile,
 )  # fmt: skip
+
+
+def _written(config: dict[str, Any]) -> str:
+    """A config as JSON."""
+    try:
+        return json.dumps(config, ensure_ascii=False)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise StreamError(f"the config of a stream holds what JSON cannot: {error}; remove it") from None
 
 
 def _fact_id(fact: int | None) -> int:
@@ -71,6 +80,8 @@ class Stream:
             raise StreamError(f"the name of a stream is {self.name!r}, expected a text")
         if not isinstance(self.config, dict):
             raise StreamError(f"the config of a stream is {self.config!r}, expected a dict")
+        refuse_surrogates(self.name, "the name of a stream")
+        refuse_surrogates(_written(self.config), "the config of a stream, as JSON,")
 
     def __repr__(self) -> str:
         n_part = Counter(part.kind for part in self.parts)
@@ -280,10 +291,8 @@ class Stream:
         described = [{name: getattr(part, name) for name in named} for part in self.parts]
         head = {"format": _FORMAT, "name": self.name, "seed": self.seed, "config": self.config, "parts": described}
         arrays = {f"payload_{i}": part.payload for i, part in enumerate(self.parts) if part.payload is not None}
-        try:
-            encoded = np.frombuffer(json.dumps(head).encode(), dtype=np.uint8)
-        except (TypeError, ValueError) as error:
-            raise StreamError(f"the config of a stream holds what JSON cannot: {error}; remove it") from None
+        _written(self.config)  # it may have changed since
+        encoded = np.frombuffer(json.dumps(head).encode(), dtype=np.uint8)
         buffer = io.BytesIO()
         np.savez_compressed(buffer, stream=encoded, **arrays)  # pyright: ignore[reportArgumentType]
         try:
@@ -304,7 +313,7 @@ class Stream:
         path = existing(path, "stream")
         try:
             with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as file:
-                head = json.loads(file["stream"].tobytes().decode())
+                head = parse_json(file["stream"].tobytes().decode())
                 if head["format"] != _FORMAT:
                     raise StreamError(f"'{path}' has format {head['format']!r}, expected {_FORMAT!r}")
                 parts = [_part(i, entry, file) for i, entry in enumerate(head["parts"])]
