@@ -35,8 +35,6 @@ def run(args: Namespace) -> None:
     settings = {
         "server.port": args.port,
         "server.address": "127.0.0.1",
-        # the server refuses other hosts too; this is Streamlit's own check of WebSockets
-        "server.allowedHosts": "127.0.0.1,localhost",
         "server.headless": str(args.headless).lower(),
         # asked for on a first start, with nothing served until it is answered
         "server.showEmailPrompt": "false",
@@ -45,6 +43,8 @@ def run(args: Namespace) -> None:
         "client.toolbarMode": "viewer",
     }
     options = [f"--{name}={value}" for name, value in settings.items()]
+    # the server refuses other hosts too; this is Streamlit's own check of WebSockets
+    options += [f"--server.allowedHosts={host}" for host in ("127.0.0.1", "localhost")]
     server = dashboard_app().with_name("server.py")
     sys.stdout.flush()
     os.execv(sys.executable, [sys.executable, "-m", "streamlit", "run", str(server), *options, "--", str(path)])

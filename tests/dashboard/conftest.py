@@ -15,7 +15,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 #: Markup, Markdown, mathematics, a spreadsheet's formula, an escape sequence and a bidirectional override.
-HOSTILE = '=1<img src=x onerror=alert(1)> [a](javascript:alert(1)) $\\frac{$ \x1b[31m\u202e'
+HOSTILE = "=1<img src=x onerror=alert(1)> [a](javascript:alert(1)) $\\frac{$ \x1b[31m\u202e"
 
 
 @pytest.fixture(scope="session")

@@ -77,7 +77,7 @@ def page(tmp_path: Path) -> Iterator[Any]:
             tmp_path / "profile", executable_path=CHROMIUM, args=FLAGS, viewport={"width": 1400, "height": 1000}
         )
         page = browser.new_page()
-        page.set_default_timeout(90_000)
+        page.set_default_timeout(60_000)
         yield page
         browser.close()
 
