@@ -112,7 +112,7 @@ def test_a_click_in_the_map_picks_a_slot(address: str, page: Any) -> None:
 @needs_chromium
 def test_an_analysis_is_chosen_by_its_question_and_drawn(address: str, page: Any) -> None:
     page.goto(f"{address}/analyses")
-    page.get_by_role("combobox").click()
+    page.get_by_role("combobox", name="Question").click()
     page.get_by_role("option", name="How full is the store").click()
     page.locator(".main-svg").first.wait_for()
     page.get_by_text("Level 0 ends with").wait_for()
