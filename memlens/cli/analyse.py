@@ -7,6 +7,7 @@ from typing import Any
 from memlens.cli import arguments
 from memlens.cli.say import say
 from memlens.errors import AnalysisError
+from memlens.user_input import parse_json
 
 
 def add(commands: Any) -> None:
@@ -91,8 +92,8 @@ def choice(args: Namespace) -> dict[str, dict[str, Any]]:
 def _value(text: str) -> Any:
     """JSON, or the text itself where it is none."""
     try:
-        return json.loads(text)
-    except json.JSONDecodeError:
+        return parse_json(text)
+    except ValueError:
         return text
 
 

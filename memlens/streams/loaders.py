@@ -1,14 +1,14 @@
 """Users' own data as streams: a file by its suffix, a ``.jsonl`` stream file, or a folder of files in sorted order."""
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from memlens.calls import checked
 from memlens.errors import StreamError, closest
-from memlens.streams.files import existing, read_fasta, read_text
+from memlens.streams.files import existing, read_fasta, read_text, without_blanks
 from memlens.streams.stream import Stream
+from memlens.user_input import parse_json
 
 
 def _text(stream: Stream, path: Path) -> None:
@@ -80,7 +80,14 @@ def _line(stream: Stream, value: Any, folder: Path) -> None:
         for _, letters in read_fasta(folder / content):
             stream.dna(letters, fact=fact)
     else:
-        stream.dna("".join(read_text(folder / content).split()), fact=fact)
+        stream.dna(without_blanks(read_text(folder / content)), fact=fact)
+
+
+def _object(line: str) -> Any:
+    try:
+        return parse_json(line)
+    except ValueError as error:
+        raise StreamError(f"not valid JSON: {str(error).removeprefix('line 1: ')}") from None
 
 
 def _jsonl(stream: Stream, path: Path) -> None:
@@ -90,9 +97,7 @@ def _jsonl(stream: Stream, path: Path) -> None:
         if not line.strip():
             continue
         try:
-            _line(inner, json.loads(line), path.parent)
-        except (json.JSONDecodeError, RecursionError) as error:
-            raise StreamError(f"'{path}' line {number}: not valid JSON: {error}") from None
+            _line(inner, _object(line), path.parent)
         except StreamError as error:
             raise StreamError(f"'{path}' line {number}: {error}") from None
     stream.extend(inner)
