@@ -91,7 +91,7 @@ def opened(run: str) -> "Recording":
     return recordings.open(recording(run))
 
 
-def stream(name: str, n_token: int | None, seed: int | None) -> "Stream":
+def stream(name: str, n_token: int | None, seed: int | None, allow_outside: bool = False) -> "Stream":
     """Find a stream.
 
     Parameters
@@ -102,6 +102,8 @@ def stream(name: str, n_token: int | None, seed: int | None) -> "Stream":
         Length of a built-in stream, in positions; None for its own.
     seed : int or None
         Of a built-in stream; None for its own.
+    allow_outside : bool
+        Whether a stream file may name files outside its own folder.
 
     Returns
     -------
@@ -119,6 +121,6 @@ def stream(name: str, n_token: int | None, seed: int | None) -> "Stream":
     if name not in BUILTIN_STREAMS and (Path(name).exists() or "/" in name or "." in name):
         if n_token is not None or seed is not None:
             raise StreamError(f"'{name}' is a file or folder: --length and --seed are for built-in streams")
-        return streams.load_stream(name)
+        return streams.load_stream(name, allow_outside)
     wishes = {"n_token": n_token, "seed": seed}
     return streams.builtin_stream(name, **{key: value for key, value in wishes.items() if value is not None})

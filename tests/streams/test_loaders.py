@@ -131,6 +131,31 @@ def test_truncated_image_is_a_stream_error(folder):
         load_stream(folder / "cut.png")
 
 
+@pytest.mark.parametrize("kind", ["text_file", "image", "audio", "dna_file"])
+def test_a_stream_file_names_files_below_its_own_folder_only(folder, kind):
+    inner = folder / "inner"
+    (inner / "deep").mkdir(parents=True)
+    name = {"text_file": "a.txt", "image": "c.png", "audio": "e.wav", "dna_file": "f.fasta"}[kind]
+    (inner / f"link-{name}").symlink_to(folder / name)
+    (inner / "up").symlink_to(folder)
+    (inner / "deep" / name).write_bytes((folder / name).read_bytes())
+    path = inner / "s.jsonl"
+
+    def read(given, **options):
+        path.write_text(json.dumps({kind: given}))
+        return load_stream(path, **options).encode(TOKENIZER).sha256
+
+    expected = read(f"deep/{name}")
+    assert read(f"deep/../deep/{name}") == expected
+    for given in (f"../{name}", str(folder / name), f"link-{name}", f"up/{name}", "../none"):
+        for start in (path, inner):
+            path.write_text(json.dumps({kind: given}))
+            with pytest.raises(StreamError, match=r"line 1: .* leads outside the folder of the stream file"):
+                load_stream(start)
+        if given != "../none":
+            assert read(given, allow_outside=True) == expected
+
+
 def test_missing_paths_and_empty_folders(tmp_path):
     for path in (tmp_path / "none.txt", tmp_path / ("x" * 5000 + ".txt"), tmp_path / "a\0b.txt", tmp_path):
         with pytest.raises(StreamError):
