@@ -5,7 +5,9 @@ from argparse import Namespace
 from typing import Any
 
 from memlens.cli import arguments
+from memlens.cli.say import say
 from memlens.errors import AnalysisError
+from memlens.user_input import parse_json
 
 
 def add(commands: Any) -> None:
@@ -55,9 +57,9 @@ def run(args: Namespace) -> None:
     notes = json.loads((written / "manifest.json").read_text(encoding="utf-8"))["analyses"]
     for told in notes:
         if told["note"]:
-            print(f"{told['analysis']}: {told['note']}")
-    print(f"data: {written / 'data'}")
-    print(f"report: {written / 'report.html'}")
+            say(f"{told['analysis']}: {told['note']}")
+    say(f"data: {written / 'data'}")
+    say(f"report: {written / 'report.html'}")
 
 
 def choice(args: Namespace) -> dict[str, dict[str, Any]]:
@@ -90,8 +92,8 @@ def choice(args: Namespace) -> dict[str, dict[str, Any]]:
 def _value(text: str) -> Any:
     """JSON, or the text itself where it is none."""
     try:
-        return json.loads(text)
-    except json.JSONDecodeError:
+        return parse_json(text)
+    except ValueError:
         return text
 
 

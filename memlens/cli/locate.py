@@ -72,6 +72,18 @@ def recording(run: str) -> Path:
     return path / "recording" if (path / "recording").is_dir() else path
 
 
+def root(run: str) -> Path:
+    """Resolved folder that a dashboard shows: of one recording, or one in which recordings lie; RecordingError where it is neither."""
+    from memlens.recording.reading.folder import recordings_in
+
+    folder = recording(run).resolve()
+    if not recordings_in(folder):
+        raise RecordingError(
+            f"no recording at '{run}': neither the folder is one nor those in it; give a folder that 'memlens record -o' wrote"
+        )
+    return folder
+
+
 def opened(run: str) -> "Recording":
     """The recording of a run, opened: where a path of the command line becomes a recording."""
     from memlens import recording as recordings
@@ -79,7 +91,7 @@ def opened(run: str) -> "Recording":
     return recordings.open(recording(run))
 
 
-def stream(name: str, n_token: int | None, seed: int | None) -> "Stream":
+def stream(name: str, n_token: int | None, seed: int | None, allow_outside: bool = False) -> "Stream":
     """Find a stream.
 
     Parameters
@@ -90,6 +102,8 @@ def stream(name: str, n_token: int | None, seed: int | None) -> "Stream":
         Length of a built-in stream, in positions; None for its own.
     seed : int or None
         Of a built-in stream; None for its own.
+    allow_outside : bool
+        Whether a stream file may name files outside its own folder.
 
     Returns
     -------
@@ -107,6 +121,6 @@ def stream(name: str, n_token: int | None, seed: int | None) -> "Stream":
     if name not in BUILTIN_STREAMS and (Path(name).exists() or "/" in name or "." in name):
         if n_token is not None or seed is not None:
             raise StreamError(f"'{name}' is a file or folder: --length and --seed are for built-in streams")
-        return streams.load_stream(name)
+        return streams.load_stream(name, allow_outside)
     wishes = {"n_token": n_token, "seed": seed}
     return streams.builtin_stream(name, **{key: value for key, value in wishes.items() if value is not None})

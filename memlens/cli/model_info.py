@@ -1,12 +1,12 @@
 """What a model's folder holds, without torch: as data, and in words."""
 
-import json
 import math
 import shlex
 from pathlib import Path
 from typing import Any
 
 from memlens.errors import ModelError
+from memlens.user_input import parse_json
 
 _MODALITIES = ("text", "image", "audio", "dna")
 
@@ -49,7 +49,7 @@ def facts(folder: Path) -> dict[str, Any]:
 def _read(path: Path) -> dict[str, Any]:
     """A JSON object; empty where there is no file."""
     try:
-        values = json.loads(path.read_text(encoding="utf-8"))
+        values = parse_json(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         return {}
     except ValueError as error:

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from memlens.cli import arguments
+from memlens.cli.say import say
 
 if TYPE_CHECKING:
     from memlens.recording import RecordOptions
@@ -39,6 +40,9 @@ def add(commands: Any) -> None:
         "--length", type=arguments.length, metavar="N", help="length of a built-in stream, such as 100K"
     )
     parser.add_argument("--seed", type=arguments.seed, metavar="N", help="seed of a built-in stream")
+    parser.add_argument(
+        "--allow-outside", action="store_true", help="let a stream file (.jsonl) name files outside its own folder"
+    )
     parser.add_argument("--commit-every", type=arguments.count, metavar="N", default=128, help="segments a commit")
     parser.add_argument(
         "--states-every",
@@ -81,7 +85,7 @@ def run(args: Namespace) -> None:
         return _streams(args, folder, options)
     if args.workers or args.scheduler:
         raise RecordingError("--workers and --scheduler are for --streams")
-    stream = locate.stream(args.stream, args.length, args.seed)
+    stream = locate.stream(args.stream, args.length, args.seed, args.allow_outside)
     if Path(args.out).exists() and not args.resume:
         raise RecordingError(f"'{args.out}' exists already; a recording is never overwritten: choose another folder")
     from memlens.model.checkpoint import load_memory_model
@@ -89,8 +93,8 @@ def run(args: Namespace) -> None:
     model = load_memory_model(folder, policy=args.policy)
     with progress() as show:
         recording.record(model, stream, args.out, options.replace(progress=show))
-    print(f"recording: {args.out}")
-    print(f"look at it: memlens info {args.out}, memlens open {args.out}")
+    say(f"recording: {args.out}")
+    say(f"look at it: memlens info {args.out}, memlens open {args.out}")
 
 
 def _streams(args: Namespace, folder: Path, options: "RecordOptions") -> None:
@@ -101,6 +105,8 @@ def _streams(args: Namespace, folder: Path, options: "RecordOptions") -> None:
 
     if args.length is not None or args.seed is not None:
         raise RecordingError("--length and --seed are for built-in streams, not for --streams")
+    if args.allow_outside:
+        raise RecordingError("--allow-outside is for one STREAM, not for --streams")
     files, rank = batch.stream_files(args.streams), batch.torchrun_rank()
     if rank is not None and (args.workers or args.scheduler):
         raise RecordingError("torchrun starts the processes; leave out --workers and --scheduler")
@@ -116,6 +122,6 @@ def _streams(args: Namespace, folder: Path, options: "RecordOptions") -> None:
     with progress() as show:
         for one in results:
             done.append(one)
-            print(one, flush=True)
+            say(one, flush=True)
             show(len(done), len(files), "streams recorded")
     batch.failed(done)

@@ -1,13 +1,13 @@
 """What all configurations share: frozen, unknown keys refused, errors in our own words."""
 
 import re
-import tomllib
 from pathlib import Path
 from typing import Any, Self, get_args
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from memlens.errors import ConfigError, closest
+from memlens.user_input import parse_toml
 
 
 class Config(BaseModel):
@@ -85,14 +85,14 @@ class Config(BaseModel):
             raise ConfigError(f"the path of a config is {path!r}, expected a str or Path of a TOML file")
         path = Path(path)
         try:
-            values = tomllib.loads(path.read_text(encoding="utf-8"))
+            values = parse_toml(path.read_text(encoding="utf-8"))
         except FileNotFoundError:
             raise ConfigError(f"no config file at '{path}'; give the path of a TOML file") from None
         except OSError as error:
             raise ConfigError(
                 f"config '{path}' cannot be read: {error.strerror}; give the path of a TOML file"
             ) from None
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        except ValueError as error:
             raise ConfigError(f"'{path}' is not valid TOML: {error}") from None
         return cls.parse(values, where=str(path))
 

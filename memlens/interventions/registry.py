@@ -1,6 +1,5 @@
 """All kinds of interventions by name, and the way back from JSON."""
 
-import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
@@ -11,6 +10,7 @@ from memlens.interventions.control import Forbid, Force, Freeze
 from memlens.interventions.edits import Ablate, Clamp, Noise, Patch, Scale, Swap
 from memlens.interventions.entries import Drop, Insert
 from memlens.recording import Recording
+from memlens.user_input import parse_json
 
 Read = TypeVar("Read")
 
@@ -69,7 +69,7 @@ def read_json_list(path: str | Path, read: Callable[[Any], Read]) -> list[Read]:
         When there is no such file, or it holds no list.
     """
     try:
-        values = json.loads(Path(path).read_text(encoding="utf-8"))
+        values = parse_json(Path(path).read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise InterventionError(f"no file at '{path}'; give a JSON file that holds a list") from None
     except (OSError, ValueError) as error:

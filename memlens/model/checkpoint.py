@@ -15,6 +15,7 @@ from memlens.model.baseline import StreamReader
 from memlens.model.model import MemoryModel
 from memlens.provenance import file_sha256
 from memlens.resources import model_folder
+from memlens.user_input import parse_json
 
 WEIGHTS, CONFIG, TOKENIZER = "model.safetensors", "config.json", "tokenizer.json"
 
@@ -46,7 +47,7 @@ def save_model(model: MemoryModel | StreamReader, folder: str | Path) -> None:
 
 def _read_config(folder: Path) -> tuple[ModelConfig | BaselineConfig, str]:
     try:
-        written = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
+        written = parse_json((folder / CONFIG).read_text(encoding="utf-8"))
         owner, kind = (BaselineConfig, "baseline") if "baseline" in written else (ModelConfig, "model")
         values, name = dict(written[kind]), str(written.get("name", folder.name))
     except (OSError, ValueError, KeyError, TypeError) as error:

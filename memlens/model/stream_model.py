@@ -14,6 +14,7 @@ from memlens.model.answers import Questions
 from memlens.model.hooked_module import HookedModule
 from memlens.model.run import Change, Encoded, Result, encode_questions, run, segment_of
 from memlens.model.segment import Segment
+from memlens.user_input import check_unicode
 
 #: A segment and what is asked at its end.
 SegmentInput = tuple[Segment, Questions | None]
@@ -35,9 +36,15 @@ def _to_tokens(tokenizer: Any, text: str | Sequence[str], device: torch.device) 
     Raises
     ------
     ModelError
-        When they do not: there is no padding inside a stream.
+        When they do not: there is no padding inside a stream; or when a text holds a lone surrogate.
     """
-    rows = [tokenizer.encode(row).ids for row in ([text] if isinstance(text, str) else text)]
+    texts = [text] if isinstance(text, str) else text
+    try:
+        for row in texts:
+            check_unicode(row, "text")
+    except ValueError as error:
+        raise ModelError(str(error)) from None
+    rows = [tokenizer.encode(row).ids for row in texts]
     lengths = sorted({len(row) for row in rows})
     if len(lengths) != 1 or not lengths[0]:
         raise ModelError(

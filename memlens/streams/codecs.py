@@ -13,6 +13,7 @@ from tokenizers import Tokenizer
 
 from memlens.dims import PAYLOAD, PAYLOAD_WIDTH, Modality
 from memlens.errors import StreamError
+from memlens.streams.parts import refuse_surrogates
 
 PATCH = 8
 LARGEST_IMAGE = 64
@@ -20,6 +21,10 @@ AUDIO_RATE, WINDOW, HOP, N_FFT, N_MEL, STACK = 8000, 200, 80, 256, 16, 8
 #: Mean and spread of log-mel energies over the shipped training voices (measured once, then fixed).
 MEL_MEAN, MEL_STD, MEL_FLOOR = -1.1, 3.9, 1e-5
 BASES, BASE_WINDOW = "ACGTN", 8
+#: How much red, green and blue add to grey (ITU-R BT.601).
+_GREY_WEIGHTS = np.array([0.299, 0.587, 0.114], dtype=np.float32)
+#: Pixels that are turned grey at a time.
+_STRIP = 2**20
 #: Characters of a text that is encoded once only.
 SHORT_TEXT = 32
 
@@ -86,10 +91,7 @@ def text_ids(tokenizer: Tokenizer, text: str) -> np.ndarray:
     """
     if not isinstance(text, str):
         raise StreamError(f"text is a {type(text).__name__}, expected a str")
-    try:
-        text.encode("utf-8")
-    except UnicodeEncodeError as error:
-        raise StreamError(f"text cannot be written as UTF-8 at character {error.start}; remove it") from None
+    refuse_surrogates(text, "text")
     return np.array(tokenizer.encode(text, add_special_tokens=False).ids, dtype=np.int32)
 
 
@@ -128,29 +130,55 @@ def _short_text(tokenizer: Tokenizer, text: str) -> Encoding:
 
 
 def _array(values: object, what: str) -> np.ndarray:
+    if isinstance(values, np.ma.MaskedArray) and np.ma.is_masked(values):
+        raise StreamError(f"{what} has masked values; fill them first")
     try:
         return np.asarray(values)
     except ValueError as error:
         raise StreamError(f"{what} is no array: {error}; give rows of equal length") from None
+    except (TypeError, RuntimeError) as error:  # tensors that need gradients, or lie on another device
+        raise StreamError(f"{what} is no array: {error}") from None
 
 
-def _grey(image: np.ndarray) -> np.ndarray:
-    """Check an image and return its grey values in [0, 1], float32 [row, column]."""
+def _checked_image(image: object) -> np.ndarray:
+    """Check an image; uint8, or float in [0, 1]; [row, column] or [row, column, 3]."""
     array = _array(image, "image")
     if array.ndim not in (2, 3) or (array.ndim == 3 and array.shape[2] != 3) or 0 in array.shape:
+        hint = ""
+        if array.ndim == 3 and array.shape[0] in (1, 3):
+            hint = "; its channels stand first: move them to the end"
+        elif array.ndim == 4:
+            hint = "; add the images of a batch one by one"
         raise StreamError(
-            f"image has shape {array.shape}, expected (height, width) or (height, width, 3), none of them 0"
+            f"image has shape {array.shape}, expected (height, width) or (height, width, 3), none of them 0{hint}"
         )
     if array.dtype == np.uint8:
-        array = array.astype(np.float32) / 255.0
-    elif not np.issubdtype(array.dtype, np.floating):
+        return array
+    if not np.issubdtype(array.dtype, np.floating):
         raise StreamError(f"image has dtype {array.dtype}, expected uint8 (0 to 255) or float (0 to 1)")
-    elif not np.isfinite(array).all():
+    least, most = array.min(), array.max()
+    if not (np.isfinite(least) and np.isfinite(most)):
         raise StreamError("image holds NaN or infinite values; replace them")
-    elif array.min() < 0 or array.max() > 1:
-        raise StreamError(f"float image spans {array.min():g} to {array.max():g}, expected 0 to 1; scale it")
-    array = array.astype(np.float32)
-    return array @ np.array([0.299, 0.587, 0.114], dtype=np.float32) if array.ndim == 3 else array
+    # what arithmetic in this dtype leaves of 0 and 1
+    rounding = max(1e-6, 4 * float(np.finfo(array.dtype).eps))
+    if least < -rounding or most > 1 + rounding:
+        span = " to ".join(str(value).removesuffix(".0") for value in (least, most))
+        raise StreamError(f"float image spans {span}, expected 0 to 1; scale it")
+    return np.clip(array, 0, 1) if least < 0 or most > 1 else array
+
+
+def _grey(image: object) -> np.ndarray:
+    """Check an image and return its grey values in [0, 1], float32 [row, column]."""
+    array = _checked_image(image)
+    grey = np.empty(array.shape[:2], dtype=np.float32)
+    n_row = max(1, _STRIP // array.shape[1])
+    # some rows at a time, so that a large photograph takes little memory
+    for top in range(0, len(array), n_row):
+        strip = array[top : top + n_row].astype(np.float32)
+        if array.dtype == np.uint8:
+            strip /= 255.0
+        grey[top : top + n_row] = strip @ _GREY_WEIGHTS if array.ndim == 3 else strip
+    return grey
 
 
 def _shrink(grey: np.ndarray) -> np.ndarray:
@@ -172,6 +200,7 @@ def encode_image(image: np.ndarray) -> Encoding:
     Parameters
     ----------
     image : uint8 (0 to 255) or float (0 to 1), [row, column] or [row, column, 3]
+        A rounding error below 0 or above 1 is cut off.
 
     Returns
     -------
@@ -208,6 +237,10 @@ def _wave(wave: np.ndarray, rate: int) -> np.ndarray:
     if array.ndim not in (1, 2) or 0 in array.shape:
         raise StreamError(
             f"audio has shape {array.shape}, expected (sample,) or (sample, channel) with at least 1 sample"
+        )
+    if array.ndim == 2 and array.shape[1] > array.shape[0]:
+        raise StreamError(
+            f"audio has shape {array.shape}, expected (sample, channel); its channels stand first: give its transpose"
         )
     if not isinstance(rate, int | np.integer) or not 100 <= rate <= 1_000_000:
         raise StreamError(f"audio rate is {rate!r}, expected samples a second as a whole number from 100 to 1000000")

@@ -1,13 +1,15 @@
-"""Reading users' own files: text, images, sound, FASTA. Whatever is wrong with a file becomes a StreamError."""
+"""Reading users' own files: text, sound, FASTA. Whatever is wrong with a file becomes a StreamError."""
 
+import os
 from pathlib import Path
+from typing import BinaryIO, Literal
 
 import numpy as np
 
 from memlens.errors import StreamError
 
-#: Larger images are refused before they are decoded.
-MOST_PIXELS = 100_000_000
+#: Frames that are read from a sound file at a time.
+_BLOCK = 2**20
 
 
 def as_path(path: str | Path, what: str) -> Path:
@@ -81,31 +83,9 @@ def read_text(path: str | Path) -> str:
     return text
 
 
-def read_image(path: str | Path) -> np.ndarray:
-    """Read a PNG or JPEG as uint8 [row, column, 3].
-
-    Raises
-    ------
-    StreamError
-        When it is missing, damaged, of another format, or has more than ``MOST_PIXELS`` pixels.
-    """
-    import warnings
-
-    from PIL import Image
-
-    path = existing(path, "image")
-    try:
-        with warnings.catch_warnings(), Image.open(path, formats=("PNG", "JPEG")) as image:
-            warnings.simplefilter("ignore")
-            if image.width * image.height > MOST_PIXELS:
-                raise StreamError(
-                    f"'{path}' has {image.width} x {image.height} pixels, at most {MOST_PIXELS}; shrink it"
-                )
-            return np.asarray(image.convert("RGB"))
-    except StreamError:
-        raise
-    except Exception as error:  # Pillow's decoders raise many kinds on damaged files
-        raise StreamError(f"'{path}' is not a readable PNG or JPEG image: {error}") from None
+def without_blanks(letters: str) -> str:
+    """Letters without spaces, tabs and line ends; whatever else is no letter stays, to be refused."""
+    return letters.translate({ord(blank): None for blank in " \t\n"})
 
 
 def read_audio(path: str | Path) -> tuple[np.ndarray, int]:
@@ -114,18 +94,50 @@ def read_audio(path: str | Path) -> tuple[np.ndarray, int]:
     Raises
     ------
     StreamError
-        When it is missing, damaged or empty.
+        When it is missing, damaged, empty, or ends before its header says.
     """
     import soundfile
 
     path = existing(path, "audio file")
     try:
-        wave, rate = soundfile.read(path, dtype="float32", always_2d=True)
-    except (soundfile.SoundFileError, OSError, ValueError, TypeError) as error:
+        _check_wav_length(path)
+        with soundfile.SoundFile(path) as file:
+            # block by block: what a header claims is never allocated
+            blocks = list(file.blocks(_BLOCK, dtype="float32", always_2d=True, fill_value=None))
+            rate, n_frame = file.samplerate, file.frames
+    except (soundfile.SoundFileError, OSError, ValueError, TypeError, MemoryError) as error:
         raise StreamError(f"'{path}' is not a readable sound file: {error}") from None
+    wave = np.concatenate(blocks) if blocks else np.zeros((0, 1), dtype=np.float32)
+    if len(wave) < n_frame:
+        raise StreamError(f"'{path}' ends early: its header says {n_frame:,} samples, it holds {len(wave):,}")
     if not len(wave):
         raise StreamError(f"'{path}' holds no samples")
     return wave, int(rate)
+
+
+def _check_wav_length(path: Path) -> None:
+    """Refuse a WAV file that is shorter than its data chunk says: the library would read what is there."""
+    with path.open("rb") as file:
+        head = file.read(12)
+        order = {b"RIFF": "little", b"RIFX": "big"}.get(head[:4])
+        if order is None or head[8:] != b"WAVE":
+            return
+        n_byte = os.fstat(file.fileno()).st_size
+        size = _data_size(file, "little" if order == "little" else "big")
+        left = n_byte - file.tell()
+    # a program that wrote into a pipe did not know the size
+    if size is not None and size < 2**32 - 2**12 and size > left:
+        raise StreamError(f"'{path}' ends early: its header says {size:,} bytes of sound, it holds {left:,}")
+
+
+def _data_size(file: BinaryIO, order: Literal["little", "big"]) -> int | None:
+    """Move to the sound of a WAV file, from its first chunk; return how many bytes it has by its header."""
+    while len(chunk := file.read(8)) == 8:
+        size = int.from_bytes(chunk[4:], order)
+        if chunk[:4] == b"data":
+            return size
+        file.seek(size + size % 2, os.SEEK_CUR)
+    return None
 
 
 def read_fasta(path: str | Path) -> list[tuple[str, str]]:
@@ -137,14 +149,15 @@ def read_fasta(path: str | Path) -> list[tuple[str, str]]:
         When it is missing, or is not a FASTA file with letters under every header.
     """
     records: list[tuple[str, list[str]]] = []
-    for number, line in enumerate(read_text(path).splitlines(), start=1):
-        bare = line.strip()
+    # not splitlines(), which also splits at characters that are no line ends, such as U+2028
+    for number, line in enumerate(read_text(path).split("\n"), start=1):
+        bare = line.strip(" \t")
         if bare.startswith(">"):
-            records.append((bare[1:].strip(), []))
+            records.append((bare[1:].strip(" \t"), []))
         elif bare and not bare.startswith(";"):
             if not records:
                 raise StreamError(f"'{path}' line {number}: expected a header that starts with '>' before any letters")
-            records[-1][1].append("".join(bare.split()))
+            records[-1][1].append(without_blanks(bare))
     if not records:
         raise StreamError(f"'{path}' holds no FASTA record; expected lines that start with '>'")
     for header, parts in records:

@@ -1,14 +1,14 @@
 """Users' own data as streams: a file by its suffix, a ``.jsonl`` stream file, or a folder of files in sorted order."""
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from memlens.calls import checked
 from memlens.errors import StreamError, closest
-from memlens.streams.files import existing, read_fasta, read_text
+from memlens.streams.files import existing, read_fasta, read_text, without_blanks
 from memlens.streams.stream import Stream
+from memlens.user_input import parse_json
 
 
 def _text(stream: Stream, path: Path) -> None:
@@ -47,9 +47,25 @@ LINES: dict[str, tuple[str, ...]] = {
     "dna_file": (),
     "question": ("answer",),
 }
+_NAME_FILES = ("text_file", "image", "audio", "dna_file")
 
 
-def _line(stream: Stream, value: Any, folder: Path) -> None:
+def _named_file(folder: Path, name: str, allow_outside: bool) -> Path:
+    """The file that a stream file names; refused before it is looked for when it lies outside ``folder``."""
+    path = folder / name
+    try:
+        inside = path.resolve().is_relative_to(folder.resolve())
+    except (OSError, ValueError, RuntimeError) as error:
+        raise StreamError(f"'{name}' cannot be opened: {error}") from None
+    if not inside and not allow_outside:
+        raise StreamError(
+            f"'{name}' leads outside the folder of the stream file; move the file below that folder, or allow it: "
+            "load_stream(path, allow_outside=True), memlens record --allow-outside"
+        )
+    return path
+
+
+def _line(stream: Stream, value: Any, folder: Path, allow_outside: bool) -> None:
     """Add what one object of a stream file describes."""
     if not isinstance(value, dict):
         raise StreamError(f'expected an object such as {{"text": "..."}}, got {type(value).__name__}')
@@ -64,35 +80,46 @@ def _line(stream: Stream, value: Any, folder: Path) -> None:
     content, fact = value[kind], value.get("fact")
     if not isinstance(content, str) or not content:
         raise StreamError(f"'{kind}' is {content!r}, expected a text that is not empty")
-    if kind == "question":
+    if kind in _NAME_FILES:
+        _add_file(stream, kind, _named_file(folder, content, allow_outside), fact)
+    elif kind == "question":
         stream.question(content, value.get("answer", ""), fact=fact)
     elif kind == "text":
         stream.text(content, fact=fact)
-    elif kind == "dna":
+    else:
         stream.dna(content, fact=fact)
-    elif kind == "text_file":
-        stream.text(read_text(folder / content), fact=fact)
+
+
+def _add_file(stream: Stream, kind: str, path: Path, fact: int | None) -> None:
+    """Add what a file that a stream file names holds."""
+    if kind == "text_file":
+        stream.text(read_text(path), fact=fact)
     elif kind == "image":
-        stream.image(folder / content, fact=fact)
+        stream.image(path, fact=fact)
     elif kind == "audio":
-        stream.audio(folder / content, fact=fact)
-    elif content.lower().endswith((".fasta", ".fa")):
-        for _, letters in read_fasta(folder / content):
+        stream.audio(path, fact=fact)
+    elif path.name.lower().endswith((".fasta", ".fa")):
+        for _, letters in read_fasta(path):
             stream.dna(letters, fact=fact)
     else:
-        stream.dna("".join(read_text(folder / content).split()), fact=fact)
+        stream.dna(without_blanks(read_text(path)), fact=fact)
 
 
-def _jsonl(stream: Stream, path: Path) -> None:
+def _object(line: str) -> Any:
+    try:
+        return parse_json(line)
+    except ValueError as error:
+        raise StreamError(f"not valid JSON: {str(error).removeprefix('line 1: ')}") from None
+
+
+def _jsonl(stream: Stream, path: Path, allow_outside: bool = False) -> None:
     inner = Stream()
     # not splitlines(): JSON text may hold U+2028 and its like inside a line
     for number, line in enumerate(read_text(path).split("\n"), start=1):
         if not line.strip():
             continue
         try:
-            _line(inner, json.loads(line), path.parent)
-        except (json.JSONDecodeError, RecursionError) as error:
-            raise StreamError(f"'{path}' line {number}: not valid JSON: {error}") from None
+            _line(inner, _object(line), path.parent, allow_outside)
         except StreamError as error:
             raise StreamError(f"'{path}' line {number}: {error}") from None
     stream.extend(inner)
@@ -112,23 +139,26 @@ READERS: dict[str, Callable[[Stream, Path], None]] = {
 }
 
 
-def _folder(stream: Stream, folder: Path) -> None:
+def _folder(stream: Stream, folder: Path, allow_outside: bool) -> None:
     found = [path for path in sorted(folder.iterdir()) if path.is_file() and path.suffix.lower() in READERS]
     if not found:
         raise StreamError(f"folder '{folder}' holds no file that can be read; allowed: {', '.join(READERS)}")
     for path in found:
-        READERS[path.suffix.lower()](stream, path)
+        _file(stream, path, allow_outside)
 
 
-def _file(stream: Stream, path: Path) -> None:
+def _file(stream: Stream, path: Path, allow_outside: bool) -> None:
     reader = READERS.get(path.suffix.lower())
     if reader is None:
         raise StreamError(f"'{path}' has suffix '{path.suffix}'; allowed: {', '.join(READERS)}, or a folder of them")
-    reader(stream, path)
+    if reader is _jsonl:
+        _jsonl(stream, path, allow_outside)
+    else:
+        reader(stream, path)
 
 
 @checked()
-def load_stream(path: str | Path) -> Stream:
+def load_stream(path: str | Path, allow_outside: bool = False) -> Stream:
     """Read a file, or a folder of files, as a stream.
 
     Parameters
@@ -139,6 +169,8 @@ def load_stream(path: str | Path) -> Stream:
         ``{"text_file": path}``, ``{"image": path}``, ``{"audio": path}``, ``{"dna": ..}``, ``{"dna_file": path}``,
         ``{"question": .., "answer": ..}``, each with an optional ``"fact": id``; paths are relative to that file. Of a folder, the
         files with these suffixes are read in sorted order.
+    allow_outside : bool
+        Whether a ``.jsonl`` may name files outside its own folder, by ``..``, from the root or through links.
 
     Returns
     -------
@@ -153,9 +185,9 @@ def load_stream(path: str | Path) -> Stream:
     stream = Stream(path.stem or "stream", config={"loaded_from": path.name})
     try:
         if path.is_dir():
-            _folder(stream, path)
+            _folder(stream, path, allow_outside)
         else:
-            _file(stream, existing(path, "stream"))
+            _file(stream, existing(path, "stream"), allow_outside)
     except OSError as error:
         raise StreamError(f"'{path}' cannot be read: {error.strerror or error}") from None
     if not stream.parts:

@@ -5,9 +5,32 @@ from dataclasses import dataclass
 import numpy as np
 
 from memlens.dims import Modality
+from memlens.errors import StreamError
+from memlens.user_input import check_unicode
 
 #: Kinds of parts that take positions of the stream.
 KINDS = {"text": Modality.TEXT, "image": Modality.IMAGE, "audio": Modality.AUDIO, "dna": Modality.DNA}
+
+
+def refuse_surrogates(text: str, what: str) -> None:
+    """Refuse text that UTF-8 cannot write.
+
+    Parameters
+    ----------
+    text : str
+        Checked.
+    what : str
+        What it is, for the error.
+
+    Raises
+    ------
+    StreamError
+        With the place of the first lone surrogate.
+    """
+    try:
+        check_unicode(text, what)
+    except ValueError as error:
+        raise StreamError(str(error)) from None
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,6 +50,11 @@ class StreamPart:
         Id of the fact that it states or asks for, -1 for none.
     group : str
         Of a question: what sets it apart from others, "" for nothing.
+
+    Raises
+    ------
+    StreamError
+        When a text, an answer or a group holds a lone surrogate.
     """
 
     kind: str
@@ -35,6 +63,11 @@ class StreamPart:
     answer: str = ""
     fact: int = -1
     group: str = ""
+
+    def __post_init__(self) -> None:
+        refuse_surrogates(self.text, self.kind)
+        refuse_surrogates(self.answer, "answer")
+        refuse_surrogates(self.group, "group")
 
     def __repr__(self) -> str:
         fact = f", fact {self.fact}" if self.fact >= 0 else ""

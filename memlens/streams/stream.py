@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from tokenizers import Tokenizer
@@ -18,9 +18,14 @@ from memlens.errors import StreamError
 from memlens.streams.codecs import check_dna, encode_audio, encode_image
 from memlens.streams.encode import encode_parts
 from memlens.streams.encoded import EncodedStream
-from memlens.streams.files import as_path, existing, read_audio, read_image
-from memlens.streams.parts import KINDS, StreamPart
+from memlens.streams.files import as_path, existing, read_audio
+from memlens.streams.images import pixels_of
+from memlens.streams.parts import KINDS, StreamPart, refuse_surrogates
 from memlens.streams.samples import SPEECH_RATE
+from memlens.user_input import parse_json
+
+if TYPE_CHECKING:
+    import PIL.Image
 
 _FORMAT = "memlens-stream-2"
 #: What numpy, zipfile and json raise on damaged files.
@@ -28,6 +33,14 @@ _UNREADABLE = (
     OSError, ValueError, KeyError, TypeError, AttributeError, EOFError, RuntimeError, MemoryError, zlib.error,
     zipfile.BadZipFile, zipfile.LargeZipFile,
 )  # fmt: skip
+
+
+def _written(config: dict[str, Any]) -> str:
+    """A config as JSON."""
+    try:
+        return json.dumps(config, ensure_ascii=False)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise StreamError(f"the config of a stream holds what JSON cannot: {error}; remove it") from None
 
 
 def _fact_id(fact: int | None) -> int:
@@ -67,6 +80,8 @@ class Stream:
             raise StreamError(f"the name of a stream is {self.name!r}, expected a text")
         if not isinstance(self.config, dict):
             raise StreamError(f"the config of a stream is {self.config!r}, expected a dict")
+        refuse_surrogates(self.name, "the name of a stream")
+        refuse_surrogates(_written(self.config), "the config of a stream, as JSON,")
 
     def __repr__(self) -> str:
         n_part = Counter(part.kind for part in self.parts)
@@ -102,13 +117,13 @@ class Stream:
             raise StreamError(f"text is {text!r}, expected a text of at least one character")
         return self._add(StreamPart("text", text=text, fact=_fact_id(fact)))
 
-    def image(self, image: np.ndarray | str | Path, fact: int | None = None) -> Self:
+    def image(self, image: "np.ndarray | str | Path | PIL.Image.Image", fact: int | None = None) -> Self:
         """Add an image.
 
         Parameters
         ----------
-        image : uint8 or float [row, column] or [row, column, 3], or str or Path
-            The image (see ``encode_image``), or the path of a PNG or JPEG.
+        image : uint8 or float [row, column] or [row, column, 3], str or Path, or one of Pillow's images
+            The image (see ``encode_image``), or the path of a PNG or JPEG (see ``read_image``).
         fact : int, optional
             Id of the fact that it states.
 
@@ -122,8 +137,8 @@ class Stream:
         StreamError
             For another shape, dtype or range, or a file that cannot be read.
         """
-        array = read_image(image) if isinstance(image, str | Path) else image
-        return self._add(StreamPart("image", payload=encode_image(array).payload, fact=_fact_id(fact)))
+        payload = encode_image(pixels_of(image)).payload
+        return self._add(StreamPart("image", payload=payload, fact=_fact_id(fact)))
 
     def audio(self, wave: np.ndarray | str | Path, rate: int | None = None, fact: int | None = None) -> Self:
         """Add a sound.
@@ -276,10 +291,8 @@ class Stream:
         described = [{name: getattr(part, name) for name in named} for part in self.parts]
         head = {"format": _FORMAT, "name": self.name, "seed": self.seed, "config": self.config, "parts": described}
         arrays = {f"payload_{i}": part.payload for i, part in enumerate(self.parts) if part.payload is not None}
-        try:
-            encoded = np.frombuffer(json.dumps(head).encode(), dtype=np.uint8)
-        except (TypeError, ValueError) as error:
-            raise StreamError(f"the config of a stream holds what JSON cannot: {error}; remove it") from None
+        _written(self.config)  # it may have changed since
+        encoded = np.frombuffer(json.dumps(head).encode(), dtype=np.uint8)
         buffer = io.BytesIO()
         np.savez_compressed(buffer, stream=encoded, **arrays)  # pyright: ignore[reportArgumentType]
         try:
@@ -300,7 +313,7 @@ class Stream:
         path = existing(path, "stream")
         try:
             with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as file:
-                head = json.loads(file["stream"].tobytes().decode())
+                head = parse_json(file["stream"].tobytes().decode())
                 if head["format"] != _FORMAT:
                     raise StreamError(f"'{path}' has format {head['format']!r}, expected {_FORMAT!r}")
                 parts = [_part(i, entry, file) for i, entry in enumerate(head["parts"])]
