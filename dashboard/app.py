@@ -1,4 +1,4 @@
-"""The dashboard: ``memlens open RUN``, or ``streamlit run dashboard/app.py -- RUN``."""
+"""The dashboard, which ``memlens open RUN`` starts behind server.py."""
 
 import streamlit as st
 

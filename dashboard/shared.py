@@ -74,28 +74,54 @@ def show_result(name: str, dataset: "xr.Dataset", whole: "xr.Dataset | None" = N
     st.caption(escape_markdown(caption if whole is None else f"The whole recording: {caption}"))
 
 
+@st.cache_data(show_spinner="Looking for recordings")
+def find_recordings(root: str) -> dict[str, str]:
+    """Path of each recording in the folder that the dashboard was started on, by id. Nothing else is ever opened."""
+    from memlens.recording.reading.folder import recordings_in
+
+    return {ident: str(path) for ident, path in recordings_in(Path(root)).items()}
+
+
 def choose_recording() -> None:
     """Draw the sidebar in which a recording is chosen, and say what it is."""
-    given = sys.argv[1] if len(sys.argv) > 1 else ""
+    root = sys.argv[1] if len(sys.argv) > 1 else ""
+    offered = find_recordings(root) if root else {}
+    asked = st.query_params.get("run", "")
+    if asked in offered:
+        st.session_state["run"] = asked
     with st.sidebar:
-        st.text_input("Recording", given, key="run", bind="query-params", placeholder="folder of a recording")
-        if st.button("Read again", icon=":material/refresh:", help="After the recording has grown"):
-            open_recording.clear()
-            run_analysis.clear()
-            question_table.clear()
-        if not st.session_state["run"]:
-            st.info("Give the folder that `memlens record -o` wrote.")
+        if not offered:
+            st.info("No recording was given. Start this page with `memlens open RUN`.")
             st.stop()
+        st.selectbox(
+            "Recording",
+            list(offered),
+            format_func=lambda ident: Path(offered[ident]).name,
+            key="run",
+            on_change=_note_choice,
+        )
+        if st.button("Read again", icon=":material/refresh:", help="After the recording has grown"):
+            for cached in (open_recording, run_analysis, question_table, find_recordings):
+                cached.clear()
+        if asked and asked not in offered:
+            # the same words whatever was asked for: the address says nothing of what else is on this machine
+            st.warning("The recording that the address names is not one of those in this folder; choose one above.")
+            st.stop()
+        _note_choice()
         info = recording().info
         st.text(f"{info.model}, policy {info.policy}")
         st.text(f"{info.n_token:,} tokens" + ("" if info.complete else ", not complete"))
         st.caption(escape_markdown(f"{info.created}, {info.dtype}, id {info.id}"))
 
 
+def _note_choice() -> None:
+    """Put the id of the chosen recording into the address, which may then be kept or shared."""
+    st.query_params["run"] = st.session_state["run"]
+
+
 def recording_path() -> str:
-    """Path of the chosen recording: the folder itself, or the ``recording`` folder inside a demo's."""
-    chosen = Path(st.session_state["run"])
-    return str(chosen / "recording" if (chosen / "recording").is_dir() else chosen)
+    """Path of the chosen recording, which is one of `find_recordings`."""
+    return find_recordings(sys.argv[1])[st.session_state["run"]]
 
 
 def recording() -> "Recording":

@@ -5,6 +5,7 @@ from argparse import Namespace
 from typing import Any
 
 from memlens.cli import arguments
+from memlens.cli.say import say
 from memlens.errors import AnalysisError
 from memlens.user_input import parse_json
 
@@ -56,9 +57,9 @@ def run(args: Namespace) -> None:
     notes = json.loads((written / "manifest.json").read_text(encoding="utf-8"))["analyses"]
     for told in notes:
         if told["note"]:
-            print(f"{told['analysis']}: {told['note']}")
-    print(f"data: {written / 'data'}")
-    print(f"report: {written / 'report.html'}")
+            say(f"{told['analysis']}: {told['note']}")
+    say(f"data: {written / 'data'}")
+    say(f"report: {written / 'report.html'}")
 
 
 def choice(args: Namespace) -> dict[str, dict[str, Any]]:

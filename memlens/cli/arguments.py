@@ -7,6 +7,8 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from memlens.cli.say import say
+
 _UNITS = {"K": 1_000, "M": 1_000_000}
 
 
@@ -89,7 +91,7 @@ def warnings_in_one_line() -> Iterator[None]:
     """Print each warning as one line, without the place in the code that it comes from."""
 
     def show(message: Warning | str, *_: object, **__: object) -> None:
-        print(f"memlens: warning: {message}", file=sys.stderr)
+        say(f"memlens: warning: {message}", stderr=True)
 
     with warnings.catch_warnings():
         warnings.simplefilter("always")

@@ -3,6 +3,8 @@
 from argparse import Namespace
 from typing import Any
 
+from memlens.cli.say import say, say_json
+
 
 def add(commands: Any) -> None:
     """Add this command."""
@@ -25,9 +27,7 @@ def run(args: Namespace) -> None:
     parent, child = (locate.opened(folder) for folder in (args.parent, args.child))
     found = compare(parent, child).summary()
     if args.json:
-        import json
-
-        print(json.dumps(found, indent=2))
+        say_json(found)
         return
     first, distances = found.pop("first"), found.pop("by_distance")
     begins = "nothing differs" if first is None else f"segment {first['segment']}, {first['point']}"
@@ -35,6 +35,6 @@ def run(args: Namespace) -> None:
     table.pairs({"first difference": begins, "points changed": points,
                  **{name.replace("_", " "): value for name, value in found.items()}})  # fmt: skip
     if distances:
-        print()
+        say()
         rows = [(f"{d['low']:,} to {d['high']:,}", d["n"], d["loss_change"], d["correct_change"]) for d in distances]
         table.show(("distance of the fact", "questions", "loss change, nat/token", "exactness change"), rows)

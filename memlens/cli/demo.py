@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from memlens import __version__
 from memlens.cli import arguments
+from memlens.cli.say import say
 
 if TYPE_CHECKING:
     from memlens.recording.reading.info import RecordingInfo
@@ -54,9 +55,9 @@ def run(args: Namespace) -> None:
         recorded = recording.open(out / "recording")
         written = report.write_report(recorded, out / "report", model=model, workers=args.workers, progress=show)
     _summary(recorded.info, analysis.retention(recorded))
-    print(f"\nreport:     {written / 'report.html'}")
-    print(f"recording:  {out / 'recording'}")
-    print(f"dashboard:  memlens open {out}")
+    say(f"\nreport:     {written / 'report.html'}")
+    say(f"recording:  {out / 'recording'}")
+    say(f"dashboard:  memlens open {out}")
 
 
 def _prepare(out: Path, overwrite: bool, n_token: int) -> None:
@@ -84,8 +85,8 @@ def _summary(info: "RecordingInfo", retention: Any) -> None:
     """Print accuracy by distance and modality, speed and memory."""
     from memlens.cli import table
 
-    print(f"\n{info.n_token:,} tokens through '{info.model}', policy '{info.policy}'\n")
-    print("Share of questions answered exactly, by distance and by what was asked for:\n")
+    say(f"\n{info.n_token:,} tokens through '{info.model}', policy '{info.policy}'\n")
+    say("Share of questions answered exactly, by distance and by what was asked for:\n")
     bins = zip(retention["bin_low"].values, retention["bin_high"].values, strict=True)
     names = [f"{low:,.0f} to {high:,.0f}" for low, high in bins]
     accuracy = retention["accuracy"].transpose("bin", "modality").values
@@ -96,4 +97,4 @@ def _summary(info: "RecordingInfo", retention: Any) -> None:
         ("questions", *map(str, retention["modality"].values)), [("all", *map(int, retention["overall_n"].values))]
     )
     speed = info.n_token / info.wall_seconds
-    print(f"\n{speed:,.0f} tokens/s, peak memory {info.peak_rss_bytes / 2**20:,.0f} MiB")
+    say(f"\n{speed:,.0f} tokens/s, peak memory {info.peak_rss_bytes / 2**20:,.0f} MiB")

@@ -5,6 +5,7 @@ from argparse import Namespace
 from typing import Any
 
 from memlens.cli import arguments
+from memlens.cli.say import say, say_json
 
 
 def add(commands: Any) -> None:
@@ -59,9 +60,7 @@ def run(args: Namespace) -> None:
             progress=show,
         )
     if args.json:
-        import json
-
-        print(json.dumps(evaluation.as_dict(questions=args.questions), indent=2))
+        say_json(evaluation.as_dict(questions=args.questions))
     else:
         _show(evaluation.as_dict())
 
@@ -71,8 +70,8 @@ def _show(measured: dict[str, Any]) -> None:
     from memlens.cli import table
 
     seeds = " ".join(map(str, measured["seeds"]))
-    print(f"{measured['model']['name']}: {measured['task']}, {measured['n_token']:,} tokens, seeds {seeds}")
-    print(
+    say(f"{measured['model']['name']}: {measured['task']}, {measured['n_token']:,} tokens, seeds {seeds}")
+    say(
         f"{measured['tokens_per_second']:,.0f} tokens/s, peak memory {measured['peak_rss_bytes'] / 2**20:,.0f} MiB, "
         f"state {measured['state_bytes']:,} bytes a stream\n"
     )
@@ -85,7 +84,7 @@ def _show(measured: dict[str, Any]) -> None:
     rows = [row for entry in results for row in _slice_rows(entry)]
     table.show(head, rows) if len(results) > 1 else table.show(head[:-1], [row[:-1] for row in rows])
     if any(row[4].endswith(" W") for row in rows):
-        print("\nW: Wilson interval, where the bootstrap has no width")
+        say("\nW: Wilson interval, where the bootstrap has no width")
 
 
 def _slice_rows(entry: dict[str, Any]) -> list[tuple[Any, ...]]:

@@ -3,6 +3,8 @@
 from argparse import Namespace
 from typing import Any
 
+from memlens.cli.say import say
+
 
 def add(commands: Any) -> None:
     """Add this command."""
@@ -23,4 +25,4 @@ def run(args: Namespace) -> None:
 
     opened = locate.opened(args.run_folder)
     (opened.to_zarr if args.to == "zarr" else opened.to_parquet)(args.out)
-    print(f"exported: {args.out}")
+    say(f"exported: {args.out}")

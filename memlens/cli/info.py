@@ -1,9 +1,11 @@
 """``memlens info RUN_OR_MODEL``."""
 
-import json
 from argparse import Namespace
 from pathlib import Path
 from typing import Any
+
+from memlens.cli.say import say, say_json
+from memlens.plain import plain
 
 
 def add(commands: Any) -> None:
@@ -33,10 +35,10 @@ def run(args: Namespace) -> None:
 
         facts = info.facts(locate.opened(args.what))
     if args.json:
-        print(json.dumps(facts, indent=2))
+        say_json(facts)
         return
     title, rows, commands = info.reading(facts, args.what)
-    print(f"{table.plain(title)}\n")
+    say(f"{plain(title)}\n")
     table.wrapped(rows)
-    print("\nWhat to do next:")
+    say("\nWhat to do next:")
     table.pairs(commands, indent=2)

@@ -72,6 +72,18 @@ def recording(run: str) -> Path:
     return path / "recording" if (path / "recording").is_dir() else path
 
 
+def root(run: str) -> Path:
+    """Resolved folder that a dashboard shows: of one recording, or one in which recordings lie; RecordingError where it is neither."""
+    from memlens.recording.reading.folder import recordings_in
+
+    folder = recording(run).resolve()
+    if not recordings_in(folder):
+        raise RecordingError(
+            f"no recording at '{run}': neither the folder is one nor those in it; give a folder that 'memlens record -o' wrote"
+        )
+    return folder
+
+
 def opened(run: str) -> "Recording":
     """The recording of a run, opened: where a path of the command line becomes a recording."""
     from memlens import recording as recordings

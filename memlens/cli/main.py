@@ -35,7 +35,9 @@ from memlens.cli import (
     train,
     verify,
 )
+from memlens.cli.say import say
 from memlens.errors import MemlensError, closest
+from memlens.plain import plain
 
 COMMANDS = (
     demo, record, replay, compare, sweep, verify, export, open_run, analyse, report, info, points, evaluate, train,
@@ -46,7 +48,7 @@ class Parser(argparse.ArgumentParser):
     """A parser whose errors are one line; a wrong command names the closest ones."""
 
     def error(self, message: str) -> NoReturn:
-        sys.stderr.write(f"memlens: error: {message} (see {self.prog} --help)\n")
+        say(f"memlens: error: {plain(message)} (see {self.prog} --help)", stderr=True)
         raise SystemExit(2)
 
     def _check_value(self, action: argparse.Action, value: object) -> None:
@@ -97,8 +99,8 @@ def _line(error: Exception) -> str:
 
 def _fail(message: str, code: int) -> int:
     if os.environ.get("MEMLENS_DEBUG") == "1":
-        traceback.print_exc()
-    print(message, file=sys.stderr)
+        say(traceback.format_exc(), stderr=True)
+    say(plain(message), stderr=True)
     return code
 
 

@@ -11,9 +11,12 @@ def add(commands: Any) -> None:
     parser = commands.add_parser(
         "open",
         help="look at a recording in the browser",
-        description="Start the dashboard on a recording. It listens on this machine only; end it with Ctrl-C.",
+        description="Start the dashboard on a recording, or on all that lie in a folder. It listens on this machine only, answers to the "
+        "names 127.0.0.1 and localhost only, and shows nothing that is not in that folder; end it with Ctrl-C.",
     )
-    parser.add_argument("recording", metavar="RUN", help="folder of the recording")
+    parser.add_argument(
+        "recording", metavar="RUN", help="folder of the recording, or the folder that recordings lie in"
+    )
     parser.add_argument("--port", type=arguments.port, default=8501, help="port to listen on (8501)")
     parser.add_argument("--headless", action="store_true", help="start no browser")
     parser.set_defaults(run=run, interrupted="")
@@ -26,11 +29,9 @@ def run(args: Namespace) -> None:
 
     from memlens.cli import locate
 
-    path = locate.recording(args.recording).resolve()
-    from memlens import recording
+    path = locate.root(args.recording)
     from memlens.resources import dashboard_app
 
-    recording.open(path)
     settings = {
         "server.port": args.port,
         "server.address": "127.0.0.1",
@@ -42,7 +43,8 @@ def run(args: Namespace) -> None:
         "client.toolbarMode": "viewer",
     }
     options = [f"--{name}={value}" for name, value in settings.items()]
+    # the server refuses other hosts too; this is Streamlit's own check of WebSockets
+    options += [f"--server.allowedHosts={host}" for host in ("127.0.0.1", "localhost")]
+    server = dashboard_app().with_name("server.py")
     sys.stdout.flush()
-    os.execv(
-        sys.executable, [sys.executable, "-m", "streamlit", "run", str(dashboard_app()), *options, "--", str(path)]
-    )
+    os.execv(sys.executable, [sys.executable, "-m", "streamlit", "run", str(server), *options, "--", str(path)])

@@ -6,6 +6,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, Protocol
 
+from memlens.cli.say import say
+from memlens.plain import plain
+
 _SECONDS_BETWEEN_LINES = 10.0
 #: Figures side by side in the table.
 _ACROSS = 4
@@ -51,9 +54,9 @@ def _panel() -> Iterator[Progress]:
         def show(done: int, total: int, what: str, figures: Mapping[str, float] = {}, /) -> None:
             task = what.partition(":")[0]
             if task not in tasks:
-                tasks[task] = panel.add_task(escape(what), total=total)
+                tasks[task] = panel.add_task(escape(plain(what)), total=total)
             panel.figures = figures or panel.figures
-            panel.update(tasks[task], completed=done, total=total, description=escape(what))
+            panel.update(tasks[task], completed=done, total=total, description=escape(plain(what)))
 
         yield show
 
@@ -67,7 +70,7 @@ def _table(figures: Mapping[str, float]) -> Any:
     for _ in range(_ACROSS):
         table.add_column(style="dim")
         table.add_column(justify="right")
-    cells = [cell for name, value in figures.items() for cell in (escape(name), f"{value:.4g}")]
+    cells = [cell for name, value in figures.items() for cell in (escape(plain(name)), f"{value:.4g}")]
     for start in range(0, len(cells), 2 * _ACROSS):
         table.add_row(*cells[start : start + 2 * _ACROSS])
     return table
@@ -84,6 +87,6 @@ def _lines() -> Progress:
         if done < total and now - last.get(task, began[task]) < _SECONDS_BETWEEN_LINES:
             return
         last[task] = now
-        print(f"{what}: {done:,} of {total:,} ({now - began[task]:.0f} s)", file=sys.stderr, flush=True)
+        say(f"{plain(what)}: {done:,} of {total:,} ({now - began[task]:.0f} s)", stderr=True, flush=True)
 
     return show

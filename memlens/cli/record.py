@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from memlens.cli import arguments
+from memlens.cli.say import say
 
 if TYPE_CHECKING:
     from memlens.recording import RecordOptions
@@ -92,8 +93,8 @@ def run(args: Namespace) -> None:
     model = load_memory_model(folder, policy=args.policy)
     with progress() as show:
         recording.record(model, stream, args.out, options.replace(progress=show))
-    print(f"recording: {args.out}")
-    print(f"look at it: memlens info {args.out}, memlens open {args.out}")
+    say(f"recording: {args.out}")
+    say(f"look at it: memlens info {args.out}, memlens open {args.out}")
 
 
 def _streams(args: Namespace, folder: Path, options: "RecordOptions") -> None:
@@ -121,6 +122,6 @@ def _streams(args: Namespace, folder: Path, options: "RecordOptions") -> None:
     with progress() as show:
         for one in results:
             done.append(one)
-            print(one, flush=True)
+            say(one, flush=True)
             show(len(done), len(files), "streams recorded")
     batch.failed(done)

@@ -4,6 +4,7 @@ from argparse import Namespace
 from typing import Any
 
 from memlens.cli import arguments
+from memlens.cli.say import say
 
 
 def add(commands: Any) -> None:
@@ -48,5 +49,5 @@ def run(args: Namespace) -> None:
             interventions=changes,
             options=recording.RecordOptions(progress=show),
         )
-    print(f"recording: {args.out}")
-    print(f"look at it: memlens compare {args.recording} {args.out}")
+    say(f"recording: {args.out}")
+    say(f"look at it: memlens compare {args.recording} {args.out}")

@@ -4,6 +4,7 @@ from argparse import Namespace
 from typing import Any
 
 from memlens.cli import arguments
+from memlens.cli.say import say
 
 
 def add(commands: Any) -> None:
@@ -34,4 +35,4 @@ def run(args: Namespace) -> None:
     model = locate.model_of(opened, args.model)
     with progress() as show:
         written = report.write_report(opened, args.out, model=model, workers=args.workers, progress=show)
-    print(f"report: {written / 'report.html'}")
+    say(f"report: {written / 'report.html'}")

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from memlens.cli import arguments
+from memlens.cli.say import say
 
 
 def add(commands: Any) -> None:
@@ -63,4 +64,4 @@ def run(args: Namespace) -> None:
     names = ("segment", "entry", "factual", "action", "executed")
     rows = [(*(found[name].values[i].item() for name in names), float(total[i])) for i in largest]
     table.show(("segment", "entry", "factual", "forced", "executed", "loss change, nat/token, all questions"), rows)
-    print(f"\n{len(total)} targets, {found.sizes['question']} questions: {args.out}")
+    say(f"\n{len(total)} targets, {found.sizes['question']} questions: {args.out}")

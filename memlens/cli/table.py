@@ -4,6 +4,9 @@ import shutil
 import textwrap
 from collections.abc import Sequence
 
+from memlens.cli.say import say
+from memlens.plain import plain
+
 #: Columns that text is wrapped at, however wide the terminal is.
 MAX_WIDTH = 110
 
@@ -18,12 +21,13 @@ def show(head: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
     rows : list of tuples
         Values, one for each column.
     """
+    head = [plain(name) for name in head]
     cells = [[_cell(value) for value in row] for row in rows]
     right = [bool(rows) and all(isinstance(row[i], int | float) for row in rows) for i in range(len(head))]
-    width = [max(len(line[i]) for line in [list(head), *cells]) for i in range(len(head))]
-    for line in [list(head), ["-" * w for w in width], *cells]:
+    width = [max(len(line[i]) for line in [head, *cells]) for i in range(len(head))]
+    for line in [head, ["-" * w for w in width], *cells]:
         parts = [text.rjust(w) if r else text.ljust(w) for text, w, r in zip(line, width, right, strict=True)]
-        print("  ".join(parts).rstrip())
+        say("  ".join(parts).rstrip())
 
 
 def pairs(rows: dict[str, object], *, indent: int = 0) -> None:
@@ -36,9 +40,10 @@ def pairs(rows: dict[str, object], *, indent: int = 0) -> None:
     indent : int
         Characters before each line.
     """
-    width = max(map(len, rows), default=0)
-    for name, value in rows.items():
-        print(f"{' ' * indent}{name.ljust(width)}  {_cell(value)}")
+    named = {plain(name): value for name, value in rows.items()}
+    width = max(map(len, named), default=0)
+    for name, value in named.items():
+        say(f"{' ' * indent}{name.ljust(width)}  {_cell(value)}")
 
 
 def wrapped(rows: dict[str, str]) -> None:
@@ -48,12 +53,7 @@ def wrapped(rows: dict[str, str]) -> None:
     for name, text in rows.items():
         lines = textwrap.wrap(plain(text), max(20, across - label - 2), break_on_hyphens=False) or [""]
         for first, line in zip([name, *[""] * len(lines)], lines, strict=False):
-            print(f"{first.ljust(label)}  {line}")
-
-
-def plain(text: str) -> str:
-    """The text with control characters shown, not sent."""
-    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
+            say(f"{first.ljust(label)}  {line}")
 
 
 def _cell(value: object) -> str:

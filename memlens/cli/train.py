@@ -3,6 +3,8 @@
 from argparse import Namespace
 from typing import Any
 
+from memlens.cli.say import say
+
 
 def add(commands: Any) -> None:
     """Add this command."""
@@ -26,4 +28,4 @@ def run(args: Namespace) -> None:
         return
     with progress() as show:
         training.train(args.config, args.out, resume=args.resume, progress=show)
-    print(f"model: {args.out}")
+    say(f"model: {args.out}")

@@ -1,8 +1,9 @@
 """``memlens verify RUN``."""
 
-import json
 from argparse import Namespace
 from typing import Any
+
+from memlens.cli.say import say, say_json
 
 
 def add(commands: Any) -> None:
@@ -30,5 +31,5 @@ def run(args: Namespace) -> int:
         model=locate.model(args.model) if args.model else None,
         parent=locate.recording(args.parent) if args.parent else None,
     )
-    print(json.dumps(found.to_dict(), indent=2) if args.json else found)
+    say_json(found.to_dict()) if args.json else say(found)
     return 0 if found.ok else 1

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from memlens import __version__
+from memlens.plain import csv_cell
 from memlens.provenance import file_sha256
 from memlens.report.section import Section
 
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 
 def write_data(dataset: "xr.Dataset", name: str, folder: Path) -> list[Path]:
     """Write a result as JSON, and as one CSV for each set of variables that share their dims.
+
+    In a CSV, a text that a spreadsheet would take for a formula has a quote before it; in the JSON, texts are as they were.
 
     Parameters
     ----------
@@ -34,6 +37,8 @@ def write_data(dataset: "xr.Dataset", name: str, folder: Path) -> list[Path]:
     list[Path]
         The files, the JSON first.
     """
+    import pandas as pd
+
     folder.mkdir(exist_ok=True)
     whole = folder / f"{name}.json"
     whole.write_text(json.dumps(_plain(dataset.to_dict()), indent=1, allow_nan=False), encoding="utf-8")
@@ -45,10 +50,13 @@ def write_data(dataset: "xr.Dataset", name: str, folder: Path) -> list[Path]:
         path = folder / f"{name}.{'-'.join(dims) or 'scalars'}.csv"
         table = dataset[variables]
         if dims:
-            table.to_dataframe().reset_index().to_csv(path, index=False)
+            frame = table.to_dataframe().reset_index()
         else:
-            lines = [f"{variable},{table[variable].item()}" for variable in variables]
-            path.write_text("\n".join(["name,value", *lines]) + "\n", encoding="utf-8")
+            values = [table[variable].item() for variable in variables]
+            frame = pd.DataFrame({"name": variables, "value": pd.Series(values, dtype=object)})
+        texts = frame.select_dtypes(include=["object", "string", "category"]).columns
+        frame[texts] = frame[texts].astype(object).map(csv_cell)
+        frame.to_csv(path, index=False)
         written.append(path)
     return written
 

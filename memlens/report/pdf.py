@@ -85,7 +85,7 @@ def _front(recording: "RecordingLike", sections: Sequence[Section]) -> "Sheet":
                 page.text(
                     0.07 + at * step,
                     bottom - 0.065 - 0.028 * line,
-                    cell,
+                    matplotlib_text(cell),
                     fontsize=7.5,
                     weight="bold" if line == 0 or at == 0 else "normal",
                     color=INK,

@@ -6,6 +6,7 @@ import socket
 import subprocess
 import sys
 import time
+import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -22,9 +23,11 @@ FLAGS = [
     "--disable-component-update",
     "--disable-sync",
     "--no-first-run",
+    # a name that leads here, as after DNS rebinding
+    "--host-resolver-rules=MAP elsewhere.example 127.0.0.1",
 ]
 
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no chromium on this machine")
+needs_chromium = pytest.mark.skipif(CHROMIUM is None, reason="no chromium on this machine")
 
 
 def free_port() -> int:
@@ -74,11 +77,12 @@ def page(tmp_path: Path) -> Iterator[Any]:
             tmp_path / "profile", executable_path=CHROMIUM, args=FLAGS, viewport={"width": 1400, "height": 1000}
         )
         page = browser.new_page()
-        page.set_default_timeout(90_000)
+        page.set_default_timeout(60_000)
         yield page
         browser.close()
 
 
+@needs_chromium
 def test_a_click_in_the_map_picks_a_slot(address: str, page: Any) -> None:
     foreign: list[str] = []
 
@@ -105,9 +109,60 @@ def test_a_click_in_the_map_picks_a_slot(address: str, page: Any) -> None:
     assert foreign == []
 
 
+@needs_chromium
 def test_an_analysis_is_chosen_by_its_question_and_drawn(address: str, page: Any) -> None:
     page.goto(f"{address}/analyses")
-    page.get_by_role("combobox").click()
+    page.get_by_role("combobox", name="Question").click()
     page.get_by_role("option", name="How full is the store").click()
     page.locator(".main-svg").first.wait_for()
     page.get_by_text("Level 0 ends with").wait_for()
+
+
+def test_every_answer_closes_the_page(address: str) -> None:
+    with urllib.request.urlopen(address, timeout=10) as answer:
+        headers = answer.headers
+    assert "frame-ancestors 'none'" in headers["Content-Security-Policy"]
+    assert "default-src 'self'" in headers["Content-Security-Policy"]
+    assert headers["X-Frame-Options"] == "DENY"
+    assert headers["X-Content-Type-Options"] == "nosniff"
+
+
+@pytest.mark.parametrize("path", ["/", "/_stcore/health", "/_stcore/host-config", "/_stcore/stream"])
+def test_another_host_name_gets_nothing(address: str, path: str) -> None:
+    upgrade = {
+        "Connection": "Upgrade",
+        "Upgrade": "websocket",
+        "Sec-WebSocket-Version": "13",
+        "Sec-WebSocket-Key": "AAAAAAAAAAAAAAAAAAAAAA==",
+    }
+    for more in ({}, upgrade):
+        asked = urllib.request.Request(f"{address}{path}", headers={"Host": "elsewhere.example", **more})
+        with pytest.raises(urllib.error.HTTPError) as refused:
+            urllib.request.urlopen(asked, timeout=10)
+        assert refused.value.code in (400, 403)
+        assert b"planted" not in refused.value.read()
+
+
+@needs_chromium
+def test_a_page_of_another_name_sees_nothing(address: str, page: Any) -> None:
+    page.goto(address)
+    page.get_by_text("Decisions of the controller").wait_for()
+    page.goto(address.replace("127.0.0.1", "elsewhere.example"))
+    assert "Invalid host" in page.content()
+    assert "planted" not in page.content()
+
+
+@needs_chromium
+def test_hostile_text_runs_nothing(hostile: Path, page: Any) -> None:
+    with served(hostile, "--headless") as address:
+        said: list[str] = []
+        page.on("dialog", lambda dialog: (said.append(dialog.message), dialog.dismiss()))
+        page.goto(address)
+        page.get_by_text("=1<img src=x").first.wait_for()
+        page.get_by_role("link", name="Slots").click()
+        page.get_by_text("One slot").wait_for()
+        page.locator("g.points path.point").first.wait_for()
+        page.wait_for_timeout(2000)
+        assert said == []
+        assert page.locator("img[src='x']").count() == 0
+        assert page.locator("a[href^='javascript']").count() == 0

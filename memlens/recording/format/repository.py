@@ -33,9 +33,14 @@ def create_repository(path: Path) -> icechunk.Repository:
     return icechunk.Repository.create(_storage(path))
 
 
+def is_repository(path: Path) -> bool:
+    """Whether a folder looks like a recording's; it may be damaged all the same."""
+    return (path / "refs").is_dir() and (path / "snapshots").is_dir()
+
+
 def open_repository(path: Path) -> icechunk.Repository:
     """Open a repository that is there; RecordingError when there is none or it is damaged."""
-    if not (path / "refs").is_dir() or not (path / "snapshots").is_dir():
+    if not is_repository(path):
         raise RecordingError(f"no recording at '{path}'; give a folder that `memlens record -o` wrote")
     try:
         return icechunk.Repository.open(_storage(path), config=_config())

@@ -6,6 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from memlens.plain import plain
+
 #: Half-open ranges (first, after) of segments.
 Ranges = tuple[tuple[int, int], ...]
 
@@ -86,8 +88,8 @@ class Verification:
         lines = [
             f"recording  {self.path} ({self.id or 'id unknown'}{'' if self.complete else ', not complete'})",
             f"read       {self.n_file:,} files, {self.n_byte / 1e6:,.1f} MB, {self.n_segment:,} segments",
-            *(f"damaged    {damage}" for damage in self.damages),
-            *(f"note       {note}" for note in self.notes),
+            *(f"damaged    {plain(damage)}" for damage in self.damages),
+            *(f"note       {plain(note)}" for note in self.notes),
             f"good       {spelled(self.good) if self.good else 'no segments'}",
         ]
         if self.damages and self.good:
