@@ -1,12 +1,15 @@
-"""Reading users' own files: text, sound, FASTA. Whatever is wrong with a file becomes a StreamError."""
+"""Reading users' own files: text, images, sound, FASTA. Whatever is wrong with a file becomes a StreamError."""
 
 import os
+import sys
+import warnings
 from pathlib import Path
-from typing import BinaryIO, Literal
+from typing import Any, BinaryIO, Literal
 
 import numpy as np
 
 from memlens.errors import StreamError
+from memlens.streams.images import check_png_rows, shown_pixels
 
 #: Frames that are read from a sound file at a time.
 _BLOCK = 2**20
@@ -81,6 +84,43 @@ def read_text(path: str | Path) -> str:
     if not text:
         raise StreamError(f"'{path}' is empty; expected some text")
     return text
+
+
+def read_image(path: str | Path) -> np.ndarray:
+    """Read a PNG or JPEG as uint8 [row, column, 3], as a viewer shows it.
+
+    16 bits a channel are scaled to 8, what is transparent lies over white, the orientation in the EXIF data is applied, of an
+    animation the first picture is taken. Colour profiles are ignored.
+
+    Raises
+    ------
+    StreamError
+        When it is missing, damaged, ends early, is of another format or mode, or has too many pixels.
+    """
+    from PIL import Image
+
+    path = existing(path, "image")
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            with Image.open(path, formats=("PNG", "JPEG")) as image:
+                pixels = shown_pixels(image, f"'{path}'")
+                if image.format == "PNG":
+                    check_png_rows(path)
+                return pixels
+    except StreamError:
+        raise
+    except Exception as error:  # Pillow's decoders raise many kinds on damaged files
+        raise StreamError(f"'{path}' is not a readable PNG or JPEG image: {error}") from None
+
+
+def pixels_of(image: Any) -> Any:
+    """What ``encode_image`` takes, of a path or one of Pillow's images; anything else stays as it is."""
+    if isinstance(image, str | Path):
+        return read_image(image)
+    # a palette or a colour space would get lost in an array; who has one of Pillow's images has imported Pillow
+    pillow = sys.modules.get("PIL.Image")
+    return shown_pixels(image) if pillow is not None and isinstance(image, pillow.Image) else image
 
 
 def without_blanks(letters: str) -> str:

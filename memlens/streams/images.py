@@ -1,9 +1,7 @@
-"""Reading images as a viewer shows them: PNG and JPEG files of every mode, and Pillow's images."""
+"""The pixels of images as a viewer shows them, of every mode that PNG and JPEG allow."""
 
 import os
 import struct
-import sys
-import warnings
 import zlib
 from pathlib import Path
 from typing import Any
@@ -11,7 +9,6 @@ from typing import Any
 import numpy as np
 
 from memlens.errors import StreamError
-from memlens.streams.files import existing
 
 #: Larger images are refused before they are decoded.
 MOST_PIXELS = 36_000_000
@@ -24,43 +21,6 @@ _GREY_STEP = {"1": 255, "L;2": 85, "L;4": 17}
 _ADAM7 = (
     (0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2),
 )  # fmt: skip
-
-
-def read_image(path: str | Path) -> np.ndarray:
-    """Read a PNG or JPEG as uint8 [row, column, 3], as a viewer shows it.
-
-    16 bits a channel are scaled to 8, what is transparent lies over white, the orientation in the EXIF data is applied, of an
-    animation the first picture is taken. Colour profiles are ignored.
-
-    Raises
-    ------
-    StreamError
-        When it is missing, damaged, ends early, is of another format or mode, or has more than ``MOST_PIXELS`` pixels.
-    """
-    from PIL import Image
-
-    path = existing(path, "image")
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            with Image.open(path, formats=("PNG", "JPEG")) as image:
-                pixels = shown_pixels(image, f"'{path}'")
-                if image.format == "PNG":
-                    _check_png_rows(path)
-                return pixels
-    except StreamError:
-        raise
-    except Exception as error:  # Pillow's decoders raise many kinds on damaged files
-        raise StreamError(f"'{path}' is not a readable PNG or JPEG image: {error}") from None
-
-
-def pixels_of(image: Any) -> Any:
-    """What ``encode_image`` takes, of a path or one of Pillow's images; anything else stays as it is."""
-    if isinstance(image, str | Path):
-        return read_image(image)
-    # a palette or a colour space would get lost in an array; who has one of Pillow's images has imported Pillow
-    pillow = sys.modules.get("PIL.Image")
-    return shown_pixels(image) if pillow is not None and isinstance(image, pillow.Image) else image
 
 
 def shown_pixels(image: Any, what: str = "image") -> np.ndarray:
@@ -76,7 +36,8 @@ def shown_pixels(image: Any, what: str = "image") -> np.ndarray:
     Returns
     -------
     uint8 [row, column, 3]
-        As ``read_image``.
+        16 bits a channel are scaled to 8, what is transparent lies over white, the orientation in the EXIF data is applied, of an
+        animation the first picture is taken. Colour profiles are ignored.
 
     Raises
     ------
@@ -131,7 +92,7 @@ def _oriented(pixels: np.ndarray, orientation: int) -> np.ndarray:
     return pixels.swapaxes(0, 1) if orientation in (5, 6, 7, 8) else pixels
 
 
-def _check_png_rows(path: Path) -> None:
+def check_png_rows(path: Path) -> None:
     """Raise ValueError when a PNG holds fewer bytes of pixels than its header says: Pillow leaves the rest black."""
     with path.open("rb") as file:
         file.seek(16)

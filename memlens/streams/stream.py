@@ -18,8 +18,7 @@ from memlens.errors import StreamError
 from memlens.streams.codecs import check_dna, encode_audio, encode_image
 from memlens.streams.encode import encode_parts
 from memlens.streams.encoded import EncodedStream
-from memlens.streams.files import as_path, existing, read_audio
-from memlens.streams.images import pixels_of
+from memlens.streams.files import as_path, existing, pixels_of, read_audio
 from memlens.streams.parts import KINDS, StreamPart, refuse_surrogates
 from memlens.streams.samples import SPEECH_RATE
 from memlens.user_input import parse_json

@@ -13,7 +13,8 @@ from PIL import Image
 from memlens.errors import StreamError
 from memlens.streams import Stream
 from memlens.streams.codecs import encode_image
-from memlens.streams.images import read_image, shown_pixels
+from memlens.streams.files import read_image
+from memlens.streams.images import shown_pixels
 
 
 @pytest.fixture
