@@ -10,6 +10,7 @@ import numpy as np
 import torch
 
 from memlens.dims import BOS, EOS, PAD
+from memlens.errors import StreamError
 from memlens.model.answers import Questions
 from memlens.model.segment import Segment
 from memlens.model.tensors import Tensors, counted
@@ -206,8 +207,45 @@ def segment_of(stream: Encoded, t: int, length: int) -> tuple[Mapping[str, np.nd
     return {**empty, "fact": np.full(length, -1, dtype=np.int32)}, []
 
 
+def _question_ids(model: Steps, question: QuestionLike) -> tuple[list[int], list[int]]:
+    """Token ids of a question, and of its answer and its end; StreamError where the model takes fewer."""
+    cfg = model.cfg
+    ids = model.tokenizer.encode(" " + question.text.strip()).ids
+    wanted = [*model.tokenizer.encode(" " + question.answer.strip()).ids, EOS]
+    for what, text, n, most in (
+        ("question", question.text, len(ids), cfg.max_question),
+        ("answer", question.answer, len(wanted) - 1, cfg.max_answer - 1),
+    ):
+        if n > most:
+            said = text if len(text) <= 80 else f"{text[:77]}..."
+            raise StreamError(f"the {what} {said!r} has {n:,} tokens; the model takes at most {most}: shorten it")
+    return ids, wanted
+
+
+def check_questions(model: Steps, streams: Sequence[Encoded]) -> None:
+    """Check that a model takes every question of streams and its answer whole.
+
+    Parameters
+    ----------
+    model : Steps
+        What is to be run.
+    streams : sequence of Encoded
+        What it is to read.
+
+    Raises
+    ------
+    StreamError
+        When a question or an answer is longer than the model takes.
+    """
+    length = model.cfg.segment_length
+    for stream in streams:
+        for t in range(stream.n_segment(length)):
+            for question in stream.questions_in(t, length):
+                _question_ids(model, question)
+
+
 def encode_questions(model: Steps, asked: Sequence[Sequence[QuestionLike]]) -> Questions | None:
-    """Questions as padded tensors. One that is too long keeps its end, an answer its beginning.
+    """Questions as padded tensors.
 
     Parameters
     ----------
@@ -220,18 +258,22 @@ def encode_questions(model: Steps, asked: Sequence[Sequence[QuestionLike]]) -> Q
     -------
     Questions or None
         None when nobody asks.
+
+    Raises
+    ------
+    StreamError
+        When a question or an answer is longer than the model takes.
     """
     n = max((len(row) for row in asked), default=0)
     if n == 0:
         return None
-    tokenizer, cfg = model.tokenizer, model.cfg
+    cfg = model.cfg
     token = torch.full((len(asked), n, cfg.max_question), PAD)
     answer = torch.full((len(asked), n, cfg.max_answer), PAD)
     valid = torch.zeros(len(asked), n, dtype=torch.bool)
     for b, row in enumerate(asked):
         for i, question in enumerate(row):
-            ids = tokenizer.encode(" " + question.text.strip()).ids[-cfg.max_question :]
-            wanted = [*tokenizer.encode(" " + question.answer.strip()).ids[: cfg.max_answer - 1], EOS]
+            ids, wanted = _question_ids(model, question)
             token[b, i, : len(ids)] = torch.tensor(ids)
             answer[b, i, : len(wanted)] = torch.tensor(wanted)
             valid[b, i] = True
@@ -276,7 +318,13 @@ def run(
     ------
     Result
         One a segment.
+
+    Raises
+    ------
+    StreamError
+        Before anything is run, when a question or an answer is longer than the model takes.
     """
+    check_questions(model, streams)
     length = model.cfg.segment_length
     state = model.initial_state(len(streams)) if state is None else state
     n_segment = max(stream.n_segment(length) for stream in streams)

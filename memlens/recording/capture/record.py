@@ -18,7 +18,7 @@ from memlens.errors import RecordingError
 from memlens.model.checkpoint import load_memory_model
 from memlens.model.model import MemoryModel
 from memlens.model.points import points as all_points
-from memlens.model.run import Change
+from memlens.model.run import Change, check_questions
 from memlens.provenance import git_commit
 from memlens.recording.capture.appender import refuse_existing
 from memlens.recording.capture.options import RecordOptions
@@ -112,6 +112,7 @@ def record_from(
     RecordingError, PointError
         As ``record``.
     """
+    check_questions(model, streams)
     path = Path(path)
     begun = open_recording(path) if options.resume and path.exists() else None
     if begun is None:

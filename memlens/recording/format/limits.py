@@ -7,7 +7,9 @@ from typing import Any
 
 from memlens.errors import RecordingError
 from memlens.recording.format import schema
-from memlens.recording.reading.lazy import Documents
+
+#: The documents of a store: ``zarr.json`` of each group and array, by its path.
+Documents = dict[str, dict[str, Any]]
 
 MAX_ROWS = 100_000_000
 MAX_CHUNKS = 2_000_000

@@ -15,11 +15,9 @@ from zarr.core.sync import sync
 from zarr.storage import StorePath
 
 from memlens.errors import RecordingError
+from memlens.recording.format.limits import Documents
 from memlens.recording.format.quantise import SCALE, dequantise
 from memlens.recording.format.repository import STORAGE_ERRORS, reason
-
-#: ``zarr.json`` of an array or group, by its path.
-Documents = dict[str, dict[str, Any]]
 
 
 def documents(store: Any) -> tuple[dict[str, Any], Documents]:

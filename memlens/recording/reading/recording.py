@@ -12,13 +12,13 @@ from zarr.core.sync import sync
 from memlens.calls import checked
 from memlens.errors import RecordingError, closest
 from memlens.recording.format import schema
-from memlens.recording.format.limits import check_sizes
+from memlens.recording.format.limits import Documents, check_sizes
 from memlens.recording.format.repository import STORAGE_ERRORS, Commit, damaged, open_repository, reason
 from memlens.recording.format.states import unpack
 from memlens.recording.reading.export import datatree, write_parquet, write_zarr
 from memlens.recording.reading.frames import frame
 from memlens.recording.reading.info import RecordingInfo
-from memlens.recording.reading.lazy import Documents, dataset, documents
+from memlens.recording.reading.lazy import dataset, documents
 from memlens.recording.reading.rebuild import rebuild
 from memlens.recording.reading.summary import describe
 from memlens.recording.reading.tables import RecordedTables
