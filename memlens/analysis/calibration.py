@@ -68,6 +68,10 @@ def calibration(
         a parameter out of range.
     """
     total = n_segments(recording)
+    if total < 2:
+        raise AnalysisError(
+            f"the recording has {total} segment, expected 2 or more, for reads that follow a decision; record a longer stream"
+        )
     steps = min(20, total // 2) if horizon is None else horizon
     if not 0 < gamma <= 1 or steps < 1 or bins < 2:
         raise AnalysisError(f"gamma, horizon, bins are {gamma}, {steps}, {bins}; give (0, 1], 1 or more, 2 or more")

@@ -29,6 +29,7 @@ from memlens.model.model import MemoryModel
 from memlens.model.segment import Segment
 from memlens.stats.correlation import rank_correlation
 from memlens.stats.paired_effects import paired_effects
+from memlens.threads import limited_threads
 
 if TYPE_CHECKING:
     from memlens.recording import Recording
@@ -37,6 +38,7 @@ WAYS = ("integrated gradients", "ablation on the path", "lineage", "run again wi
 PAIRS = tuple(combinations(range(len(WAYS)), 2))
 
 
+@limited_threads()
 def agreement(
     recording: "Recording",
     model: MemoryModel,

@@ -33,6 +33,7 @@ from memlens.errors import AnalysisError, closest
 from memlens.model.model import MemoryModel
 from memlens.stats.correlation import rank_correlation
 from memlens.stats.paired_effects import paired_effects
+from memlens.threads import limited_threads
 
 if TYPE_CHECKING:
     from memlens.recording import Recording
@@ -62,6 +63,7 @@ class _Answer:
     loss: float
 
 
+@limited_threads()
 def attribution(
     recording: "Recording",
     model: MemoryModel,

@@ -28,6 +28,7 @@ from memlens.model.answers import Questions
 from memlens.model.model import MemoryModel
 from memlens.model.state import Memory, MemoryState
 from memlens.stats.paired_effects import paired_effects
+from memlens.threads import limited_threads
 
 if TYPE_CHECKING:
     from memlens.recording import Recording
@@ -39,6 +40,7 @@ KINDS = ("entry", "slot", "level", "action")
 CHANGES = ("effect", "null_effect", "correct_change", "null_correct_change")
 
 
+@limited_threads()
 def effects(
     recording: "Recording",
     model: MemoryModel,

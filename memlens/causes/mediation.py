@@ -32,6 +32,7 @@ from memlens.model.segment import Segment
 from memlens.model.state import MemoryState
 from memlens.stats.bootstrap import cluster_means, percentiles
 from memlens.stats.paired_effects import DRAWS, paired_effects
+from memlens.threads import limited_threads
 
 if TYPE_CHECKING:
     from memlens.recording import Recording
@@ -50,6 +51,7 @@ class _Fact:
     start: int
 
 
+@limited_threads()
 def mediation(
     recording: "Recording",
     model: MemoryModel,

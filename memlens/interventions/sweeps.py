@@ -61,7 +61,8 @@ def sweep(
     -------
     xarray.Dataset
         ``loss_change(target, question)`` in nats per answer token and ``correct_change(target, question)`` (-1, 0, 1): forced less factual;
-        NaN where the question was asked before the action could matter. ``loss(question)`` and ``correct(question)``, factual. Of each
+        NaN where the question was asked before the action could matter. ``loss(question)`` and ``correct(question)``
+        (1 or 0), factual; those before the sweep's first segment as they were recorded, NaN where they are not known. Of each
         target ``factual`` and ``executed``, the action taken without and with force, and ``stopped``, the segment after which memory was
         the factual one again (-1: never). Each loss is that of a run of its own to 1e-4 nats.
 
@@ -91,6 +92,8 @@ def sweep(
     for force in forces:
         force.check(model, stream.n_segment(model.cfg.segment_length))
     run = _Sweep(model, stream, forces, _wanted(stream, questions))
+    if isinstance(source, Recording):
+        run.take_recorded(source, sequence, before=first)
     with torch.no_grad():
         run.go(first, state, progress)
     return run.dataset()
@@ -113,6 +116,18 @@ class _Sweep:
         self.factual, self.executed, self.stopped = (np.full(shape[0], -1) for _ in range(3))
         self.target = np.zeros(0, dtype=np.int64)
         self.branches: Branches | None = None
+
+    def take_recorded(self, recording: Recording, sequence: int, before: int) -> None:
+        """Answers to the questions of segments ``before`` the sweep's first are those that were recorded."""
+        table = recording.tables.questions
+        known: dict[int, list[int]] = {}
+        for row in np.flatnonzero(table.sequence == sequence):
+            known.setdefault(int(table.position[row]), []).append(int(row))
+        positions = [question.position for question in self.stream.questions]
+        for column, number in enumerate(self.wanted):
+            rows, nth = known.get(positions[number], []), positions[:number].count(positions[number])
+            if self.asked_in[column] < before and nth < len(rows):
+                self.loss[column], self.correct[column] = table.loss[rows[nth]], table.correct[rows[nth]]
 
     def go(self, first: int, state: MemoryState, progress: Callable[[int, int, str], None] | None) -> None:
         """From ``first``, whose state is given, to the last segment that matters."""
@@ -204,7 +219,7 @@ class _Sweep:
                 "loss_change": (("target", "question"), self.loss_change, {"unit": "nat/token"}),
                 "correct_change": (("target", "question"), self.correct_change),
                 "loss": ("question", self.loss, {"unit": "nat/token"}),
-                "correct": ("question", self.correct == 1),
+                "correct": ("question", self.correct),
                 "factual": ("target", named(self.factual)),
                 "executed": ("target", named(self.executed)),
                 "stopped": ("target", self.stopped),

@@ -49,3 +49,6 @@ def test_what_is_wrong_is_named(planted) -> None:
         calibration(write_recording(None, decisions=columns, entries=entries, capacities=(200, 200)))
     with pytest.raises(AnalysisError, match="0 decisions"):
         calibration(write_recording(None, n_segment=5))
+    with pytest.raises(AnalysisError, match="has 1 segment, expected 2 or more") as refused:
+        calibration(write_recording(None, n_segment=1))
+    assert "horizon" not in str(refused.value)

@@ -5,6 +5,7 @@ import subprocess
 import sys
 from inspect import signature
 from pathlib import Path
+from typing import Any
 
 import pytest
 import xarray as xr
@@ -49,3 +50,36 @@ def test_parameters_are_plain_in_a_result(recording) -> None:
 def test_one_import_is_enough_and_brings_no_torch() -> None:
     code = "import memlens, sys; memlens.analysis.retention; assert 'torch' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_an_analysis_computes_on_one_thread_unless_more_were_asked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Inside, every pool is as wide as was asked for, also inside of another analysis; afterwards it is as wide as before."""
+    import sklearn.utils  # noqa: F401
+    from threadpoolctl import threadpool_info, threadpool_limits
+
+    from memlens.testing import write_recording
+
+    seen: list[set[int]] = []
+
+    @measure
+    def inner(recording: Any) -> xr.Dataset:
+        seen.append({pool["num_threads"] for pool in threadpool_info()})
+        return xr.Dataset(attrs={"n": 1})
+
+    @measure
+    def outer(recording: Any) -> xr.Dataset:
+        inner(recording)
+        return xr.Dataset(attrs={"n": 1})
+
+    recording = write_recording(None, n_segment=2)
+    with threadpool_limits(2):
+        before = threadpool_info()
+        for threads in (None, "1", "2"):
+            monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+            if threads:
+                monkeypatch.setenv("OMP_NUM_THREADS", threads)
+            outer(recording)
+        assert threadpool_info() == before
+    assert seen == [{1}, {1}, {2}]

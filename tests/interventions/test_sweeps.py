@@ -118,3 +118,18 @@ def test_what_cannot_be_swept(model: MemoryModel, stream: EncodedStream, tmp_pat
     made = record(model, stream, tmp_path / "run", RecordOptions(interventions=[Freeze(memory="working", segment=2)]))
     with pytest.raises(InterventionError, match="was made with interventions"):
         sweep(model, made, [(2, 22, "STORE")])
+
+
+def test_answers_before_the_sweep_are_those_that_were_given(
+    model: MemoryModel, stream: EncodedStream, recorded: Recording, results: list[Result],
+    targets: list[tuple[int, int, str]],
+) -> None:  # fmt: skip
+    """The sweep begins at a saved state; what was asked before it is known from the recording."""
+    loss, correct = told(results)
+    late = [target for target in targets if target[0] == 4]
+    found = sweep(model, recorded, late)
+    np.testing.assert_array_equal(found["correct"].values, correct)
+    np.testing.assert_allclose(found["loss"].values, loss, atol=TOLERANCE)
+    before = found["position"].values < 3 * model.cfg.segment_length
+    assert before.any()
+    assert np.isnan(found["loss_change"].values[:, before]).all()

@@ -11,6 +11,7 @@ import xarray as xr
 from memlens.analysis.support.result import finish
 from memlens.calls import bind
 from memlens.recording.protocol import as_recording
+from memlens.threads import limited_threads
 
 Params = ParamSpec("Params")
 
@@ -39,7 +40,8 @@ def measure(
             if "Recording" in str(taken.parameters[name].annotation) and (value is not None or name == recorded):
                 for each in value if isinstance(value, list | tuple) else [value]:
                     as_recording(each, name)
-        dataset = function(recording, *args, **kwargs)
+        with limited_threads():
+            dataset = function(recording, *args, **kwargs)
         params = {name: _plain(name, value) for name, value in list(given.arguments.items())[1:]}
         params = {name: value for name, value in params.items() if not isinstance(value, xr.Dataset)}
         return finish(dataset, function.__name__, recording, dataset.attrs.pop("n"), params)
