@@ -241,7 +241,7 @@ WRONG_NAMES: dict[str, tuple[Any, str]] = {
     "an address of it": (at("context.hook_slto", slot=3), "closest: context.hook_slot"),
     "a module": ("context", "no hook point is called 'context'"),
     "a function that chooses none": (lambda name: False, "chose none"),
-    "an axis that is not there": (at(SLOT, entry=3), "no axis 'entry'; it has sequence, slot, feature"),
+    "an axis that is not there": (at(SLOT, entry=3), "has no axis 'entry'; closest: segment, feature"),
 }
 
 
