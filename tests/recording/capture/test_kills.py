@@ -11,8 +11,6 @@ from memlens.recording import open
 
 from . import kill_server as plan
 
-N_KILL = 200
-
 
 @pytest.fixture(scope="module")
 def server():
@@ -54,12 +52,13 @@ def same_so_far(found, whole):
     return n
 
 
-def test_no_kill_loses_what_was_acknowledged(server, whole, tmp_path):
+@pytest.mark.parametrize("n_kill", [60, pytest.param(200, marks=pytest.mark.slow)])
+def test_no_kill_loses_what_was_acknowledged(server, whole, tmp_path, n_kill):
     kills = lost = runs = 0
-    while kills < N_KILL:
+    while kills < n_kill:
         path, ended = tmp_path / f"run-{runs}", False
         runs += 1
-        while not ended and kills < N_KILL:
+        while not ended and kills < n_kill:
             acknowledged, ended = server(path, kills)
             kills += not ended
             if not path.exists():
@@ -75,6 +74,6 @@ def test_no_kill_loses_what_was_acknowledged(server, whole, tmp_path):
             assert open(path).attrs["complete"]
             assert open(path).attrs["n_token"] == whole.attrs["n_token"]
             assert not list(tmp_path.glob(f".{path.name}.*"))
-    assert kills == N_KILL
+    assert kills == n_kill
     assert lost == 0
-    assert runs < N_KILL / 4
+    assert runs < n_kill / 4

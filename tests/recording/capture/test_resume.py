@@ -18,7 +18,6 @@ from memlens.recording import RecordOptions, open, record
 from memlens.streams import builtin_stream, default_tokenizer
 
 GROUPS = ("segments", "positions", "questions", "decisions", "entries", "payloads")
-N_KILL = 4
 
 
 class Stop(Exception):
@@ -102,11 +101,12 @@ def test_another_run_is_refused(model, streams, tmp_path):
         record(other, streams[0], path, RecordOptions(resume=True))
 
 
-def test_kills_of_the_command(model, tmp_path):
+@pytest.mark.parametrize("n_kill", [2, pytest.param(8, marks=pytest.mark.slow)])
+def test_kills_of_the_command(model, tmp_path, n_kill):
     folder, run, chance = tmp_path / "model", tmp_path / "run", random.Random(0)
     save_model(model, folder)
     given = [str(folder), "builtin", "--length", "20K", "--commit-every", "4", "--states-every", "6"]
-    for _ in range(N_KILL):
+    for _ in range(n_kill):
         before = open(run).n_rows("segments") if run.exists() else 0
         command = [sys.executable, "-m", "memlens", "record", *given, "-o", str(run), "--resume"]
         with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as child:
