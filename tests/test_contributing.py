@@ -92,6 +92,7 @@ def test_the_example_passes_the_checks_of_its_kind(copy: Path) -> None:
 
 CHECK = rf"""
 import re
+import sys
 from pathlib import Path
 from streamlit.testing.v1 import AppTest
 import memlens
@@ -114,8 +115,8 @@ page = (report / "report.html").read_text(encoding="utf-8")
 assert "{TITLE}" in page and "{QUESTION}" in page and "rank correlation of" in page
 assert (report / "figures/{NAME}.png").exists() and (report / "data/{NAME}.json").exists()
 
+sys.argv[1:] = ["planted"]
 test = AppTest.from_file("dashboard/app.py", default_timeout=60)
-test.query_params["run"] = "planted"
 test.run()
 test.switch_page("analyses.py").run()
 test.selectbox(key="analysis").set_value("{NAME}").run()
