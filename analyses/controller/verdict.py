@@ -18,8 +18,6 @@ WORTH = 0.8
 CHANCE = 0.05
 HEURISTICS = ("fifo", "lru", "reservoir", "random", "importance", "store_all")
 NAMES = {"alone": "the budget task alone", "inside": "the full model"}
-#: A correlation reaches what ties allow where this share of the highest possible one is reached.
-OF_CEILING = 0.95
 STATED = (
     "With eight candidates for one place, on the budget task alone and inside the full model, the learned controller covers at least "
     "0.95 of the span from random to oracle; the advantage of Q correlates with measured leave-one-out worth (Spearman 0.8 or more); "

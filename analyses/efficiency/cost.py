@@ -107,9 +107,6 @@ class MemoryReader:
         return {"whole": size_of(self.memory), "segment": size_of(slots), "carried": size_of(self.state)}
 
 
-Reader = AttentionReader | MemoryReader
-
-
 def size_of(value: Any) -> int:
     """Bytes of tensors, also in bundles and tuples."""
     tensors = value.flat().values() if isinstance(value, Tensors) else tree_leaves(value)

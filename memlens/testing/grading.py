@@ -1,6 +1,6 @@
 """Grade analyses on planted cases: right, refused, or silently wrong.
 
-A case plants something, or nothing, and says what a right result is. What comes of it is one of OUTCOMES:
+A case plants something, or nothing, and says what a right result is. What comes of it is one of:
 
 ==============  ==============================================================================================
 outcome         means
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from memlens.recording import Recording
 
 Outcome = Literal["right", "refused", "silently wrong", "crashed"]
-OUTCOMES: tuple[Outcome, ...] = ("right", "refused", "silently wrong", "crashed")
 Numbers = dict[str, float]
 
 
